@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the engine needs from a hypervisor. Implementations: libvirt (virt.h); a simulator fits the same
+ * walls. Every call blocks and may be made from any thread but the main one; implementations keep
+ * separate connections for sampling, acting and everything else, so that one never waits for another.
+ * Nothing here lists domains except list(). */
+#pragma once
+
+#include <dynmem/domain.h>
+#include <dynmem/snapshot.h>
+
+G_BEGIN_DECLS
+
+/* A domain as found: its XML's facts plus what is true of this run of it. */
+typedef struct DynFound {
+    DynDomain *domain;     /* live XML if running, else inactive XML */
+    bool active;
+    bool persistent;
+    DynRunState run;
+    char *incarnation;     /* "PID:starttime" of its QEMU: tells one run from the next; NULL if off */
+} DynFound;
+
+void
+dyn_found_free(DynFound *found);
+
+typedef enum {
+    DYN_EVENT_STARTED,   /* also incoming migration, restore */
+    DYN_EVENT_STOPPED,   /* handle dropped by the implementation before this is delivered */
+    DYN_EVENT_SUSPENDED,
+    DYN_EVENT_RESUMED,
+    DYN_EVENT_REBOOT,    /* several for one reboot; a guest can send a flood: coalesce */
+    DYN_EVENT_DEFINED,
+    DYN_EVENT_UNDEFINED,
+    DYN_EVENT_METADATA,  /* policy may have changed: live or config, the event does not say */
+    DYN_EVENT_BALLOON,   /* @value_kib: balloon size as in DynGuestSample.balloon_kib */
+    DYN_EVENT_VMEM,      /* @value_kib: plugged virtio-mem */
+    DYN_EVENT_JOB_DONE,
+    DYN_EVENT_CONNECTED, /* @uuid empty: list() again, nothing known before holds */
+    DYN_EVENT_DISCONNECTED,
+    DYN_N_EVENTS
+} DynEventType;
+
+typedef struct DynEvent {
+    DynEventType type;
+    char uuid[DYN_UUID_SIZE];
+    uint64_t value_kib;
+    int64_t when_usec; /* CLOCK_MONOTONIC, when it reached us */
+} DynEvent;
+
+/* Called on the main context. */
+typedef void (*DynEventFunc)(const DynEvent *event, gpointer user_data);
+
+/* Whom to sample. Guests not named are not called at all. */
+typedef struct DynSampleRequest {
+    GPtrArray *uuids; /* of char*, running guests */
+    GPtrArray *exact; /* of char*, subset whose balloon size is read from QEMU itself (one call each) */
+} DynSampleRequest;
+
+/* May the guest be acted on now? Cheap probes that answer also when QEMU or a job holds the domain. */
+typedef struct DynProbe {
+    bool hung;        /* QEMU in state T, t or D */
+    bool paused;
+    bool job;         /* virDomainGetJobInfo: a job runs */
+    bool control_busy;/* virDomainGetControlInfo: not OK */
+} DynProbe;
+
+typedef struct DynHypervisor DynHypervisor;
+
+typedef struct DynHypervisorOps {
+    /* Open (again) whatever is closed and register for events. DYN_ERROR_DISCONNECTED if libvirt is
+     * not there. On success DYN_EVENT_CONNECTED follows. */
+    bool (*connect)(DynHypervisor *self, GError **error);
+    bool (*is_connected)(DynHypervisor *self);
+    /* All domains, running or not. Blocks while any guest sits in a start hook: never on the path of
+     * an answer. Returns GPtrArray of DynFound, NULL on error. */
+    GPtrArray *(*list)(DynHypervisor *self, GError **error);
+    /* One domain; DYN_ERROR_GONE if there is none. */
+    DynFound *(*read)(DynHypervisor *self, const char *uuid, GError **error);
+    /* Host and the requested guests, in one bulk call over known handles plus one call per exact guest.
+     * A guest that is gone, hung or busy is in the snapshot with what is known of it. */
+    DynSnapshot *(*sample)(DynHypervisor *self, const DynSampleRequest *request, GError **error);
+    bool (*probe)(DynHypervisor *self, const char *uuid, DynProbe *ret_probe, GError **error);
+    /* Ask the guest to hold @kib of base RAM + DIMM. Success means asked, not reached. */
+    bool (*set_balloon)(DynHypervisor *self, const char *uuid, uint64_t kib, GError **error);
+    /* Live statistics period; 0 = off. */
+    bool (*set_stats_period)(DynHypervisor *self, const char *uuid, uint32_t sec, GError **error);
+    /* Replace the policy element, live and (for persistent domains) in the configuration. */
+    bool (*write_policy)(DynHypervisor *self, const char *uuid, const char *xml, GError **error);
+    void (*free)(DynHypervisor *self);
+} DynHypervisorOps;
+
+/* Implementations put this first in their own struct. */
+struct DynHypervisor {
+    const DynHypervisorOps *ops;
+    DynEventFunc on_event; /* set once, before connect */
+    gpointer on_event_data;
+};
+
+static inline void
+dyn_hypervisor_free(DynHypervisor *self)
+{
+    if (self)
+        self->ops->free(self);
+}
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(DynHypervisor, dyn_hypervisor_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(DynFound, dyn_found_free)
+
+G_END_DECLS

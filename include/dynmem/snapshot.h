@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* One look at the host and its guests: plain values, taken once, never changed afterwards. */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <dynmem/units.h>
+
+G_BEGIN_DECLS
+
+#define DYN_UUID_SIZE 37 /* text form with its NUL */
+
+typedef struct DynHostSample {
+    uint64_t mem_total_kib;     /* /proc/meminfo MemTotal */
+    uint64_t mem_available_kib; /* MemAvailable */
+    uint64_t mem_free_kib;      /* MemFree */
+    uint64_t swap_in_kib;       /* /proc/vmstat pswpin, pswpout: since boot */
+    uint64_t swap_out_kib;
+    int32_t psi_some_permyriad; /* /proc/pressure/memory some avg10, 1/100 percent; -1: no PSI */
+} DynHostSample;
+
+typedef enum {
+    DYN_RUN_RUNNING,
+    DYN_RUN_PAUSED,      /* paused, or being saved, dumped or migrated while paused */
+    DYN_RUN_PMSUSPENDED, /* suspended to memory by the guest */
+    DYN_RUN_OFF,         /* shut off, crashed, shutting down */
+    DYN_N_RUNS
+} DynRunState;
+
+/* The guest's own words, from virtio-balloon. Untrusted. DYN_UNKNOWN where the guest sends nothing.
+ * libvirt's names differ from the kernel's: available = MemTotal, usable = MemAvailable,
+ * unused = MemFree. */
+typedef struct DynBalloonStats {
+    uint64_t total_kib;       /* MemTotal (libvirt "available") */
+    uint64_t available_kib;   /* MemAvailable (libvirt "usable") */
+    uint64_t free_kib;        /* MemFree (libvirt "unused") */
+    uint64_t swap_in_kib;     /* since guest boot */
+    uint64_t swap_out_kib;
+    uint64_t major_faults;    /* since guest boot */
+    uint64_t minor_faults;
+    uint64_t cache_kib;       /* libvirt "disk_caches" */
+    uint64_t last_update_sec; /* host wall clock, whole seconds; 0: never */
+} DynBalloonStats;
+
+typedef struct DynGuestSample {
+    char uuid[DYN_UUID_SIZE];
+    DynRunState run;
+    bool hung;             /* QEMU is stopped or in uninterruptible sleep: nothing may be called */
+    bool job;              /* a libvirt job holds the domain (dump, save, snapshot, migration) */
+    bool has_stats;        /* a balloon record was there; false: skipped, or not offered */
+    bool exact;            /* @balloon_kib was read from QEMU now (virDomainMemoryStats "actual");
+                              false: libvirt's cached value, up to 1 s old */
+    uint64_t balloon_kib;  /* base + DIMM less what the balloon holds, without virtio-mem */
+    uint64_t vmem_kib;     /* plugged virtio-mem */
+    DynBalloonStats stats;
+    uint64_t rss_kib;      /* QEMU's resident set; DYN_UNKNOWN if not read */
+    uint64_t host_swap_kib;/* QEMU's VmSwap; DYN_UNKNOWN if not read */
+    uint64_t block_read_bytes; /* all disks, since start; DYN_UNKNOWN if not read */
+} DynGuestSample;
+
+/* Immutable and shared by reference, also between threads. Guests are sorted by UUID. */
+typedef struct DynSnapshot {
+    gatomicrefcount ref;
+    int64_t taken_usec; /* CLOCK_MONOTONIC */
+    int64_t wall_usec;  /* CLOCK_REALTIME, to compare with last_update_sec only */
+    DynHostSample host;
+    GArray *guests;     /* of DynGuestSample */
+} DynSnapshot;
+
+/* An empty snapshot with one reference; fill it, then dyn_snapshot_seal() before sharing it. */
+DynSnapshot *
+dyn_snapshot_new(int64_t taken_usec, int64_t wall_usec);
+
+/* A sample with everything unknown. */
+void
+dyn_guest_sample_init(DynGuestSample *sample, const char *uuid);
+
+/* Sort the guests; afterwards nothing may change. */
+void
+dyn_snapshot_seal(DynSnapshot *snapshot);
+
+/* NULL if @uuid is not in it. Borrowed. */
+const DynGuestSample *
+dyn_snapshot_find(const DynSnapshot *snapshot, const char *uuid);
+
+DynSnapshot *
+dyn_snapshot_ref(DynSnapshot *snapshot);
+void
+dyn_snapshot_unref(DynSnapshot *snapshot);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(DynSnapshot, dyn_snapshot_unref)
+
+G_END_DECLS

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What must outlive the daemon: undo records and held policy values, one small key file a guest in the
+ * state directory, and the pause flag. Written (and synced) before the act they describe. */
+#pragma once
+
+#include <dynmem/policy.h>
+
+G_BEGIN_DECLS
+
+/* One guest's record. Valid only for the run of the guest named by @incarnation. */
+typedef struct DynRecord {
+    char *uuid;
+    char *incarnation;
+    bool has_period;          /* we changed the live statistics period ... */
+    uint32_t period_before;   /* ... which was this, and is put back on stop */
+    bool has_limits;          /* running values kept against a live change that is not allowed */
+    uint64_t minimum_kib;
+    uint64_t maximum_kib;
+    uint64_t startup_kib;
+    DynCharge charge;
+    uint64_t boot_peak_kib;   /* learned RSS boot peak; 0: unknown. Holds across incarnations */
+    bool swap_seen;           /* this run of the guest has swapped: it has working swap */
+} DynRecord;
+
+typedef struct DynStore DynStore;
+
+/* @directory is created (0700) if missing. Takes a lock so that no second daemon uses it:
+ * DYN_ERROR_BUSY naming the other's process. */
+DynStore *
+dyn_store_open(const char *directory, GError **error);
+void
+dyn_store_free(DynStore *store);
+
+/* All records found; a damaged file is set aside as NAME.bad and reported in @ret_warnings. */
+GPtrArray *
+dyn_store_load(DynStore *store, char ***ret_warnings, GError **error);
+/* Atomic (temporary file, fsync, rename, fsync of the directory). */
+bool
+dyn_store_save(DynStore *store, const DynRecord *record, GError **error);
+bool
+dyn_store_remove(DynStore *store, const char *uuid, GError **error);
+
+/* The kill switch survives restarts. */
+bool
+dyn_store_is_paused(DynStore *store);
+bool
+dyn_store_set_paused(DynStore *store, bool paused, GError **error);
+
+DynRecord *
+dyn_record_new(const char *uuid, const char *incarnation);
+void
+dyn_record_free(DynRecord *record);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(DynRecord, dyn_record_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(DynStore, dyn_store_free)
+
+G_END_DECLS

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Sizes and exact integer arithmetic. Inside dynmem every amount of memory is KiB (libvirt's unit). */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+G_BEGIN_DECLS
+
+#define DYN_KIB_PER_MIB UINT64_C(1024)
+#define DYN_KIB_PER_GIB UINT64_C(1048576)
+
+/* "Not reported": guests and kernels leave values out. Never an amount. */
+#define DYN_UNKNOWN UINT64_MAX
+
+/* Largest size accepted anywhere: 2^44 KiB = 16 PiB, so that sums over 10,000 guests stay far from
+ * 2^64 and products fit in 128 bits. */
+#define DYN_MAX_KIB (UINT64_C(1) << 44)
+
+/* Parse @text as virsh does (scaled integer, case-insensitive): "512" is 512 KiB; suffixes b/byte,
+ * k/KiB, M/MiB, G/GiB, T/TiB, P/PiB, E/EiB are powers of 1024, KB MB GB TB PB EB powers of 1000; one
+ * optional space before the suffix. Rounded up to KiB. No sign, no fraction. The result is at most
+ * DYN_MAX_KIB. Errors: DYN_ERROR_INVALID. */
+bool
+dyn_size_parse(const char *text, uint64_t *ret_kib, GError **error);
+
+/* As dyn_size_parse(), the number and its unit apart, as libvirt's XML writes them
+ * (<memory unit='MiB'>512</memory>). @unit NULL means KiB. */
+bool
+dyn_size_parse_unit(const char *number, const char *unit, uint64_t *ret_kib, GError **error);
+
+/* @kib for people: the largest unit of KiB, MiB, GiB, TiB that shows at most one decimal without
+ * losing more than 0.5 %: "512 MiB", "1.5 GiB", "300 KiB". Free with g_free(). */
+char *
+dyn_size_format(uint64_t kib);
+
+/* @a + @b and @a - @b, stopping at UINT64_MAX and 0. */
+uint64_t
+dyn_sat_add(uint64_t a, uint64_t b);
+uint64_t
+dyn_sat_sub(uint64_t a, uint64_t b);
+
+/* floor(@a * @b / @c) in 128 bits, stopping at UINT64_MAX; @c must not be 0. */
+uint64_t
+dyn_mul_div(uint64_t a, uint64_t b, uint64_t c);
+
+/* @value brought into [@lo, @hi]; where @lo > @hi, @hi wins. */
+uint64_t
+dyn_clamp(uint64_t value, uint64_t lo, uint64_t hi);
+
+G_END_DECLS
