@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Suite: the main program every Check test has. */
+#pragma once
+
+#include <check.h>
+#include <stdlib.h>
+
+/* Run @suite (takes ownership). The environment that "make check" sets makes Check speak TAP;
+ * CK_FORK=no and CK_RUN_CASE=NAME work as in Check's manual. Returns main()'s exit status: 0 if
+ * every test passed. */
+static inline int
+dyn_suite_run(Suite *suite)
+{
+    SRunner *runner = srunner_create(suite);
+    int failed;
+
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
