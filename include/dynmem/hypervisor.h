@@ -5,55 +5,13 @@
  * Nothing here lists domains except list(). */
 #pragma once
 
-#include <dynmem/domain.h>
+#include <dynmem/found.h>
 #include <dynmem/snapshot.h>
 
 G_BEGIN_DECLS
 
-/* A domain as found: its XML's facts plus what is true of this run of it. */
-typedef struct DynFound {
-    DynDomain *domain;     /* live XML if running, else inactive XML */
-    bool active;
-    bool persistent;
-    DynRunState run;
-    char *incarnation;     /* "PID:starttime" of its QEMU: tells one run from the next; NULL if off */
-} DynFound;
-
-void
-dyn_found_free(DynFound *found);
-
-typedef enum {
-    DYN_EVENT_STARTED,   /* also incoming migration, restore */
-    DYN_EVENT_STOPPED,   /* handle dropped by the implementation before this is delivered */
-    DYN_EVENT_SUSPENDED,
-    DYN_EVENT_RESUMED,
-    DYN_EVENT_REBOOT,    /* several for one reboot; a guest can send a flood: coalesce */
-    DYN_EVENT_DEFINED,
-    DYN_EVENT_UNDEFINED,
-    DYN_EVENT_METADATA,  /* policy may have changed: live or config, the event does not say */
-    DYN_EVENT_BALLOON,   /* @value_kib: balloon size as in DynGuestSample.balloon_kib */
-    DYN_EVENT_VMEM,      /* @value_kib: plugged virtio-mem */
-    DYN_EVENT_JOB_DONE,
-    DYN_EVENT_CONNECTED, /* @uuid empty: list() again, nothing known before holds */
-    DYN_EVENT_DISCONNECTED,
-    DYN_N_EVENTS
-} DynEventType;
-
-typedef struct DynEvent {
-    DynEventType type;
-    char uuid[DYN_UUID_SIZE];
-    uint64_t value_kib;
-    int64_t when_usec; /* CLOCK_MONOTONIC, when it reached us */
-} DynEvent;
-
 /* Called on the main context. */
 typedef void (*DynEventFunc)(const DynEvent *event, gpointer user_data);
-
-/* Whom to sample. Guests not named are not called at all. */
-typedef struct DynSampleRequest {
-    GPtrArray *uuids; /* of char*, running guests */
-    GPtrArray *exact; /* of char*, subset whose balloon size is read from QEMU itself (one call each) */
-} DynSampleRequest;
 
 /* May the guest be acted on now? Cheap probes that answer also when QEMU or a job holds the domain. */
 typedef struct DynProbe {
@@ -103,6 +61,5 @@ dyn_hypervisor_free(DynHypervisor *self)
 }
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DynHypervisor, dyn_hypervisor_free)
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(DynFound, dyn_found_free)
 
 G_END_DECLS

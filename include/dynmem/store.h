@@ -3,24 +3,9 @@
  * state directory, and the pause flag. Written (and synced) before the act they describe. */
 #pragma once
 
-#include <dynmem/policy.h>
+#include <dynmem/record.h>
 
 G_BEGIN_DECLS
-
-/* One guest's record. Valid only for the run of the guest named by @incarnation. */
-typedef struct DynRecord {
-    char *uuid;
-    char *incarnation;
-    bool has_period;          /* we changed the live statistics period ... */
-    uint32_t period_before;   /* ... which was this, and is put back on stop */
-    bool has_limits;          /* running values kept against a live change that is not allowed */
-    uint64_t minimum_kib;
-    uint64_t maximum_kib;
-    uint64_t startup_kib;
-    DynCharge charge;
-    uint64_t boot_peak_kib;   /* learned RSS boot peak; 0: unknown. Holds across incarnations */
-    bool swap_seen;           /* this run of the guest has swapped: it has working swap */
-} DynRecord;
 
 typedef struct DynStore DynStore;
 
@@ -46,12 +31,6 @@ dyn_store_is_paused(DynStore *store);
 bool
 dyn_store_set_paused(DynStore *store, bool paused, GError **error);
 
-DynRecord *
-dyn_record_new(const char *uuid, const char *incarnation);
-void
-dyn_record_free(DynRecord *record);
-
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(DynRecord, dyn_record_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DynStore, dyn_store_free)
 
 G_END_DECLS

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The core's memory of host and guests between two cycles, and the one function in spirit:
+ * (policies, snapshot, state, now) -> (plan, state').
+ *
+ * Pure: no I/O, no clock (every call gets @now_usec, CLOCK_MONOTONIC), no logging. Not thread-safe: the
+ * engine alone owns a world, on the main thread.
+ *
+ * One cycle:
+ *     dyn_world_sample_request()  whom to look at
+ *     ... the hypervisor samples ...
+ *     dyn_world_step()            fold the snapshot, decide: a plan
+ *     ... each action with act=true is executed; its outcome comes back by dyn_world_outcome() ...
+ *     dyn_world_report()          what to tell the outside
+ * Events and found domains are folded between cycles, as they come. */
+#pragma once
+
+#include <dynmem/conf.h>
+#include <dynmem/found.h>
+#include <dynmem/plan.h>
+#include <dynmem/record.h>
+#include <dynmem/report.h>
+
+G_BEGIN_DECLS
+
+typedef struct DynWorld DynWorld;
+
+/* @conf is borrowed until the next dyn_world_set_conf() or dyn_world_free(). */
+DynWorld *
+dyn_world_new(const DynConf *conf);
+void
+dyn_world_free(DynWorld *world);
+
+/* A new configuration: policies are resolved again, with the live rules for running guests. */
+void
+dyn_world_set_conf(DynWorld *world, const DynConf *conf);
+
+/* The kill switch: go on deciding, plan only act=false. */
+void
+dyn_world_set_paused(DynWorld *world, bool paused);
+
+/* A domain as found now: new, changed or with another policy. @record: what the store remembers of it,
+ * or NULL; ignored unless its incarnation is the found one (the boot peak is kept). Copies. */
+void
+dyn_world_put(DynWorld *world, const DynFound *found, const DynRecord *record, int64_t now_usec);
+
+/* It is defined no longer, or was transient and stopped. */
+void
+dyn_world_remove(DynWorld *world, const char *uuid);
+
+/* After a connection: guests not in @found (GPtrArray of DynFound) are forgotten. */
+void
+dyn_world_retain(DynWorld *world, const GPtrArray *found);
+
+/* Fold an event. Returns true if it calls for a cycle at once rather than at the next interval
+ * (reboot, balloon changed by somebody else, started, stopped). */
+bool
+dyn_world_event(DynWorld *world, const DynEvent *event);
+
+/* Guests to sample: all running ones; "exact" for those with a change in flight, starting, or near the
+ * edge. Free with dyn_sample_request_free(). */
+DynSampleRequest *
+dyn_world_sample_request(const DynWorld *world, int64_t now_usec);
+
+/* Fold @snapshot and plan. Free with dyn_plan_free(). @mono time is snapshot->taken_usec. */
+DynPlan *
+dyn_world_step(DynWorld *world, const DynSnapshot *snapshot);
+
+/* An action's end. Until then the guest counts as having an operation in flight and gets no other. */
+void
+dyn_world_outcome(DynWorld *world, const DynOutcome *outcome);
+
+/* Give @uuid memory back up to its own maximum, as far as the host allows now; it is unmanaged from now
+ * on whatever its policy says, until the policy is written again. Returns the action to execute, or NULL
+ * if nothing can be given; @ret_missing_kib: what its maximum lacks even then. DYN_ERROR_GONE if it does
+ * not run. Free the action with g_free(). */
+bool
+dyn_world_release(DynWorld *world, const char *uuid, int64_t now_usec, DynAction **ret_action,
+                  uint64_t *ret_missing_kib, GError **error);
+
+/* What would be done now, all guests, nothing marked (dry run). */
+DynPlan *
+dyn_world_dry_plan(const DynWorld *world, int64_t now_usec);
+
+/* The record to keep of a guest (limits held, swap seen, boot peak), without the period fields, which
+ * belong to whoever changes the period. NULL if nothing has to be kept. */
+DynRecord *
+dyn_world_record(const DynWorld *world, const char *uuid);
+
+/* The statistics period the guest should have now: the sampling interval if it is managed or observed,
+ * 0 if it should be left as it is. */
+uint32_t
+dyn_world_wanted_period(const DynWorld *world, const char *uuid);
+
+/* The running guests (UUIDs, borrowed pointers in a new array). */
+GPtrArray *
+dyn_world_running(const DynWorld *world);
+
+/* Reference to a new immutable report. */
+DynReport *
+dyn_world_report(const DynWorld *world);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(DynWorld, dyn_world_free)
+
+G_END_DECLS
