@@ -6,7 +6,7 @@ tap_count=0
 
 tap_report() { # STATUS DESCRIPTION OUTPUT
     tap_count=$((tap_count + 1))
-    [ -z "$3" ] || sed 's/^/# /' <<<"$3"
+    [ -z "$3" ] || printf '# %s\n' "${3//$'\n'/$'\n'# }"
     echo "$1 $tap_count - $2"
 }
 
