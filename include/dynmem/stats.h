@@ -17,10 +17,12 @@ dyn_stats_host(const DynReport *report);
 
 /* Guest keys: UUID(s) Name(s) State(s) Mode(s) Status(s) Hold(s) Reason(s) Managed(b) SmartPaging(b)
  * Startup Minimum Maximum Buffer(u, percent) Priority(u) Charge(s) Origins(a{ss}, key name -> origin)
+ * Group(s, the GLOB behind the origin "domain group"; else absent)
  * Pending(a{ss}, key name -> value after the next start) Assigned GuestVisible Demand Target BufferSize Floor
  * Overhead Rss Balloon GuestAvailable InFlight CurrentPressure(d) AveragePressure(d) MinimumPressure(d)
  * MaximumPressure(d) StatsLastUpdate(t, seconds since 1970) StuckSeconds(t) Swap(b) Added Removed
- * AddOperations RemoveOperations Decisions(a{st}, reason -> count). A value not known is absent.
+ * AddOperations RemoveOperations Decisions(a{st}, reason -> count; a reason never seen is left out). A
+ * value not known is absent.
  * Returns a floating a{sv}. */
 GVariant *
 dyn_stats_guest(const DynGuestReport *guest);
