@@ -31,9 +31,19 @@ bool
 dyn_size_parse_unit(const char *number, const char *unit, uint64_t *ret_kib, GError **error);
 
 /* @kib for people: the largest unit of KiB, MiB, GiB, TiB that shows at most one decimal without
- * losing more than 0.5 %: "512 MiB", "1.5 GiB", "300 KiB". Free with g_free(). */
+ * losing more than 0.5 %: "512 MiB", "1.5 GiB", "300 KiB"; "unknown" for DYN_UNKNOWN. Free with
+ * g_free(). */
 char *
 dyn_size_format(uint64_t kib);
+
+/* @kib exactly, in the largest of KiB, MiB, GiB, TiB that divides it: "512 MiB", "1536 MiB". What
+ * dyn_size_parse() reads back. Free with g_free(). */
+char *
+dyn_size_format_exact(uint64_t kib);
+
+/* The two halves of dyn_size_format_exact(): the number, and its unit in @ret_unit (static). */
+uint64_t
+dyn_size_split(uint64_t kib, const char **ret_unit);
 
 /* @a + @b and @a - @b, stopping at UINT64_MAX and 0. */
 uint64_t
