@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* One process from /proc/PID/stat and status. The second field of stat is the program's name in
+ * parentheses and may itself hold spaces, parentheses and newlines; only numbers follow it, so the *last*
+ * closing parenthesis ends it. */
+#include "config.h"
+
+#include <dynmem/hostmem.h>
+
+#include <string.h>
+#include <unistd.h>
+
+#include <dynmem/error.h>
+
+#include "proc-priv.h"
+
+/* Fields of /proc/PID/stat, counted as proc(5) does, from 1. */
+enum {
+    STAT_STATE = 3,
+    STAT_MINFLT = 10,
+    STAT_UTIME = 14,
+    STAT_STIME = 15,
+    STAT_STARTTIME = 22,
+    STAT_RSS = 24,
+};
+
+typedef struct StatLine {
+    char state;
+    uint64_t number[STAT_RSS + 1]; /* by field; unset where negative numbers are possible */
+} StatLine;
+
+static bool
+parse_stat(const char *text, StatLine *ret_stat)
+{
+    const char *at = strrchr(text, ')');
+    StatLine stat = {0};
+
+    if (!at || at[1] != ' ' || !g_ascii_isalpha(at[2]) || at[3] != ' ')
+        return false;
+    stat.state = at[2];
+    at += 4;
+    for (int field = STAT_STATE + 1; field <= STAT_RSS; field++) {
+        bool negative = *at == '-';
+        uint64_t value;
+
+        if (!dyn_proc_number(at + (negative ? 1 : 0), &value, &at) || *at != ' ')
+            return false; /* a further field always follows: anything else is a cut file */
+        stat.number[field] = negative ? 0 : value;
+        at++;
+    }
+    *ret_stat = stat;
+    return true;
+}
+
+static bool
+read_stat(const char *directory, StatLine *ret_stat, GError **error)
+{
+    char text[DYN_PROC_TEXT_SIZE];
+    g_autofree char *path = g_build_filename(directory, "stat", NULL);
+
+    if (!dyn_proc_read(path, text, error))
+        return false;
+    if (parse_stat(text, ret_stat))
+        return true;
+    g_set_error(error, DYN_ERROR, DYN_ERROR_INVALID, "%s does not read as proc(5) describes it", path);
+    return false;
+}
+
+/* The value of @key in DIRECTORY/status in KiB; DYN_UNKNOWN where the process has no memory of its own
+ * (ended, kernel thread) or the number is impossible. */
+static bool
+read_status(const char *directory, const char *key, uint64_t *ret_kib, GError **error)
+{
+    char text[DYN_PROC_TEXT_SIZE];
+    g_autofree char *path = g_build_filename(directory, "status", NULL);
+    uint64_t kib;
+
+    if (!dyn_proc_read(path, text, error))
+        return false;
+    *ret_kib = dyn_proc_value(text, key, &kib) && kib <= DYN_MAX_KIB ? kib : DYN_UNKNOWN;
+    return true;
+}
+
+static uint64_t
+rss_kib(const StatLine *stat)
+{
+    uint64_t kib = dyn_proc_pages_kib(stat->number[STAT_RSS]);
+
+    return kib <= DYN_MAX_KIB ? kib : DYN_UNKNOWN;
+}
+
+bool
+dyn_process_read(const char *proc_root, int pid, DynProcess *ret_process, GError **error)
+{
+    g_autofree char *directory = g_strdup_printf("%s/%d", proc_root, pid);
+    StatLine stat;
+    DynProcess process;
+
+    if (!read_stat(directory, &stat, error))
+        return false;
+    if (!read_status(directory, "VmSwap:", &process.swap_kib, error))
+        return false;
+    process.state = stat.state;
+    process.start_time = stat.number[STAT_STARTTIME];
+    process.rss_kib = rss_kib(&stat);
+    process.minor_faults = stat.number[STAT_MINFLT];
+    *ret_process = process;
+    return true;
+}
+
+bool
+dyn_self_read(const char *proc_root, DynSelf *ret_self, GError **error)
+{
+    g_autofree char *directory = g_build_filename(proc_root, "self", NULL);
+    StatLine stat;
+    DynSelf self;
+
+    if (!read_stat(directory, &stat, error))
+        return false;
+    if (!read_status(directory, "RssAnon:", &self.anon_kib, error))
+        return false;
+    self.cpu_usec = dyn_mul_div(dyn_sat_add(stat.number[STAT_UTIME], stat.number[STAT_STIME]),
+                                G_USEC_PER_SEC, (uint64_t)sysconf(_SC_CLK_TCK));
+    self.rss_kib = rss_kib(&stat);
+    *ret_self = self;
+    return true;
+}
