@@ -6,7 +6,7 @@ check=$DYN_SRCDIR/scripts/check-size
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$work"/{.ci,conf,dbus,docs,include,m4,man,scripts,src,systemd,tests}
-touch "$work"/{configure.ac,Makefile.am,README.md,LICENSE}
+touch "$work"/{.gitignore,.shellcheckrc,configure.ac,Makefile.am,README.md,LICENSE}
 
 bad() { # DESCRIPTION EXPECTED SOURCE
     printf '%s\n' "$3" >"$work/src/bad.c"
