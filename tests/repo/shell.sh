@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# shellcheck has nothing to say about any shell script of the tree.
+# No shell script of the tree gives shellcheck anything to say.
 . "$(dirname "$0")/tap.sh"
 cd "$DYN_SRCDIR" || exit 1
 
