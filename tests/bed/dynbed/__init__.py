@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""dynbed: real libvirt, real Linux guests, nothing left behind. See ../README.md."""
+
+from .agent import Agent, AgentError
+from .bed import Bed
+from .domain import GuestSpec
+from .errors import BedError
+from .guest import Guest
+
+__all__ = ["Agent", "AgentError", "Bed", "BedError", "Guest", "GuestSpec"]
