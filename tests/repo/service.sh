@@ -36,7 +36,7 @@ if command -v systemd-analyze >/dev/null; then
     unit=$work/root/usr/lib/systemd/system/dynmemd.service
     tap_ok "systemd takes the unit as it is" verify "$unit"
     sed 's/^ProtectSystem=strict/ProtectSystem=sideways/' "$unit" >"$work/dynmem-bad.service"
-    tap_fails "a unit with a wrong value is refused" "protect system" verify "$work/dynmem-bad.service"
+    tap_fails "a unit with a wrong value is refused" "sideways" verify "$work/dynmem-bad.service"
     tap_ok "systemd's exposure level is 1.2 or better" exposure_at_most "$unit" 12
     sed '/^ProtectSystem=/d; /^CapabilityBoundingSet=/d' "$unit" >"$work/dynmem-open.service"
     tap_fails "a unit with less sandbox is refused" "exposure level" \
