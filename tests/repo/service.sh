@@ -3,8 +3,7 @@
 # The unit is one systemd takes, and confines the daemon; the bus lets everybody read and only root change.
 . "$(dirname "$0")/tap.sh"
 work=$(mktemp -d)
-bus_pid=
-trap '[ -z "$bus_pid" ] || kill "$bus_pid"; rm -rf "$work"' EXIT
+trap 'rm -rf "$work"' EXIT
 
 # systemd-analyze wants every program a unit names to exist.
 installed_unit() {
@@ -37,10 +36,14 @@ if command -v systemd-analyze >/dev/null; then
     tap_ok "systemd takes the unit as it is" verify "$unit"
     sed 's/^ProtectSystem=strict/ProtectSystem=sideways/' "$unit" >"$work/dynmem-bad.service"
     tap_fails "a unit with a wrong value is refused" "sideways" verify "$work/dynmem-bad.service"
-    tap_ok "systemd's exposure level is 1.2 or better" exposure_at_most "$unit" 12
-    sed '/^ProtectSystem=/d; /^CapabilityBoundingSet=/d' "$unit" >"$work/dynmem-open.service"
-    tap_fails "a unit with less sandbox is refused" "exposure level" \
-        exposure_at_most "$work/dynmem-open.service" 12
+    if systemd-analyze --help | grep -q -- --offline; then
+        tap_ok "systemd's exposure level is 1.2 or better" exposure_at_most "$unit" 12
+        sed '/^ProtectSystem=/d; /^CapabilityBoundingSet=/d' "$unit" >"$work/dynmem-open.service"
+        tap_fails "a unit with less sandbox is refused" "exposure level" \
+            exposure_at_most "$work/dynmem-open.service" 12
+    else
+        tap_skip "the unit's exposure level" "this systemd-analyze (before 250) cannot tell offline"
+    fi
 else
     tap_skip "the unit" "systemd-analyze is not here (Debian: systemd)"
 fi
