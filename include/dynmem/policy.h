@@ -93,10 +93,14 @@ dyn_effective_free(DynEffective *effective);
 bool
 dyn_policy_parse(const char *xml, size_t length, DynPolicy **ret_policy, GError **error);
 
-/* The metadata element for @policy, sizes in the largest unit that divides them. @previous (the XML it
- * replaces, or NULL): its elements unknown to this version are carried over. Free with g_free(). */
+/* The metadata element for @policy, without a namespace (libvirt adds it), sizes in the largest unit that
+ * divides them. @previous (the XML it replaces, or NULL): its elements unknown to this version are carried
+ * over; DYN_ERROR_INVALID if it cannot be read as XML. Free with g_free(). */
 char *
 dyn_policy_format(const DynPolicy *policy, const char *previous, GError **error);
+
+/* The value with which dyn_policy_set() takes a key out again: what a lower source says then holds. */
+#define DYN_POLICY_UNSET "default"
 
 /* Set one key from its configuration or command-line text ("startup" "512M"; "buffer" "20"). Names as
  * in the configuration: Mode Startup Charge Minimum Maximum Buffer Priority SmartPagingDirectory,
@@ -104,13 +108,16 @@ dyn_policy_format(const DynPolicy *policy, const char *previous, GError **error)
 bool
 dyn_policy_set(DynPolicy *policy, const char *key, const char *value, GError **error);
 
-/* The key's name ("Startup") and its value as text; static, and to be freed. */
+/* The key's name ("Startup"), static; and its value as dyn_policy_set() reads it ("512 MiB"), to be freed
+ * with g_free(), NULL where the key is not set. */
 const char *
 dyn_policy_key_name(DynPolicyKey key);
 char *
 dyn_policy_value(const DynPolicy *policy, DynPolicyKey key);
 
 /* Lay the sources over one another: built-in < @defaults < @group < @metadata; each may be NULL.
+ * Built-in sizes give way to given ones: a built-in startup is brought between a given minimum and
+ * maximum, a built-in minimum is at most the startup that holds.
  * @group_name is the GLOB of @group. Free with dyn_effective_free(). */
 DynEffective *
 dyn_policy_resolve(const DynDomain *domain, const DynPolicy *defaults, const DynPolicy *group,

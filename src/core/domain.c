@@ -15,22 +15,6 @@
 
 static const DynXmlKind kind = { "domain XML", DYN_DOMAIN_XML_MAX_BYTES };
 
-static bool
-fail(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
-
-static bool
-fail(GError **error, const char *format, ...)
-{
-    g_autofree char *text = NULL;
-    va_list args;
-
-    va_start(args, format);
-    text = g_strdup_vprintf(format, args);
-    va_end(args);
-    g_set_error(error, DYN_ERROR, DYN_ERROR_INVALID, "%s: %s", kind.what, text);
-    return false;
-}
-
 /* The size in @node (<memory unit='KiB'>1048576</memory>). */
 static bool
 read_size(const xmlNode *node, uint64_t *ret_kib, GError **error)
@@ -40,7 +24,7 @@ read_size(const xmlNode *node, uint64_t *ret_kib, GError **error)
 
     if (dyn_size_parse_unit(number, unit, ret_kib, error))
         return true;
-    g_prefix_error(error, "%s: <%s>: ", kind.what, (const char *)node->name);
+    g_prefix_error(error, "<%s>: ", (const char *)node->name);
     return false;
 }
 
@@ -66,7 +50,7 @@ read_count(const char *text, const char *name, uint32_t otherwise, uint32_t *ret
         return true;
     }
     quoted = dyn_text_quote(text);
-    return fail(error, "%s %s is not a number up to %u", name, quoted, G_MAXUINT32);
+    return dyn_xml_fail(error, "%s %s is not a number up to %u", name, quoted, G_MAXUINT32);
 }
 
 static bool
@@ -85,14 +69,14 @@ read_identity(DynDomain *domain, const xmlNode *root, GError **error)
         xmlFree(content);
     }
     if (domain->name == NULL || domain->name[0] == '\0')
-        return fail(error, "the domain has no <name>");
+        return dyn_xml_fail(error, "the domain has no <name>");
     if (uuid_text == NULL)
-        return fail(error, "the domain has no <uuid>");
+        return dyn_xml_fail(error, "the domain has no <uuid>");
     domain->uuid = g_ascii_strdown(uuid_text, -1);
     if (g_uuid_string_is_valid(domain->uuid))
         return true;
     quoted = dyn_text_quote(uuid_text);
-    return fail(error, "<uuid> %s is not a UUID", quoted);
+    return dyn_xml_fail(error, "<uuid> %s is not a UUID", quoted);
 }
 
 /* One <memory model=...> of <devices>. *ret_other_kib grows by what is no RAM to the guest. */
@@ -135,7 +119,7 @@ read_memory(DynDomain *domain, const xmlNode *root, GError **error)
         !read_count(slots, "<maxMemory slots>", 0, &domain->slots, error))
         return false;
     if (domain->memory_kib == 0)
-        return fail(error, "the domain has no <memory>");
+        return dyn_xml_fail(error, "the domain has no <memory>");
     for (const xmlNode *node = dyn_xml_child(devices, "memory"); node != NULL;
          node = dyn_xml_next(node, "memory")) {
         if (!read_memory_device(domain, node, &other_kib, error))
@@ -143,7 +127,7 @@ read_memory(DynDomain *domain, const xmlNode *root, GError **error)
     }
     plugged_kib = dyn_sat_add(domain->dimm_kib, domain->vmem_size_kib);
     if (dyn_sat_add(plugged_kib, other_kib) >= domain->memory_kib)
-        return fail(error, "the memory devices leave nothing of <memory> (%" G_GUINT64_FORMAT " KiB)",
+        return dyn_xml_fail(error, "the memory devices leave nothing of <memory> (%" G_GUINT64_FORMAT " KiB)",
                     domain->memory_kib);
     domain->memory_kib -= other_kib;
     domain->max_memory_kib = dyn_sat_sub(domain->max_memory_kib, other_kib);
@@ -237,7 +221,7 @@ read_policy(DynDomain *domain, const xmlNode *root, GError **error)
             g_strcmp0((const char *)node->ns->href, DYN_POLICY_NAMESPACE) != 0)
             continue;
         if (found != NULL)
-            return fail(error, "<metadata> has more than one policy (" DYN_POLICY_NAMESPACE
+            return dyn_xml_fail(error, "<metadata> has more than one policy (" DYN_POLICY_NAMESPACE
                                "): remove all but one");
         found = node;
     }
@@ -246,27 +230,34 @@ read_policy(DynDomain *domain, const xmlNode *root, GError **error)
     return true;
 }
 
+static bool
+read_document(DynDomain *domain, const xmlNode *root, GError **error)
+{
+    const xmlNode *balloon = dyn_xml_child(dyn_xml_child(root, "devices"), "memballoon");
+
+    if (!dyn_xml_is(root, "domain", NULL)) {
+        g_autofree char *quoted = dyn_text_quote((const char *)root->name);
+
+        return dyn_xml_fail(error, "the outermost element is %s, not 'domain'", quoted);
+    }
+    domain->obstacle = find_obstacle(root, balloon);
+    return read_identity(domain, root, error) && read_memory(domain, root, error) &&
+           read_vcpus(domain, root, error) && read_balloon(domain, balloon, error) &&
+           read_policy(domain, root, error);
+}
+
 bool
 dyn_domain_parse(const char *xml, size_t length, DynDomain **ret_domain, GError **error)
 {
     g_autoptr(xmlDoc) doc = NULL;
     g_autoptr(DynDomain) domain = g_new0(DynDomain, 1);
-    const xmlNode *root, *balloon;
 
     if (!dyn_xml_parse(xml, length, &kind, &doc, error))
         return false;
-    root = xmlDocGetRootElement(doc);
-    if (!dyn_xml_is(root, "domain", NULL)) {
-        g_autofree char *quoted = dyn_text_quote((const char *)root->name);
-
-        return fail(error, "the outermost element is %s, not 'domain'", quoted);
-    }
-    balloon = dyn_xml_child(dyn_xml_child(root, "devices"), "memballoon");
-    if (!read_identity(domain, root, error) || !read_memory(domain, root, error) ||
-        !read_vcpus(domain, root, error) || !read_balloon(domain, balloon, error) ||
-        !read_policy(domain, root, error))
+    if (!read_document(domain, xmlDocGetRootElement(doc), error)) {
+        g_prefix_error(error, "%s: ", kind.what);
         return false;
-    domain->obstacle = find_obstacle(root, balloon);
+    }
     *ret_domain = g_steal_pointer(&domain);
     return true;
 }

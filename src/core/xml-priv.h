@@ -21,6 +21,10 @@ typedef struct DynXmlKind {
 bool
 dyn_xml_parse(const char *xml, size_t length, const DynXmlKind *kind, xmlDoc **ret_doc, GError **error);
 
+/* Set DYN_ERROR_INVALID with that text. Always false, to be returned. */
+bool
+dyn_xml_fail(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
 /* Whether @node is the element @name in the namespace @href (NULL: in none). */
 bool
 dyn_xml_is(const xmlNode *node, const char *name, const char *href);

@@ -84,6 +84,19 @@ dyn_xml_parse(const char *xml, size_t length, const DynXmlKind *kind, xmlDoc **r
 }
 
 bool
+dyn_xml_fail(GError **error, const char *format, ...)
+{
+    g_autofree char *text = NULL;
+    va_list args;
+
+    va_start(args, format);
+    text = g_strdup_vprintf(format, args);
+    va_end(args);
+    g_set_error_literal(error, DYN_ERROR, DYN_ERROR_INVALID, text);
+    return false;
+}
+
+bool
 dyn_xml_is(const xmlNode *node, const char *name, const char *href)
 {
     const char *node_href = node->ns != NULL ? (const char *)node->ns->href : NULL;
