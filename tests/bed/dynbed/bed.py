@@ -7,14 +7,15 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import libvirt
 
 from . import guest as guest_module
 from . import image, kvm
 from .errors import BedError
-from .paths import PACKAGE_PARENT, BedPaths, is_locked
+from .paths import PACKAGE_PARENT, BedPaths, is_locked, remove_lock, try_lock
+from .stale import remove_stale
 
 # Long enough for libvirtd to probe QEMU's capabilities on a busy machine.
 _START_TIMEOUT_SEC = 180.0
@@ -45,6 +46,7 @@ class Bed:
         self.image = None
         self._say = say or (lambda _text: None)
         self._connection = None
+        self._hold_fd = -1
         if self.is_running():
             self._attach()
 
@@ -61,12 +63,19 @@ class Bed:
         return is_locked(self.paths.lock_file)
 
     def _attach(self):
-        state = self.paths.read_state()
-        self.kvm = None if state is None else state["kvm"]
+        deadline = time.monotonic() + _START_TIMEOUT_SEC
+        while not self.paths.ready_file.exists():
+            if not self.is_running():
+                return  # it went down, or failed to come up
+            if time.monotonic() > deadline:
+                raise BedError(f"bed {self.name} does not come up: see {self.paths.log_file}")
+            time.sleep(0.05)
+        self.kvm = self._state()["kvm"]
         self.image = image.ensure(self._say)
 
     def start(self):
-        """Bring the bed up: image, KVM or not, namespaces, bus, libvirtd."""
+        """Bring the bed up: image, KVM or not, namespaces, bus, libvirtd. One without a caller still
+        ends with this process until detach()."""
         self.image = image.ensure(self._say)
         works, why = (self.use_kvm, "asked for") if self.use_kvm is not None else \
             kvm.decide(self.image)
@@ -79,10 +88,13 @@ class Bed:
     def _spawn_keeper(self):
         ready_read, ready_write = os.pipe2(os.O_CLOEXEC)
         caller_fd = -1 if self.caller_pid is None else os.pidfd_open(self.caller_pid)
-        passed = [fd for fd in (ready_write, caller_fd) if fd >= 0]
+        hold_read, self._hold_fd = os.pipe2(os.O_CLOEXEC)
+        if caller_fd >= 0:
+            self.detach()
+        passed = [fd for fd in (ready_write, caller_fd, hold_read) if fd >= 0]
         try:
-            keeper = subprocess.Popen(
-                _module("keeper", self.name, str(ready_write), str(caller_fd),
+            process = subprocess.Popen(
+                _module("keeper", self.name, str(ready_write), str(caller_fd), str(hold_read),
                         "0" if self.kvm else "1"),
                 pass_fds=passed, start_new_session=True, cwd="/", stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL, env=_environment())
@@ -91,8 +103,15 @@ class Bed:
                 os.close(fd)
         text = self._read_ready(ready_read)
         if text != "ok\n":
-            keeper.wait()
+            process.wait()
             raise BedError(f"bed {self.name} did not start: {text.strip() or 'its keeper died'}")
+
+    def detach(self):
+        """Let the bed go on after this process has ended (if it has no caller)."""
+        if self._hold_fd >= 0:
+            os.write(self._hold_fd, b"d")
+            os.close(self._hold_fd)
+            self._hold_fd = -1
 
     @staticmethod
     def _read_ready(ready_read):
@@ -128,16 +147,13 @@ class Bed:
         self._remove_stale()
 
     def _remove_stale(self):
-        from . import keeper  # pylint: disable=import-outside-toplevel
-        from .paths import try_lock  # pylint: disable=import-outside-toplevel
-
         if not (self.paths.run.exists() or self.paths.lock_file.exists()):
             return
         lock = try_lock(self.paths.lock_file)
         if lock is None:
             return  # somebody started it anew
-        keeper.remove_stale(self.paths)
-        self.paths.lock_file.unlink(missing_ok=True)
+        remove_stale(self.paths)
+        remove_lock(self.paths.lock_file)
         os.close(lock)
 
     def connection(self):
@@ -163,7 +179,8 @@ class Bed:
         return guest_module.create(self, spec, timeout_sec)
 
     def start_guests(self, specs, parallel=None):
-        """Start several, a few at a time; in the order of `specs`."""
+        """Start several, a few at a time; in the order of `specs`. If one fails, or on Ctrl-C, none
+        of them stays."""
         done = []
 
         def one(spec):
@@ -176,7 +193,22 @@ class Bed:
 
         self.connection()
         with ThreadPoolExecutor(parallel or max(2, os.cpu_count() or 1)) as pool:
-            return list(pool.map(one, specs))
+            futures = [pool.submit(one, spec) for spec in specs]
+            try:
+                return [future.result() for future in futures]
+            except BaseException:
+                self._abandon(specs, futures)
+                raise
+
+    def _abandon(self, specs, futures):
+        """End what is started, until no thread starts any more."""
+        pending = {future for future in futures if not future.cancel()}
+        while pending:
+            for spec in specs:
+                guest_module.Guest(self, spec.name, spec.uuid).destroy()
+            _, pending = wait(pending, timeout=0.2)
+        for spec in specs:
+            guest_module.Guest(self, spec.name, spec.uuid).destroy()
 
     def guests(self):
         """All guests, by libvirt's list."""
@@ -197,19 +229,31 @@ class Bed:
 
     def command(self, command):
         """The argument list that runs `command` inside the bed, for subprocess."""
-        return _module("enter", str(self.init_pid()), *[str(word) for word in command])
+        self._state()
+        return [sys.executable, str(PACKAGE_PARENT / "bed"), "--bed", self.name, "exec", "--",
+                *[str(word) for word in command]]
 
     def exec(self, command, **options):
         """subprocess.run() inside the bed."""
-        options.setdefault("env", {})
-        options["env"] = {**_environment(), **options["env"]}
         return subprocess.run(self.command(command), check=options.pop("check", False), **options)
 
     def spawn(self, command, **options):
-        """subprocess.Popen() inside the bed. terminate() reaches the command, kill() too."""
-        options.setdefault("env", {})
-        options["env"] = {**_environment(), **options["env"]}
+        """subprocess.Popen() inside the bed. Its pid is a wrapper's, which passes SIGTERM, SIGHUP and
+        SIGUSR1/2 on and whose SIGKILL is the command's; host_pid() is the command's own."""
         return subprocess.Popen(self.command(command), **options)
+
+    @staticmethod
+    def host_pid(process, timeout_sec=10.0):
+        """The host's pid of what spawn() runs: for /proc, SIGSTOP, SIGKILL."""
+        children = f"/proc/{process.pid}/task/{process.pid}/children"
+        deadline = time.monotonic() + timeout_sec
+        while process.poll() is None and time.monotonic() < deadline:
+            with open(children, encoding="ascii") as file:
+                text = file.read()
+            if text:
+                return int(text)
+            time.sleep(0.01)
+        raise BedError(f"the command of pid {process.pid} is not running")
 
     def virsh(self, *arguments):
         """Output of virsh inside the bed; BedError with its words if it fails."""
@@ -221,7 +265,8 @@ class Bed:
     def libvirtd(self, verb):
         """'start', 'stop', 'restart' or 'kill' (SIGKILL) the bed's libvirtd; guests go on."""
         self.disconnect()
-        result = self.exec(_module("services", verb), capture_output=True, text=True)
+        result = self.exec(_module("services", verb), capture_output=True, text=True,
+                           env=_environment())
         if result.returncode != 0:
             raise BedError(f"libvirtd {verb}: {result.stderr.strip()}")
 

@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import sys
-from pathlib import Path
 
 import libvirt
 
@@ -64,8 +63,9 @@ def _start(args):
             for spec in specs:
                 directory = guest_directory(bed.paths, spec.uuid)
                 print(domain_xml(spec, bed.kvm, bed.image, directory, bed.paths.cache_image))
-            return 0
-        bed.start_guests(specs, args.parallel)
+        else:
+            bed.start_guests(specs, args.parallel)
+        bed.detach()
     except BaseException:
         # Also after Ctrl-C: a bed that came up for this command goes with it.
         if started:
@@ -145,15 +145,13 @@ def _clean(args):
     return 0
 
 
-def _image(args):
+def _image(_args):
     from . import image, kvm  # pylint: disable=import-outside-toplevel
 
     built = image.ensure(_say)
     works, why = kvm.decide(built)
     print(json.dumps({"kernel": str(built.kernel), "initramfs": str(built.initramfs), "kvm": works,
-                      "why": why, "package": Path(built.directory.parent / "kernel/package")
-                      .read_text().strip()}, indent=2))
-    del args
+                      "why": why, "package": built.kernel_package}, indent=2))
     return 0
 
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Run a command inside a bed: enter its namespaces, run, pass signals and the exit code through.
 
-usage: python3 -m dynbed.enter INIT_PID COMMAND [ARGUMENT...]
-
 The command dies with us, even by SIGKILL, and with the bed (its PID namespace)."""
 
 import os
@@ -24,9 +22,9 @@ def _exec(command, directory):
         os.chdir(directory)
     except OSError:
         os.chdir("/")
-    for name in ("DBUS_SYSTEM_BUS_ADDRESS", "NOTIFY_SOCKET", "LIBVIRT_DEFAULT_URI"):
-        if name != "NOTIFY_SOCKET":  # a test's own notify socket is meant for the command
-            os.environ.pop(name, None)
+    # These could lead the command to the system's services.
+    for name in ("DBUS_SYSTEM_BUS_ADDRESS", "LIBVIRT_DEFAULT_URI", "VIRSH_DEFAULT_CONNECT_URI"):
+        os.environ.pop(name, None)
     try:
         os.execvp(command[0], command)
     except OSError as error:
@@ -52,6 +50,3 @@ def run(init_pid, command):
     _, status = os.waitpid(child, 0)
     return os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
 
-
-if __name__ == "__main__":
-    sys.exit(run(int(sys.argv[1]), sys.argv[2:]))

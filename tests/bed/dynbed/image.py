@@ -23,6 +23,8 @@ _KERNEL_PACKAGES = ["linux-image-cloud-amd64", "linux-image-kvm", "linux-image-v
 _MODULES = ["virtio_ring", "virtio", "virtio_pci_modern_dev", "virtio_pci_legacy_dev", "virtio_pci",
             "virtio_blk", "virtio_console", "virtio_mem", "lzo_rle", "zsmalloc", "zram",
             "virtio_balloon"]
+# Changes when an image's own layout does.
+_LAYOUT = b"2"
 _CFLAGS = ["-static", "-Os", "-s", "-std=gnu11", "-D_GNU_SOURCE", "-Wall"]
 
 
@@ -177,7 +179,7 @@ def _write_initramfs(path, init, modules):
 
 
 def _source_id(kernel):
-    digest = hashlib.sha256((kernel / "package").read_bytes())
+    digest = hashlib.sha256((kernel / "package").read_bytes() + _LAYOUT)
     digest.update(" ".join(_CFLAGS).encode())
     for source in sorted(GUEST_SOURCE.glob("*.[ch]")):
         digest.update(source.name.encode() + source.read_bytes())
@@ -191,7 +193,7 @@ class Image:
         self.directory = directory
         self.kernel = directory / "vmlinuz"
         self.initramfs = directory / "initramfs"
-        self.name = directory.name
+        self.kernel_package = (directory / "package").read_text().strip()
 
 
 def ensure(say=_say_nothing):
@@ -205,6 +207,7 @@ def ensure(say=_say_nothing):
         with _built(target) as part:
             sources = sorted(str(path) for path in GUEST_SOURCE.glob("*.c"))
             _output([os.environ.get("CC", "gcc"), *_CFLAGS, *sources, "-o", str(part / "init")])
-            os.link(kernel / "vmlinuz", part / "vmlinuz")
+            for name in ("vmlinuz", "package"):
+                os.link(kernel / name, part / name)
             _write_initramfs(part / "initramfs", part / "init", kernel / "modules")
         return Image(target)

@@ -6,7 +6,10 @@ QEMU, done by the kernel. It dies with the keeper (PR_SET_PDEATHSIG, and a pipe 
 keeper ends on SIGTERM or when its caller (a pidfd) is gone, and then removes the run directory. Killed by
 SIGKILL itself, it leaves only that directory, which the next start removes; the lock tells.
 
-usage: python3 -m dynbed.keeper NAME READY_FD CALLER_PIDFD|-1 HIDE_KVM(0|1)
+A bed without a caller still dies with the command that brings it up, until that command has finished and
+says so through HOLD_FD, a pipe (a byte: go on alone; its end without one: the command was killed).
+
+usage: python3 -m dynbed.keeper NAME READY_FD CALLER_PIDFD|-1 HOLD_FD HIDE_KVM(0|1)
 """
 
 import json
@@ -15,42 +18,15 @@ import select
 import shutil
 import signal
 import sys
-import time
 import traceback
 
 from . import namespace, services, syscalls
 from .errors import BedError
-from .paths import BedPaths, try_lock
+from .paths import BedPaths, remove_lock, try_lock
+from .stale import remove_stale, start_time
 
-# Killing hundreds of QEMUs frees gigabytes; that takes seconds.
-_END_TIMEOUT_SEC = 60.0
 # The disk that guests read for page cache: bigger than any guest; holes cost nothing.
 _CACHE_IMAGE_BYTES = 8 << 30
-
-
-def _start_time(pid):
-    """Field 22 of /proc/PID/stat (a pid is only unique together with it), None if there is none."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
-            return int(file.read().rpartition(")")[2].split()[19])
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-
-
-def remove_stale(paths):
-    """Remove what a killed keeper left. The caller holds the bed's lock."""
-    state = paths.read_state()
-    if state is not None and "init_pid" in state:
-        deadline = time.monotonic() + _END_TIMEOUT_SEC
-        while _start_time(state["init_pid"]) == state["init_start"]:
-            if time.monotonic() > deadline:
-                raise BedError(f"bed {paths.name}: its former init, pid {state['init_pid']}, does "
-                               "not end; is one of its processes stuck in the kernel?")
-            time.sleep(0.05)
-    # Nothing is mounted there: the bed's mounts were in a namespace that is gone.
-    shutil.rmtree(paths.run, ignore_errors=True)
-    if paths.run.exists():
-        raise BedError(f"cannot remove {paths.run}: see what is in it")
 
 
 def _init(paths, hide_kvm, lifeline, ready_fd):
@@ -63,6 +39,7 @@ def _init(paths, hide_kvm, lifeline, ready_fd):
         services.start_bus()
         services.write_libvirt_config()
         services.start_libvirtd()
+        paths.ready_file.touch()
         os.write(ready_fd, b"ok\n")
     except BaseException as error:  # pylint: disable=broad-except
         text = str(error) if isinstance(error, (BedError, OSError)) else traceback.format_exc()
@@ -96,18 +73,22 @@ def _reap():
         pass
 
 
-def _wait_for_end(init_pid, caller_fd):
-    """Until SIGTERM/SIGINT/SIGHUP, the caller's end or init's end."""
+def _wait_for_end(init_pid, caller_fd, hold_fd):
+    """Until SIGTERM/SIGINT/SIGHUP, the caller's end, init's end, or that of an unfinished command."""
     wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(signum, lambda *_: None)
     signal.set_wakeup_fd(wake_write)
     init_fd = os.pidfd_open(init_pid)
     poll = select.poll()
-    for fd in (wake_read, init_fd, caller_fd):
+    for fd in (wake_read, init_fd, caller_fd, hold_fd):
         if fd >= 0:
             poll.register(fd, select.POLLIN)
-    poll.poll()
+    while True:
+        ready = [fd for fd, _ in poll.poll()]
+        if ready != [hold_fd] or os.read(hold_fd, 1) == b"":
+            return
+        poll.unregister(hold_fd)
 
 
 def _redirect_output(path):
@@ -117,22 +98,22 @@ def _redirect_output(path):
     os.close(log)
 
 
-def _keep(paths, ready_fd, caller_fd, hide_kvm):
+def _keep(paths, ready_fd, caller_fd, hold_fd, hide_kvm):
     life_read, life_write = os.pipe2(os.O_CLOEXEC)
     syscalls.unshare(syscalls.CLONE_NEWPID)
     init_pid = os.fork()
     if init_pid == 0:
-        os.close(life_write)
-        if caller_fd >= 0:
-            os.close(caller_fd)
+        for fd in (life_write, caller_fd, hold_fd):
+            if fd >= 0:
+                os.close(fd)
         _init(paths, hide_kvm, life_read, ready_fd)
     os.close(life_read)
     os.close(ready_fd)
     try:
         paths.write_state({"keeper_pid": os.getpid(), "init_pid": init_pid,
-                           "init_start": _start_time(init_pid), "kvm": not hide_kvm})
+                           "init_start": start_time(init_pid), "kvm": not hide_kvm})
         os.write(life_write, b"g")
-        _wait_for_end(init_pid, caller_fd)
+        _wait_for_end(init_pid, caller_fd, hold_fd)
     finally:
         os.kill(init_pid, signal.SIGKILL)
         os.waitpid(init_pid, 0)  # returns once every process of its namespace is gone
@@ -140,7 +121,7 @@ def _keep(paths, ready_fd, caller_fd, hide_kvm):
 
 def main():
     """See the module's text."""
-    name, ready_fd, caller_fd, hide_kvm = sys.argv[1], *(int(text) for text in sys.argv[2:5])
+    name, ready_fd, caller_fd, hold_fd, hide_kvm = sys.argv[1], *map(int, sys.argv[2:6])
     paths = BedPaths(name)
     lock = try_lock(paths.lock_file)
     if lock is None:
@@ -152,7 +133,7 @@ def main():
         with open(paths.cache_image, "wb") as disk:
             disk.truncate(_CACHE_IMAGE_BYTES)
         _redirect_output(paths.log_file)
-        _keep(paths, ready_fd, caller_fd, bool(hide_kvm))
+        _keep(paths, ready_fd, caller_fd, hold_fd, bool(hide_kvm))
     except (BedError, OSError) as error:
         print(json.dumps({"error": str(error)}), file=sys.stderr)
         try:
@@ -162,7 +143,7 @@ def main():
         return 1
     finally:
         shutil.rmtree(paths.run, ignore_errors=True)
-        paths.lock_file.unlink(missing_ok=True)
+        remove_lock(paths.lock_file)
     return 0
 
 

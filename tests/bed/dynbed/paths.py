@@ -42,6 +42,7 @@ class BedPaths:
         self.run = base_dir() / name
         self.lock_file = base_dir() / f"{name}.lock"
         self.state_file = self.run / "state.json"
+        self.ready_file = self.run / "ready"
         self.log_file = self.run / "keeper.log"
         # Directories seen inside the namespace at the places named by their files.
         self.inside = self.run / "inside"
@@ -68,9 +69,12 @@ class BedPaths:
 
 def try_lock(path):
     """Lock `path`; its file descriptor, or None if somebody holds it. The holder may unlink it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     while True:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except FileNotFoundError:
+            continue  # another bed's end removed the empty directory
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -82,6 +86,15 @@ def try_lock(path):
         except FileNotFoundError:
             pass
         os.close(fd)  # the former holder removed it between our open and our lock
+
+
+def remove_lock(path):
+    """Remove a lock file that we hold, and the directory if it was the last."""
+    path.unlink(missing_ok=True)
+    try:
+        path.parent.rmdir()
+    except OSError:
+        pass  # other beds are there
 
 
 def is_locked(path):

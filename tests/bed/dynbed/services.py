@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+from . import syscalls
 from .errors import BedError
 from .paths import SOURCE_ROOT
 
@@ -79,14 +80,15 @@ _BUS_XML = """\
 
 def _clean_environment():
     """Nothing of the caller's may lead our programs to the system's services."""
-    unwanted = ("DBUS_", "NOTIFY_SOCKET", "LISTEN_", "LIBVIRT_", "XDG_", "VIRSH_")
+    unwanted = ("DBUS_", "NOTIFY_SOCKET", "LISTEN_", "LIBVIRT_", "XDG_", "VIRSH_",
+                "PYTHON")
     return {key: value for key, value in os.environ.items() if not key.startswith(unwanted)}
 
 
-def _run(command, what, log):
+def _run(command, what, log, prepare=None):
     with open(log, "ab") as output:
         result = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                                env=_clean_environment(), check=False)
+                                env=_clean_environment(), check=False, preexec_fn=prepare)
     if result.returncode != 0:
         text = Path(log).read_text(errors="replace")[-2000:]
         raise BedError(f"{what} did not start (exit {result.returncode}):\n{text}")
@@ -123,9 +125,10 @@ def start_libvirtd():
     if libvirtd_pid() is not None:
         return
     Path("/run/libvirt").mkdir(exist_ok=True)
-    # --daemon returns only after the sockets are open and the drivers initialised.
+    # --daemon returns only after the sockets are open and the drivers initialised. QEMU inherits the
+    # setting: with huge pages a booting guest touches nearly all of its RAM, and 100 do not fit.
     _run(["libvirtd", "--daemon", "--pid-file", str(LIBVIRTD_PID_FILE)], "libvirtd",
-         "/run/libvirt/start.log")
+         "/run/libvirt/start.log", prepare=syscalls.disable_huge_pages)
     if not _LIBVIRT_SOCKET.exists():
         raise BedError(f"libvirtd runs, but {_LIBVIRT_SOCKET} is missing: see {LIBVIRTD_LOG}")
 

@@ -14,6 +14,7 @@ MS_SLAVE = 1 << 19
 MS_NOSUID = 2
 MS_NODEV = 4
 PR_SET_PDEATHSIG = 1
+PR_SET_THP_DISABLE = 41
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -48,3 +49,8 @@ def setns(path, flag):
 def die_with_parent(signum=signal.SIGKILL):
     """Get `signum` when the parent ends, whatever ends it."""
     _check(_LIBC.prctl(PR_SET_PDEATHSIG, signum, 0, 0, 0), "prctl PR_SET_PDEATHSIG")
+
+
+def disable_huge_pages():
+    """No transparent huge pages for this process and all it starts (prctl(2): kept over exec)."""
+    _check(_LIBC.prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0), "prctl PR_SET_THP_DISABLE")
