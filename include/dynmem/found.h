@@ -13,7 +13,10 @@ typedef struct DynFound {
     bool active;
     bool persistent;
     DynRunState run;
-    char *incarnation;     /* "PID:starttime" of its QEMU: tells one run from the next; NULL if off */
+    char *incarnation;     /* "PID:starttime" of its QEMU ("id:N" where no process is to be seen): tells one
+                              run from the next; NULL if off */
+    char *problem;         /* why its XML could not be used, or NULL. If set, @domain knows only uuid and
+                              name: such a guest is not to be touched */
 } DynFound;
 
 void
@@ -49,6 +52,7 @@ typedef struct DynSampleRequest {
     GPtrArray *exact; /* of char*, subset whose balloon size is read from QEMU itself (one call each) */
 } DynSampleRequest;
 
+/* Two empty arrays that own the strings put into them. */
 DynSampleRequest *
 dyn_sample_request_new(void);
 void
