@@ -18,14 +18,27 @@ dyn_hostmem_read_available(const char *proc_root, uint64_t *ret_kib, GError **er
 typedef struct DynProcess {
     char state;              /* R S D T t Z ... */
     uint64_t start_time;     /* clock ticks since boot: with the PID the identity of the process */
-    uint64_t rss_kib;
-    uint64_t swap_kib;
+    uint64_t rss_kib;        /* DYN_UNKNOWN if the number is impossible */
+    uint64_t swap_kib;       /* VmSwap; DYN_UNKNOWN if impossible, or the process has no memory */
     uint64_t minor_faults;
 } DynProcess;
 
 /* DYN_ERROR_GONE if there is no such process. */
 bool
 dyn_process_read(const char *proc_root, int pid, DynProcess *ret_process, GError **error);
+
+/* Whether @pid's command line holds the argument @name directly followed by the argument @value. */
+bool
+dyn_process_has_argument(const char *proc_root, int pid, const char *name, const char *value);
+
+/* The process whose command line does. 0 if there is none, and also if there are several: any user may
+ * start a process with any command line, so that an ambiguous answer is none. Looks at every process. */
+int
+dyn_process_find(const char *proc_root, const char *name, const char *value);
+
+/* The process number in the file PATH, as daemons leave it; 0 if there is none. */
+int
+dyn_process_read_pid_file(const char *path);
 
 /* CPU seconds used and anonymous memory of this process, for `dynmem host` and the benchmarks. */
 typedef struct DynSelf {
