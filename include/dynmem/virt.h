@@ -8,8 +8,15 @@
 
 G_BEGIN_DECLS
 
+/* Once in main(), before any other call: libvirt no longer prints errors on stderr, everything is
+ * returned. */
+void
+dyn_virt_init(void);
+
 /* The libvirt hypervisor for @uri (NULL: libvirt's default). Nothing is opened before connect(). The
- * caller runs a GLib main loop with gvir_event_register() done. @proc_root is "/proc" but in tests. */
+ * caller runs a GLib main loop with gvir_event_register() done. @proc_root is "/proc" but in tests.
+ * Free it on the main thread; calls that are stuck in libvirt end by themselves later. Only hypervisors of
+ * this machine: connect() refuses a URI that names another host (DYN_ERROR_UNSUPPORTED). */
 DynHypervisor *
 dyn_virt_new(const char *uri, const char *proc_root);
 
@@ -30,6 +37,11 @@ dyn_virt_policy_write(virDomainPtr domain, const char *xml, unsigned int flags, 
 /* As above for everything that applies: live if it runs, configuration if it is persistent. */
 bool
 dyn_virt_policy_write_all(virDomainPtr domain, const char *xml, GError **error);
+
+/* Set <currentMemory> in the configuration, for the next start: the balloon is inflated to it then.
+ * Transient domains have none: DYN_ERROR_INVALID. */
+bool
+dyn_virt_set_startup(virDomainPtr domain, uint64_t kib, GError **error);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(virDomain, virDomainFree)
 

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Opening, closing and handing out connections and handles. */
+#include "config.h"
+
+#include "virt-priv.h"
+
+#include <string.h>
+
+#include <libvirt/virterror.h>
+
+/* Unix sockets are of this machine; any other transport leads to another one, whose /proc is not ours. */
+static bool
+check_local(virConnectPtr link, GError **error)
+{
+    char *uri = virConnectGetURI(link);
+    g_autoptr(GUri) parsed = NULL;
+    const char *host = NULL;
+
+    if (!uri) {
+        dyn_virt_set_error(error, "cannot learn the connection's URI");
+        return false;
+    }
+    parsed = g_uri_parse(uri, G_URI_FLAGS_NONE, NULL);
+    host = parsed ? g_uri_get_host(parsed) : NULL;
+    if (host && *host)
+        g_set_error(error, DYN_ERROR, DYN_ERROR_UNSUPPORTED,
+                    "%s leads to another host: memory is managed on the host itself, connect to qemu:///system",
+                    uri);
+    free(uri); /* libvirt's are malloc()ed */
+    return !host || !*host;
+}
+
+/* Drivers inside this process have no wire to keep alive: *@ret_wired says so. */
+static bool
+keep_alive(virConnectPtr link, bool *ret_wired, GError **error)
+{
+    *ret_wired = virConnectSetKeepAlive(link, DYN_VIRT_KEEPALIVE_SEC, DYN_VIRT_KEEPALIVE_COUNT) >= 0;
+    if (*ret_wired || virGetLastErrorCode() == VIR_ERR_NO_SUPPORT)
+        return true;
+    dyn_virt_set_error(error, "cannot watch the connection to libvirt");
+    return false;
+}
+
+static virConnectPtr
+open_link(DynVirt *self, GError **error)
+{
+    g_autofree char *what = g_strdup_printf("cannot connect to %s", self->uri ? self->uri : "libvirt");
+    g_autoptr(virConnect) link = virConnectOpen(self->uri);
+
+    if (!link) {
+        dyn_virt_set_error(error, what);
+        return NULL;
+    }
+    if (!check_local(link, error) || !keep_alive(link, &self->wired, error))
+        return NULL;
+    return g_steal_pointer(&link);
+}
+
+/* Where libvirt's QEMU driver keeps NAME.pid. */
+static char *
+find_pid_directory(virConnectPtr link)
+{
+    const char *type = virConnectGetType(link);
+    char *uri = NULL;
+    bool session;
+
+    if (!type || strcmp(type, "QEMU") != 0)
+        return NULL;
+    uri = virConnectGetURI(link);
+    session = uri && strstr(uri, "/session");
+    free(uri);
+    if (session)
+        return g_build_filename(g_get_user_runtime_dir(), "libvirt", "qemu", "run", NULL);
+    return g_strdup("/run/libvirt/qemu");
+}
+
+static void
+close_links(virConnectPtr *link)
+{
+    for (int i = 0; i < DYN_N_LINKS; i++) {
+        if (link[i])
+            (void)virConnectClose(link[i]); /* others may hold references: they end by themselves */
+        link[i] = NULL;
+    }
+}
+
+static bool
+open_links(DynVirt *self, virConnectPtr *link, GError **error)
+{
+    for (int i = 0; i < DYN_N_LINKS; i++) {
+        link[i] = open_link(self, error);
+        if (!link[i]) {
+            close_links(link);
+            return false;
+        }
+    }
+    return true;
+}
+
+bool
+dyn_virt_connect(DynHypervisor *hypervisor, GError **error)
+{
+    DynVirt *self = (DynVirt *)hypervisor;
+    virConnectPtr link[DYN_N_LINKS] = {NULL};
+
+    dyn_virt_disconnect(self);
+    if (!open_links(self, link, error))
+        return false;
+    g_mutex_lock(&self->lock);
+    memcpy(self->link, link, sizeof(link));
+    self->generation++;
+    self->pid_directory = find_pid_directory(link[DYN_LINK_CONTROL]);
+    g_mutex_unlock(&self->lock);
+    if (dyn_virt_events_register(self, link[DYN_LINK_CONTROL], error))
+        return true;
+    dyn_virt_disconnect(self);
+    return false;
+}
+
+void
+dyn_virt_disconnect(DynVirt *self)
+{
+    virConnectPtr link[DYN_N_LINKS];
+    g_autoptr(GHashTable) guests = NULL;
+    uint32_t generation;
+
+    g_mutex_lock(&self->lock);
+    memcpy(link, self->link, sizeof(link));
+    memset(self->link, 0, sizeof(self->link));
+    guests = g_steal_pointer(&self->guests);
+    self->guests = dyn_virt_guests_new();
+    g_clear_pointer(&self->pid_directory, g_free);
+    generation = self->generation;
+    g_mutex_unlock(&self->lock);
+
+    dyn_virt_events_down(self, generation);
+    if (link[DYN_LINK_CONTROL])
+        dyn_virt_events_deregister(self, link[DYN_LINK_CONTROL]);
+    g_clear_pointer(&guests, g_hash_table_unref); /* handles first: they hold the connections open */
+    close_links(link);
+}
+
+/* Call with the lock held. */
+static bool
+links_alive(const DynVirt *self)
+{
+    for (int i = 0; i < DYN_N_LINKS; i++) {
+        /* Looks at the socket's state, asks nobody. */
+        if (!self->link[i] || virConnectIsAlive(self->link[i]) != 1)
+            return false;
+    }
+    return true;
+}
+
+bool
+dyn_virt_is_connected(DynHypervisor *hypervisor)
+{
+    DynVirt *self = (DynVirt *)hypervisor;
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
+
+    return self->up && links_alive(self);
+}
+
+void
+dyn_virt_check_links(DynVirt *self)
+{
+    uint32_t generation;
+    bool alive;
+
+    g_mutex_lock(&self->lock);
+    generation = self->generation;
+    alive = links_alive(self);
+    g_mutex_unlock(&self->lock);
+    if (!alive)
+        dyn_virt_events_down(self, generation);
+}
+
+virConnectPtr
+dyn_virt_link(DynVirt *self, DynVirtLink link, GError **error)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
+    virConnectPtr found = self->link[link];
+
+    if (!found || !self->up) {
+        g_set_error(error, DYN_ERROR, DYN_ERROR_DISCONNECTED, "not connected to libvirt");
+        return NULL;
+    }
+    virConnectRef(found);
+    return found;
+}
+
+/* The cached handle, or NULL; false if the guest is known to be off. */
+static bool
+cached_handle(DynVirt *self, DynVirtLink link, const char *uuid, virDomainPtr *ret_domain)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
+    DynVirtGuest *guest = g_hash_table_lookup(self->guests, uuid);
+
+    *ret_domain = NULL;
+    if (!guest)
+        return true;
+    if (guest->active && guest->handle[link]) {
+        virDomainRef(guest->handle[link]);
+        *ret_domain = guest->handle[link];
+    }
+    return guest->active;
+}
+
+/* Keep a handle that was looked up while the lock was free, unless the world has moved on. */
+static void
+cache_handle(DynVirt *self, DynVirtLink link, const char *uuid, virDomainPtr domain)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
+    DynVirtGuest *guest = dyn_virt_guests_get(self->guests, uuid);
+
+    if (!guest->active || guest->handle[link] || virDomainGetConnect(domain) != self->link[link])
+        return;
+    virDomainRef(domain);
+    guest->handle[link] = domain;
+}
+
+virDomainPtr
+dyn_virt_handle(DynVirt *self, DynVirtLink link, const char *uuid, GError **error)
+{
+    g_autoptr(virConnect) conn = dyn_virt_link(self, link, error);
+    virDomainPtr domain = NULL;
+
+    if (!conn)
+        return NULL;
+    if (!cached_handle(self, link, uuid, &domain)) {
+        g_set_error(error, DYN_ERROR, DYN_ERROR_GONE, "guest %s is not running", uuid);
+        return NULL;
+    }
+    if (domain)
+        return domain;
+    domain = virDomainLookupByUUIDString(conn, uuid);
+    if (!domain) {
+        (void)dyn_virt_fail(self, error, "cannot find the guest");
+        return NULL;
+    }
+    cache_handle(self, link, uuid, domain);
+    return domain;
+}

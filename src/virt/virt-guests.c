@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "virt-priv.h"
+
+#include <string.h>
+
+static void
+guest_free(gpointer data)
+{
+    DynVirtGuest *guest = data;
+
+    dyn_virt_guest_reset(guest);
+    g_free(guest->name);
+    g_free(guest);
+}
+
+GHashTable *
+dyn_virt_guests_new(void)
+{
+    return g_hash_table_new_full(g_str_hash, g_str_equal, g_free, guest_free);
+}
+
+DynVirtGuest *
+dyn_virt_guests_get(GHashTable *guests, const char *uuid)
+{
+    DynVirtGuest *guest = g_hash_table_lookup(guests, uuid);
+
+    if (guest)
+        return guest;
+    guest = g_new0(DynVirtGuest, 1);
+    guest->active = true;
+    guest->vmem_kib = DYN_UNKNOWN;
+    g_hash_table_insert(guests, g_strdup(uuid), guest);
+    return guest;
+}
+
+void
+dyn_virt_guest_reset(DynVirtGuest *guest)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(guest->handle); i++) {
+        /* Local as long as the connection is open, and the table is emptied before it is closed. */
+        if (guest->handle[i])
+            virDomainFree(guest->handle[i]);
+        guest->handle[i] = NULL;
+    }
+    guest->pid = 0;
+    guest->pid_searched = false;
+    guest->start_time = 0;
+    guest->waiting = false;
+    guest->vmem_devices = 0;
+    guest->vmem_kib = DYN_UNKNOWN;
+}
+
+void
+dyn_virt_guests_note(DynVirt *self, const DynFound *found, int64_t asked_usec)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
+    DynVirtGuest *guest = dyn_virt_guests_get(self->guests, found->domain->uuid);
+
+    g_free(guest->name);
+    guest->name = g_strdup(found->domain->name);
+    if (guest->changed_usec > asked_usec)
+        return;
+    if (!found->active)
+        dyn_virt_guest_reset(guest);
+    guest->active = found->active;
+    guest->vmem_devices = found->domain->vmem_devices;
+    guest->vmem_kib = found->problem ? DYN_UNKNOWN : found->domain->vmem_current_kib;
+}

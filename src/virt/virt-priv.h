@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The libvirt hypervisor's insides, shared by the files of src/virt.
+ *
+ * Three connections, so that one never waits for another: a bulk call that hangs on a stopped QEMU must
+ * not keep a balloon from being deflated, nor an event from arriving. A table of the guests known, with a
+ * handle for each connection that calls often. One lock guards both; it is held for table work only, never
+ * across a call of libvirt that could wait.
+ *
+ * A DynVirt is counted: its owner holds one reference, and so does everything that may outlive free():
+ * registered callbacks, events on their way to the main context, sampling calls that are stuck. */
+#pragma once
+
+#include <dynmem/virt.h>
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(virConnect, virConnectClose)
+
+/* Keepalive: a stopped libvirtd is noticed after 2 s * (3 + 1). */
+#define DYN_VIRT_KEEPALIVE_SEC 2
+#define DYN_VIRT_KEEPALIVE_COUNT 3u
+
+typedef enum {
+    DYN_LINK_SAMPLE,
+    DYN_LINK_ACT,
+    DYN_LINK_CONTROL, /* events, lists, XML */
+    DYN_N_LINKS
+} DynVirtLink;
+
+#define DYN_VIRT_N_CALLBACKS 7
+
+/* A guest as the table knows it. */
+typedef struct DynVirtGuest {
+    virDomainPtr handle[DYN_LINK_CONTROL]; /* owned; on the sampling and the acting connection */
+    char *name;
+    bool active;            /* false since STOPPED: nothing is called, it may sit in its start hook */
+    int64_t changed_usec;   /* when it last started or stopped, by event */
+    int pid;                /* its QEMU; 0: not known */
+    bool pid_searched;      /* in this run, whether it was found or not */
+    uint64_t start_time;    /* of @pid, as in /proc/PID/stat */
+    bool waiting;           /* @pid was in state D at the last look */
+    uint32_t vmem_devices;
+    uint64_t vmem_kib;      /* plugged virtio-mem; DYN_UNKNOWN: to be read from the XML again */
+} DynVirtGuest;
+
+typedef struct DynVirt {
+    DynHypervisor parent;
+    gatomicrefcount ref;
+    char *uri;
+    char *proc_root;
+    bool freed;                  /* main thread only: no more events */
+    GThreadPool *samplers;
+    int callback[DYN_VIRT_N_CALLBACKS]; /* connect() and free() only: on the control connection; -1: none */
+    bool wired;                  /* connect() only: the driver is behind a socket */
+    int sampling;                /* atomic: sampling calls out, abandoned ones included */
+
+    GMutex lock;                 /* guards everything below */
+    virConnectPtr link[DYN_N_LINKS];
+    uint32_t generation;         /* counts connect(): tells late callbacks of an older connection */
+    bool up;                     /* CONNECTED was said, DISCONNECTED was not */
+    char *pid_directory;         /* where libvirt keeps NAME.pid; NULL: this driver has no processes */
+    GHashTable *guests;          /* uuid -> DynVirtGuest */
+} DynVirt;
+
+DynVirt *
+dyn_virt_ref(DynVirt *self);
+void
+dyn_virt_unref(DynVirt *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(DynVirt, dyn_virt_unref)
+
+/* As dyn_virt_set_error(); if the connection turns out to be lost, says so to the engine, once. Returns
+ * false. */
+bool
+dyn_virt_fail(DynVirt *self, GError **error, const char *what);
+
+/* ---- virt-connect.c ---- */
+bool
+dyn_virt_connect(DynHypervisor *hypervisor, GError **error);
+bool
+dyn_virt_is_connected(DynHypervisor *hypervisor);
+/* If a connection in use is dead, say so to the engine, once. */
+void
+dyn_virt_check_links(DynVirt *self);
+/* Deregister and close everything; the table is empty afterwards. */
+void
+dyn_virt_disconnect(DynVirt *self);
+/* A reference to a connection, or NULL with DYN_ERROR_DISCONNECTED. */
+virConnectPtr
+dyn_virt_link(DynVirt *self, DynVirtLink link, GError **error);
+/* A reference to the handle of a guest that runs, looked up once per connection. DYN_ERROR_GONE if it is
+ * not there or known to be off. @link: sampling or acting. */
+virDomainPtr
+dyn_virt_handle(DynVirt *self, DynVirtLink link, const char *uuid, GError **error);
+
+/* ---- virt-guests.c: the table ---- */
+GHashTable *
+dyn_virt_guests_new(void);
+/* The row of @uuid, made if there is none. Call with the lock held. */
+DynVirtGuest *
+dyn_virt_guests_get(GHashTable *guests, const char *uuid);
+/* Forget what belongs to one run of a guest. Call with the lock held. */
+void
+dyn_virt_guest_reset(DynVirtGuest *guest);
+/* What list() or read() found, asked at @asked_usec: an event since then knows better. */
+void
+dyn_virt_guests_note(DynVirt *self, const DynFound *found, int64_t asked_usec);
+
+/* ---- virt-events.c ---- */
+bool
+dyn_virt_events_register(DynVirt *self, virConnectPtr control, GError **error);
+void
+dyn_virt_events_deregister(DynVirt *self, virConnectPtr control);
+/* Deliver an event without a guest on the main context. Any thread. */
+void
+dyn_virt_events_post(DynVirt *self, DynEventType type);
+/* The connection numbered @generation is lost: say so if nobody has. Any thread. */
+void
+dyn_virt_events_down(DynVirt *self, uint32_t generation);
+
+/* ---- virt-process.c: a guest's QEMU in /proc ---- */
+/* Find the process of @uuid once per run; 0 if there is none to be seen. */
+int
+dyn_virt_process_find(DynVirt *self, const char *uuid, const char *name, uint64_t *ret_start_time);
+/* Look at it: resident set, swap, and whether it is stopped or stuck (@sample->hung). */
+void
+dyn_virt_process_look(DynVirt *self, DynGuestSample *sample);
+
+/* ---- virt-found.c ---- */
+GPtrArray *
+dyn_virt_list(DynHypervisor *hypervisor, GError **error);
+DynFound *
+dyn_virt_read(DynHypervisor *hypervisor, const char *uuid, GError **error);
+DynRunState
+dyn_virt_run_state(int state);
+
+/* ---- virt-sample.c: who is sampled, and for how long ---- */
+DynSnapshot *
+dyn_virt_sample(DynHypervisor *hypervisor, const DynSampleRequest *request, GError **error);
+/* Runs one job on a thread of the pool. */
+void
+dyn_virt_sampler(gpointer job, gpointer unused);
+
+/* ---- virt-bulk.c: what is asked, and what the answers mean ---- */
+/* One guest of a sampling job. */
+typedef struct DynVirtAsk {
+    DynGuestSample sample;
+    bool exact;
+    uint32_t vmem_devices;
+    virDomainPtr domain;   /* owned by the job's thread */
+    bool no_bulk;          /* the driver has no balloon group in its bulk statistics */
+} DynVirtAsk;
+
+/* Called with each guest's answer as soon as there is one: what is known when time is up counts. */
+typedef void (*DynVirtAnswer)(const DynGuestSample *sample, gpointer user_data);
+
+/* Ask libvirt about @asks (of DynVirtAsk). Blocks as long as libvirt does. False: the connection is lost
+ * or libvirt refuses as a whole. */
+bool
+dyn_virt_bulk_run(DynVirt *self, GArray *asks, DynVirtAnswer answer, gpointer user_data, GError **error);

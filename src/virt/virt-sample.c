@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* sample(): one look at the host and the guests, that comes back whatever libvirt does.
+ *
+ * First /proc, which always answers: host memory, each QEMU's resident set, and whether it is stopped or
+ * stuck. Such a guest is not asked about at all, because one of them blocks the whole bulk call until it
+ * continues (measured: 85 s). The questions to libvirt run on a thread of their own. If a guest stops while
+ * they are out, or time is up, that thread is left to itself and what it has answered so far counts; the
+ * guests that did not cause it are asked again on another thread, since libvirt's NOWAIT skips the culprit
+ * from then on: its job is held by the call that hangs.
+ *
+ * At most two calls are ever left behind. libvirtd has five to eight workers to lose before it freezes for
+ * everyone, and other parts of us may hold some; with two out, snapshots carry /proc only until one ends. */
+#include "config.h"
+
+#include "virt-priv.h"
+
+#include <string.h>
+
+#include <dynmem/hostmem.h>
+
+/* 100 guests under TCG answer within 1 s; beyond three, somebody is stuck. */
+#define PATIENCE_USEC (3 * G_USEC_PER_SEC)
+/* How often it is checked whether one of the guests asked about has stopped. */
+#define LOOK_USEC (G_USEC_PER_SEC / 4)
+#define LEFT_BEHIND_MOST 2
+
+/* One round of questions. Counted: held by sample() and by the thread, whoever is done last frees it. */
+typedef struct Job {
+    gatomicrefcount ref;
+    DynVirt *virt;      /* referenced */
+    GArray *asks;       /* of DynVirtAsk; the thread's */
+
+    GMutex lock;        /* guards the rest */
+    GCond cond;
+    bool done;
+    GArray *answers;    /* of DynGuestSample */
+    GError *error;
+} Job;
+
+static Job *
+job_new(DynVirt *self, GArray *asks)
+{
+    Job *job = g_new0(Job, 1);
+
+    g_atomic_ref_count_init(&job->ref);
+    job->virt = dyn_virt_ref(self);
+    job->asks = g_array_ref(asks);
+    job->answers = g_array_new(FALSE, FALSE, sizeof(DynGuestSample));
+    g_mutex_init(&job->lock);
+    g_cond_init(&job->cond);
+    return job;
+}
+
+static void
+job_unref(Job *job)
+{
+    if (!g_atomic_ref_count_dec(&job->ref))
+        return;
+    g_array_unref(job->asks);
+    g_array_unref(job->answers);
+    g_clear_error(&job->error);
+    g_cond_clear(&job->cond);
+    g_mutex_clear(&job->lock);
+    dyn_virt_unref(job->virt);
+    g_free(job);
+}
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Job, job_unref)
+
+static void
+take_answer(const DynGuestSample *sample, gpointer user_data)
+{
+    Job *job = user_data;
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&job->lock);
+
+    g_array_append_vals(job->answers, sample, 1); /* a second answer about a guest replaces the first */
+}
+
+void
+dyn_virt_sampler(gpointer data, gpointer unused)
+{
+    g_autoptr(Job) job = data;
+    GError *error = NULL;
+
+    (void)dyn_virt_bulk_run(job->virt, job->asks, take_answer, job, &error); /* its error says it all */
+    g_atomic_int_add(&job->virt->sampling, -1);
+    g_mutex_lock(&job->lock);
+    job->error = error;
+    job->done = true;
+    g_cond_signal(&job->cond);
+    g_mutex_unlock(&job->lock);
+}
+
+/* Look at the processes of @guests again; true if one that was asked about has stopped since. */
+static bool
+some_stopped(DynVirt *self, GArray *guests, GHashTable *asked)
+{
+    bool stopped = false;
+
+    for (size_t i = 0; i < guests->len; i++) {
+        DynGuestSample *guest = &g_array_index(guests, DynGuestSample, i);
+
+        if (guest->hung || !g_hash_table_contains(asked, guest->uuid))
+            continue;
+        dyn_virt_process_look(self, guest);
+        stopped = stopped || guest->hung;
+    }
+    return stopped;
+}
+
+/* Wait for @job; true if it is done, false if it is left behind. */
+static bool
+await(Job *job, GArray *guests, GHashTable *asked)
+{
+    int64_t end_usec = g_get_monotonic_time() + PATIENCE_USEC;
+    bool done = false;
+    bool stopped = false;
+
+    while (!done && !stopped && g_get_monotonic_time() < end_usec) {
+        int64_t look_usec = MIN(g_get_monotonic_time() + LOOK_USEC, end_usec);
+
+        g_mutex_lock(&job->lock);
+        while (!job->done && g_cond_wait_until(&job->cond, &job->lock, look_usec))
+            ;
+        done = job->done;
+        g_mutex_unlock(&job->lock);
+        if (!done)
+            stopped = some_stopped(job->virt, guests, asked);
+    }
+    return done;
+}
+
+/* What /proc said stays; what libvirt said is added. */
+static void
+merge(DynGuestSample *guest, const DynGuestSample *answer)
+{
+    DynGuestSample merged = *answer;
+
+    merged.hung = guest->hung;
+    merged.rss_kib = guest->rss_kib;
+    merged.host_swap_kib = guest->host_swap_kib;
+    *guest = merged;
+}
+
+static bool
+collect(Job *job, GArray *guests, GHashTable *asked, GError **error)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&job->lock);
+
+    if (job->error) {
+        g_propagate_error(error, g_error_copy(job->error));
+        return false;
+    }
+    for (size_t i = 0; i < job->answers->len; i++) {
+        const DynGuestSample *answer = &g_array_index(job->answers, DynGuestSample, i);
+        gpointer index = g_hash_table_lookup(asked, answer->uuid);
+
+        merge(&g_array_index(guests, DynGuestSample, GPOINTER_TO_UINT(index)), answer);
+    }
+    return true;
+}
+
+static bool
+is_listed(GPtrArray *uuids, const char *uuid)
+{
+    return uuids && g_ptr_array_find_with_equal_func(uuids, uuid, g_str_equal, NULL);
+}
+
+/* Those that may be asked about: not hung, not off, no answer yet. @asked: uuid -> index in @guests. */
+static GArray *
+choose(DynVirt *self, GArray *guests, GPtrArray *exact, GHashTable *asked)
+{
+    GArray *asks = g_array_new(FALSE, FALSE, sizeof(DynVirtAsk));
+
+    for (guint i = 0; i < guests->len; i++) {
+        DynGuestSample *guest = &g_array_index(guests, DynGuestSample, i);
+        DynVirtAsk ask = {.sample = *guest, .exact = is_listed(exact, guest->uuid)};
+
+        if (guest->hung || guest->run == DYN_RUN_OFF || guest->has_stats)
+            continue;
+        g_hash_table_insert(asked, guest->uuid, GUINT_TO_POINTER(i));
+        g_array_append_val(asks, ask);
+    }
+    return asks;
+}
+
+/* One round. @ret_done: false if it was left behind. */
+static bool
+ask_round(DynVirt *self, GArray *guests, GPtrArray *exact, bool *ret_done, GError **error)
+{
+    g_autoptr(GHashTable) asked = g_hash_table_new(g_str_hash, g_str_equal);
+    g_autoptr(GArray) asks = choose(self, guests, exact, asked);
+    g_autoptr(Job) job = NULL;
+
+    *ret_done = true;
+    if (asks->len == 0 || g_atomic_int_get(&self->sampling) >= LEFT_BEHIND_MOST)
+        return true;
+    job = job_new(self, asks);
+    g_atomic_ref_count_inc(&job->ref);
+    g_atomic_int_inc(&self->sampling);
+    if (!g_thread_pool_push(self->samplers, job, error)) {
+        g_atomic_int_add(&self->sampling, -1);
+        job_unref(job);
+        return false;
+    }
+    *ret_done = await(job, guests, asked);
+    return collect(job, guests, asked, error);
+}
+
+/* The first guesses come from the table: what is off stays unasked, what runs is "running" until libvirt
+ * says more. */
+static void
+add_guest(DynVirt *self, GArray *guests, const char *uuid)
+{
+    DynGuestSample sample;
+    DynVirtGuest *guest;
+
+    dyn_guest_sample_init(&sample, uuid);
+    g_mutex_lock(&self->lock);
+    guest = g_hash_table_lookup(self->guests, uuid);
+    if (!guest || guest->active)
+        sample.run = DYN_RUN_RUNNING;
+    if (guest)
+        sample.vmem_kib = guest->vmem_kib;
+    g_mutex_unlock(&self->lock);
+    if (sample.run != DYN_RUN_OFF)
+        dyn_virt_process_look(self, &sample);
+    g_array_append_val(guests, sample);
+}
+
+DynSnapshot *
+dyn_virt_sample(DynHypervisor *hypervisor, const DynSampleRequest *request, GError **error)
+{
+    DynVirt *self = (DynVirt *)hypervisor;
+    g_autoptr(virConnect) link = dyn_virt_link(self, DYN_LINK_SAMPLE, error);
+    g_autoptr(DynSnapshot) snapshot = NULL;
+    bool done = false;
+
+    if (!link)
+        return NULL;
+    snapshot = dyn_snapshot_new(g_get_monotonic_time(), g_get_real_time());
+    for (size_t i = 0; request->uuids && i < request->uuids->len; i++)
+        add_guest(self, snapshot->guests, g_ptr_array_index(request->uuids, i));
+    if (!dyn_hostmem_read(self->proc_root, &snapshot->host, error))
+        return NULL;
+    /* The second round is for those who did not cause the first to hang. */
+    for (int round = 0; round < 2 && !done; round++) {
+        if (!ask_round(self, snapshot->guests, request->exact, &done, error))
+            return NULL;
+    }
+    dyn_snapshot_seal(snapshot);
+    return g_steal_pointer(&snapshot);
+}

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The libvirt hypervisor: its life, and the calls that act on one guest. */
+#include "config.h"
+
+#include "virt-priv.h"
+
+#include <string.h>
+
+#include <libvirt/virterror.h>
+
+/* Sampling calls that may be out at once: one that works and two that are stuck (see virt-sample.c). */
+#define SAMPLERS_MOST 3
+
+DynVirt *
+dyn_virt_ref(DynVirt *self)
+{
+    g_atomic_ref_count_inc(&self->ref);
+    return self;
+}
+
+void
+dyn_virt_unref(DynVirt *self)
+{
+    if (!self || !g_atomic_ref_count_dec(&self->ref))
+        return;
+    g_hash_table_unref(self->guests);
+    g_free(self->pid_directory);
+    g_mutex_clear(&self->lock);
+    g_free(self->uri);
+    g_free(self->proc_root);
+    g_free(self);
+}
+
+bool
+dyn_virt_fail(DynVirt *self, GError **error, const char *what)
+{
+    GError *problem = NULL;
+
+    dyn_virt_set_error(&problem, what);
+    /* A late failure on a connection of before says nothing about those of now. */
+    if (g_error_matches(problem, DYN_ERROR, DYN_ERROR_DISCONNECTED))
+        dyn_virt_check_links(self);
+    g_propagate_error(error, problem);
+    return false;
+}
+
+/* A process that is stopped answers nothing: say so without asking libvirt. */
+static bool
+refuse_hung(DynVirt *self, const char *uuid, GError **error)
+{
+    DynGuestSample sample;
+
+    dyn_guest_sample_init(&sample, uuid);
+    dyn_virt_process_look(self, &sample);
+    if (sample.hung)
+        g_set_error(error, DYN_ERROR, DYN_ERROR_BUSY,
+                    "guest %s: its QEMU is stopped or waits for the host's disk", uuid);
+    return !sample.hung;
+}
+
+static bool
+virt_probe(DynHypervisor *hypervisor, const char *uuid, DynProbe *ret_probe, GError **error)
+{
+    DynVirt *self = (DynVirt *)hypervisor;
+    g_autoptr(virDomain) domain = NULL;
+    DynGuestSample sample;
+    virDomainControlInfo control;
+    virDomainJobInfo job;
+    int state;
+
+    dyn_guest_sample_init(&sample, uuid);
+    dyn_virt_process_look(self, &sample);
+    if (sample.hung) {
+        *ret_probe = (DynProbe){.hung = true};
+        return true;
+    }
+    domain = dyn_virt_handle(self, DYN_LINK_ACT, uuid, error);
+    if (!domain)
+        return false;
+    memset(&control, 0, sizeof(control));
+    memset(&job, 0, sizeof(job));
+    if (virDomainGetState(domain, &state, NULL, 0) < 0 || virDomainGetControlInfo(domain, &control, 0) < 0)
+        return dyn_virt_fail(self, error, "cannot probe the guest");
+    if (virDomainGetJobInfo(domain, &job) < 0 && virGetLastErrorCode() != VIR_ERR_NO_SUPPORT)
+        return dyn_virt_fail(self, error, "cannot ask for the guest's job");
+    *ret_probe = (DynProbe){
+        .paused = dyn_virt_run_state(state) != DYN_RUN_RUNNING,
+        .job = job.type != VIR_DOMAIN_JOB_NONE,
+        .control_busy = control.state != VIR_DOMAIN_CONTROL_OK,
+    };
+    return true;
+}
+
+static bool
+virt_set_balloon(DynHypervisor *hypervisor, const char *uuid, uint64_t kib, GError **error)
+{
+    DynVirt *self = (DynVirt *)hypervisor;
+    g_autoptr(virDomain) domain = NULL;
+
+    if (kib == 0 || kib > DYN_MAX_KIB) {
+        g_set_error(error, DYN_ERROR, DYN_ERROR_INVALID,
+                    "guest %s: a balloon target of %" G_GUINT64_FORMAT " KiB is out of range", uuid, kib);
+        return false;
+    }
+    if (!refuse_hung(self, uuid, error))
+        return false;
+    domain = dyn_virt_handle(self, DYN_LINK_ACT, uuid, error);
+    if (!domain)
+        return false;
+    if (virDomainSetMemoryFlags(domain, (unsigned long)kib, VIR_DOMAIN_AFFECT_LIVE) == 0)
+        return true;
+    return dyn_virt_fail(self, error, "cannot set the balloon");
+}
+
+static bool
+virt_set_stats_period(DynHypervisor *hypervisor, const char *uuid, uint32_t sec, GError **error)
+{
+    DynVirt *self = (DynVirt *)hypervisor;
+    g_autoptr(virDomain) domain = NULL;
+
+    if (sec > G_MAXINT) {
+        g_set_error(error, DYN_ERROR, DYN_ERROR_INVALID,
+                    "guest %s: a statistics period of %u s is out of range", uuid, sec);
+        return false;
+    }
+    if (!refuse_hung(self, uuid, error))
+        return false;
+    domain = dyn_virt_handle(self, DYN_LINK_ACT, uuid, error);
+    if (!domain)
+        return false;
+    if (virDomainSetMemoryStatsPeriod(domain, (int)sec, VIR_DOMAIN_AFFECT_LIVE) == 0)
+        return true;
+    return dyn_virt_fail(self, error, "cannot set the statistics period");
+}
+
+static bool
+virt_write_policy(DynHypervisor *hypervisor, const char *uuid, const char *xml, GError **error)
+{
+    DynVirt *self = (DynVirt *)hypervisor;
+    g_autoptr(virConnect) link = dyn_virt_link(self, DYN_LINK_CONTROL, error);
+    g_autoptr(virDomain) domain = NULL;
+
+    if (!link)
+        return false;
+    domain = virDomainLookupByUUIDString(link, uuid);
+    if (!domain)
+        return dyn_virt_fail(self, error, "cannot find the domain");
+    return dyn_virt_policy_write_all(domain, xml, error);
+}
+
+static void
+virt_free(DynHypervisor *hypervisor)
+{
+    DynVirt *self = (DynVirt *)hypervisor;
+
+    self->freed = true;
+    dyn_virt_disconnect(self);
+    /* Not waited for: a stuck one ends when libvirt lets it, and holds its own reference. */
+    g_thread_pool_free(g_steal_pointer(&self->samplers), FALSE, FALSE);
+    dyn_virt_unref(self);
+}
+
+static const DynHypervisorOps ops = {
+    .connect = dyn_virt_connect,
+    .is_connected = dyn_virt_is_connected,
+    .list = dyn_virt_list,
+    .read = dyn_virt_read,
+    .sample = dyn_virt_sample,
+    .probe = virt_probe,
+    .set_balloon = virt_set_balloon,
+    .set_stats_period = virt_set_stats_period,
+    .write_policy = virt_write_policy,
+    .free = virt_free,
+};
+
+DynHypervisor *
+dyn_virt_new(const char *uri, const char *proc_root)
+{
+    DynVirt *self = g_new0(DynVirt, 1);
+
+    self->parent.ops = &ops;
+    g_atomic_ref_count_init(&self->ref);
+    self->uri = g_strdup(uri);
+    self->proc_root = g_strdup(proc_root);
+    g_mutex_init(&self->lock);
+    self->guests = dyn_virt_guests_new();
+    for (size_t i = 0; i < G_N_ELEMENTS(self->callback); i++)
+        self->callback[i] = -1;
+    self->samplers = g_thread_pool_new(dyn_virt_sampler, self, SAMPLERS_MOST, FALSE, NULL);
+    return &self->parent;
+}

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The libvirt hypervisor on libvirt's own test driver: no QEMU, no bulk balloon statistics, no job
+ * information, events of its own. What only a real QEMU shows is tested live. */
+#include "config.h"
+
+#include <dynmem/error.h>
+
+#include "virt-bench.h"
+
+static DynSnapshot *
+sample(const Bench *bench, const char *uuid, bool exact)
+{
+    g_autoptr(DynSampleRequest) request = dyn_sample_request_new();
+    g_autoptr(GError) error = NULL;
+    DynSnapshot *snapshot;
+
+    g_ptr_array_add(request->uuids, g_strdup(uuid));
+    if (exact)
+        g_ptr_array_add(request->exact, g_strdup(uuid));
+    snapshot = bench->hypervisor->ops->sample(bench->hypervisor, request, &error);
+    ck_assert_msg(snapshot, "%s", error ? error->message : "");
+    return snapshot;
+}
+
+START_TEST(test_virt_lists_domains)
+{
+    Bench *bench = bench_new();
+    g_autoptr(GPtrArray) list = bench->hypervisor->ops->list(bench->hypervisor, NULL);
+    const DynFound *found;
+
+    ck_assert_ptr_nonnull(list);
+    ck_assert_uint_eq(list->len, 1);
+    found = g_ptr_array_index(list, 0);
+    ck_assert_str_eq(found->domain->uuid, TEST_UUID);
+    ck_assert_str_eq(found->domain->name, "test");
+    ck_assert_uint_eq(found->domain->memory_kib, 8 * DYN_KIB_PER_GIB);
+    ck_assert(found->active && found->persistent);
+    ck_assert_int_eq(found->run, DYN_RUN_RUNNING);
+    ck_assert_str_eq(found->incarnation, "id:1");
+    ck_assert_ptr_null(found->problem);
+    bench_free(bench);
+}
+END_TEST
+
+START_TEST(test_virt_reads_one_domain)
+{
+    Bench *bench = bench_new();
+    g_autoptr(GError) error = NULL;
+    g_autoptr(DynFound) found = bench->hypervisor->ops->read(bench->hypervisor, TEST_UUID, &error);
+
+    ck_assert_ptr_nonnull(found);
+    ck_assert_str_eq(found->domain->name, "test");
+    ck_assert_ptr_null(bench->hypervisor->ops->read(bench->hypervisor, NO_UUID, &error));
+    ck_assert(g_error_matches(error, DYN_ERROR, DYN_ERROR_GONE));
+    bench_free(bench);
+}
+END_TEST
+
+START_TEST(test_virt_samples_without_bulk_statistics)
+{
+    Bench *bench = bench_new();
+    g_autoptr(DynSnapshot) snapshot = sample(bench, TEST_UUID, false);
+    const DynGuestSample *guest = dyn_snapshot_find(snapshot, TEST_UUID);
+
+    ck_assert_ptr_nonnull(guest);
+    ck_assert_uint_gt(snapshot->host.mem_total_kib, 0);
+    ck_assert_int_gt(snapshot->taken_usec, 0);
+    ck_assert_int_eq(guest->run, DYN_RUN_RUNNING);
+    ck_assert(guest->has_stats && guest->exact && !guest->hung && !guest->job);
+    ck_assert_uint_eq(guest->balloon_kib, 2 * DYN_KIB_PER_GIB);
+    ck_assert_uint_eq(guest->vmem_kib, 0);
+    ck_assert_uint_eq(guest->stats.total_kib, 2 * DYN_KIB_PER_GIB);
+    ck_assert_uint_eq(guest->stats.available_kib, DYN_KIB_PER_GIB);
+    ck_assert_uint_gt(guest->stats.last_update_sec, 0);
+    ck_assert_uint_eq(guest->rss_kib, DYN_UNKNOWN);
+    bench_free(bench);
+}
+END_TEST
+
+START_TEST(test_virt_sets_the_balloon)
+{
+    Bench *bench = bench_new();
+    DynHypervisor *hypervisor = bench->hypervisor;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(DynSnapshot) snapshot = NULL;
+
+    ck_assert(hypervisor->ops->set_balloon(hypervisor, TEST_UUID, DYN_KIB_PER_GIB, &error));
+    ck_assert(hypervisor->ops->set_stats_period(hypervisor, TEST_UUID, 1, &error));
+    snapshot = sample(bench, TEST_UUID, true);
+    ck_assert_uint_eq(dyn_snapshot_find(snapshot, TEST_UUID)->balloon_kib, DYN_KIB_PER_GIB);
+    bench_free(bench);
+}
+END_TEST
+
+START_TEST(test_virt_refuses_impossible_targets)
+{
+    static const uint64_t targets_kib[] = {0, DYN_MAX_KIB + 1, DYN_UNKNOWN, 100 * DYN_KIB_PER_GIB};
+    Bench *bench = bench_new();
+    g_autoptr(GError) error = NULL;
+
+    ck_assert(!bench->hypervisor->ops->set_balloon(bench->hypervisor, TEST_UUID, targets_kib[_i], &error));
+    ck_assert(g_error_matches(error, DYN_ERROR, DYN_ERROR_INVALID));
+    bench_free(bench);
+}
+END_TEST
+
+START_TEST(test_virt_acting_on_nobody_says_gone)
+{
+    Bench *bench = bench_new();
+    DynHypervisor *hypervisor = bench->hypervisor;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GError) period_error = NULL;
+    g_autoptr(GError) policy_error = NULL;
+    DynProbe probe;
+
+    ck_assert(!hypervisor->ops->set_balloon(hypervisor, NO_UUID, 1024, &error));
+    ck_assert(g_error_matches(error, DYN_ERROR, DYN_ERROR_GONE));
+    ck_assert(!hypervisor->ops->set_stats_period(hypervisor, NO_UUID, 1, &period_error));
+    ck_assert(g_error_matches(period_error, DYN_ERROR, DYN_ERROR_GONE));
+    ck_assert(!hypervisor->ops->write_policy(hypervisor, NO_UUID, POLICY, &policy_error));
+    ck_assert(g_error_matches(policy_error, DYN_ERROR, DYN_ERROR_GONE));
+    ck_assert(!hypervisor->ops->probe(hypervisor, NO_UUID, &probe, NULL));
+    bench_free(bench);
+}
+END_TEST
+
+START_TEST(test_virt_probe_tells_paused)
+{
+    Bench *bench = bench_new();
+    DynHypervisor *hypervisor = bench->hypervisor;
+    virConnectPtr link = NULL;
+    g_autoptr(virDomain) domain = other_client(&link);
+    g_autoptr(DynSnapshot) snapshot = NULL;
+    DynProbe probe;
+
+    ck_assert(hypervisor->ops->probe(hypervisor, TEST_UUID, &probe, NULL));
+    ck_assert(!probe.hung && !probe.paused && !probe.job && !probe.control_busy);
+    ck_assert_int_eq(virDomainSuspend(domain), 0);
+    wait_event(bench, DYN_EVENT_SUSPENDED, TEST_UUID);
+    ck_assert(hypervisor->ops->probe(hypervisor, TEST_UUID, &probe, NULL));
+    ck_assert(probe.paused);
+    snapshot = sample(bench, TEST_UUID, false);
+    ck_assert_int_eq(dyn_snapshot_find(snapshot, TEST_UUID)->run, DYN_RUN_PAUSED);
+    ck_assert_int_eq(virDomainResume(domain), 0);
+    wait_event(bench, DYN_EVENT_RESUMED, TEST_UUID);
+    virConnectClose(link);
+    bench_free(bench);
+}
+END_TEST
+
+START_TEST(test_virt_follows_stop_and_start)
+{
+    Bench *bench = bench_new();
+    DynHypervisor *hypervisor = bench->hypervisor;
+    virConnectPtr link = NULL;
+    g_autoptr(virDomain) domain = other_client(&link);
+    g_autoptr(DynSnapshot) before = sample(bench, TEST_UUID, false);
+    g_autoptr(DynSnapshot) off = NULL;
+    g_autoptr(DynSnapshot) on = NULL;
+    g_autoptr(DynFound) found = NULL;
+    g_autoptr(GError) error = NULL;
+
+    ck_assert_int_eq(dyn_snapshot_find(before, TEST_UUID)->run, DYN_RUN_RUNNING);
+    ck_assert_int_eq(virDomainDestroy(domain), 0);
+    wait_event(bench, DYN_EVENT_STOPPED, TEST_UUID);
+    off = sample(bench, TEST_UUID, true);
+    ck_assert_int_eq(dyn_snapshot_find(off, TEST_UUID)->run, DYN_RUN_OFF);
+    ck_assert(!dyn_snapshot_find(off, TEST_UUID)->has_stats);
+    ck_assert(!hypervisor->ops->set_balloon(hypervisor, TEST_UUID, DYN_KIB_PER_GIB, &error));
+    ck_assert(g_error_matches(error, DYN_ERROR, DYN_ERROR_GONE));
+    found = hypervisor->ops->read(hypervisor, TEST_UUID, NULL);
+    ck_assert(!found->active && found->persistent);
+    ck_assert_ptr_null(found->incarnation);
+
+    ck_assert_int_eq(virDomainCreate(domain), 0);
+    wait_event(bench, DYN_EVENT_STARTED, TEST_UUID);
+    on = sample(bench, TEST_UUID, false);
+    ck_assert(dyn_snapshot_find(on, TEST_UUID)->has_stats);
+    virConnectClose(link);
+    bench_free(bench);
+}
+END_TEST
+
+/* The guest stops, and its STOPPED has not been seen yet. */
+START_TEST(test_virt_sample_survives_a_guest_that_vanished)
+{
+    Bench *bench = bench_new();
+    virConnectPtr link = NULL;
+    g_autoptr(virDomain) domain = other_client(&link);
+    g_autoptr(DynSnapshot) before = sample(bench, TEST_UUID, false);
+    g_autoptr(DynSnapshot) after = NULL;
+
+    ck_assert(dyn_snapshot_find(before, TEST_UUID)->has_stats);
+    ck_assert_int_eq(virDomainDestroy(domain), 0);
+    ck_assert_int_eq(virDomainUndefine(domain), 0);
+    after = sample(bench, TEST_UUID, true);
+    ck_assert_int_eq(dyn_snapshot_find(after, TEST_UUID)->run, DYN_RUN_OFF);
+    ck_assert(!dyn_snapshot_find(after, TEST_UUID)->has_stats);
+    wait_event(bench, DYN_EVENT_UNDEFINED, TEST_UUID);
+    virConnectClose(link);
+    bench_free(bench);
+}
+END_TEST
+
+START_TEST(test_virt_without_connection_says_disconnected)
+{
+    g_autoptr(DynHypervisor) hypervisor = dyn_virt_new("test:///default", "/proc");
+    g_autoptr(DynSampleRequest) request = dyn_sample_request_new();
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GError) list_error = NULL;
+
+    ck_assert(!hypervisor->ops->is_connected(hypervisor));
+    ck_assert_ptr_null(hypervisor->ops->sample(hypervisor, request, &error));
+    ck_assert(g_error_matches(error, DYN_ERROR, DYN_ERROR_DISCONNECTED));
+    ck_assert_ptr_null(hypervisor->ops->list(hypervisor, &list_error));
+    ck_assert(g_error_matches(list_error, DYN_ERROR, DYN_ERROR_DISCONNECTED));
+}
+END_TEST
+
+START_TEST(test_virt_names_the_uri_it_cannot_reach)
+{
+    g_autoptr(DynHypervisor) hypervisor = NULL;
+    g_autoptr(GError) error = NULL;
+
+    gvir_event_register();
+    dyn_virt_init();
+    hypervisor = dyn_virt_new("qemu+unix:///system?socket=/nonexistent/socket", "/proc");
+    ck_assert(!hypervisor->ops->connect(hypervisor, &error));
+    ck_assert(g_error_matches(error, DYN_ERROR, DYN_ERROR_DISCONNECTED));
+    ck_assert_ptr_nonnull(strstr(error->message, "/nonexistent/socket"));
+    ck_assert(!hypervisor->ops->is_connected(hypervisor));
+}
+END_TEST
+
+START_TEST(test_virt_connects_again)
+{
+    Bench *bench = bench_new();
+    DynHypervisor *hypervisor = bench->hypervisor;
+    g_autoptr(DynSnapshot) before = sample(bench, TEST_UUID, false);
+    g_autoptr(DynSnapshot) after = NULL;
+
+    g_array_set_size(bench->events, 0);
+    ck_assert(hypervisor->ops->connect(hypervisor, NULL));
+    wait_event(bench, DYN_EVENT_DISCONNECTED, "");
+    wait_event(bench, DYN_EVENT_CONNECTED, "");
+    settle();
+    ck_assert_uint_eq(bench->events->len, 2);
+    ck_assert(hypervisor->ops->is_connected(hypervisor));
+    after = sample(bench, TEST_UUID, false);
+    ck_assert(dyn_snapshot_find(after, TEST_UUID)->has_stats);
+    bench_free(bench);
+}
+END_TEST
+
+static void
+add_life_tests(Suite *suite)
+{
+    TCase *tcase = tcase_create("life");
+
+    tcase_set_timeout(tcase, 60); /* under valgrind */
+    tcase_add_test(tcase, test_virt_lists_domains);
+    tcase_add_test(tcase, test_virt_reads_one_domain);
+    tcase_add_test(tcase, test_virt_follows_stop_and_start);
+    tcase_add_test(tcase, test_virt_sample_survives_a_guest_that_vanished);
+    tcase_add_test(tcase, test_virt_without_connection_says_disconnected);
+    tcase_add_test(tcase, test_virt_names_the_uri_it_cannot_reach);
+    tcase_add_test(tcase, test_virt_connects_again);
+    suite_add_tcase(suite, tcase);
+}
+
+static void
+add_guest_tests(Suite *suite)
+{
+    TCase *tcase = tcase_create("guest");
+
+    tcase_set_timeout(tcase, 60); /* under valgrind */
+    tcase_add_test(tcase, test_virt_samples_without_bulk_statistics);
+    tcase_add_test(tcase, test_virt_sets_the_balloon);
+    tcase_add_loop_test(tcase, test_virt_refuses_impossible_targets, 0, 4);
+    tcase_add_test(tcase, test_virt_acting_on_nobody_says_gone);
+    tcase_add_test(tcase, test_virt_probe_tells_paused);
+    suite_add_tcase(suite, tcase);
+}
+
+int
+main(void)
+{
+    Suite *suite = suite_create("virt");
+
+    add_life_tests(suite);
+    add_guest_tests(suite);
+    return dyn_suite_run(suite);
+}
