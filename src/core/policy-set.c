@@ -101,19 +101,26 @@ set_size(DynPolicy *policy, DynPolicyKey key, const char *value, GError **error)
     return dyn_policy_set_size(policy, key, kib, meant, error);
 }
 
+typedef struct {
+    guint least;
+    guint most;
+    const char *unit; /* after the range, in a message */
+} Range;
+
+static const Range buffer_range = { DYN_BUFFER_LEAST, DYN_BUFFER_MOST, " (percent of demand)" };
+static const Range priority_range = { 0, DYN_PRIORITY_MOST, "" };
+
 static bool
-set_number(DynPolicyKey key, const char *value, guint least, guint most, uint32_t *ret_number,
-           GError **error)
+set_number(DynPolicyKey key, const char *value, const Range *range, uint32_t *ret_number, GError **error)
 {
     guint64 number;
     g_autofree char *allowed = NULL;
 
-    if (g_ascii_string_to_unsigned(value, 10, least, most, &number, NULL)) {
+    if (g_ascii_string_to_unsigned(value, 10, range->least, range->most, &number, NULL)) {
         *ret_number = (uint32_t)number;
         return true;
     }
-    allowed = g_strdup_printf("a whole number from %u to %u%s", least, most,
-                              key == DYN_KEY_BUFFER ? " (percent of demand)" : "");
+    allowed = g_strdup_printf("a whole number from %u to %u%s", range->least, range->most, range->unit);
     return fail(key, value, allowed, error);
 }
 
@@ -170,10 +177,10 @@ dyn_policy_set_key(DynPolicy *policy, DynPolicyKey key, const char *value, GErro
         ok = set_charge(policy, value, error);
         break;
     case DYN_KEY_BUFFER:
-        ok = set_number(key, value, DYN_BUFFER_LEAST, DYN_BUFFER_MOST, &policy->buffer_percent, error);
+        ok = set_number(key, value, &buffer_range, &policy->buffer_percent, error);
         break;
     case DYN_KEY_PRIORITY:
-        ok = set_number(key, value, 0, DYN_PRIORITY_MOST, &policy->priority, error);
+        ok = set_number(key, value, &priority_range, &policy->priority, error);
         break;
     case DYN_KEY_PAGING_DIRECTORY:
         ok = set_directory(policy, value, error);
