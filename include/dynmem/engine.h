@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Engine: owns everything that changes while the daemon runs, and turns the wheel: connect, look, let the
+ * core decide, have it done, report. It decides nothing about memory itself, and knows neither threads
+ * (executor.h) nor D-Bus (the funcs below) nor real time (the clock below), so that tests and a
+ * simulator can drive it. Main thread only. */
+#pragma once
+
+#include <dynmem/executor.h>
+#include <dynmem/hypervisor.h>
+#include <dynmem/world.h>
+
+G_BEGIN_DECLS
+
+/* Pauses between connection attempts: 1, 2, 4 ... seconds, at most this. */
+#define DYN_ENGINE_MAX_BACKOFF_SEC 30u
+
+/* Events ask for a cycle at once; a guest that floods us with them gets no more than ten a second. */
+#define DYN_ENGINE_SPACING_USEC INT64_C(100000)
+
+/* What is still out when stopping is abandoned after this long. */
+#define DYN_ENGINE_STOP_USEC (INT64_C(5) * G_USEC_PER_SEC)
+
+/* A release waits this long for the guest to take its memory. */
+#define DYN_ENGINE_RELEASE_USEC (INT64_C(15) * G_USEC_PER_SEC)
+
+typedef struct DynEngine DynEngine;
+
+/* Time as the engine sees it. */
+typedef struct DynClock {
+    int64_t (*now_usec)(gpointer data);                 /* monotonic */
+    void (*wake_at)(gpointer data, int64_t at_usec);    /* call dyn_engine_wake() then; -1: not at all.
+                                                           Replaces what was asked before */
+    gpointer data;
+} DynClock;
+
+/* What the engine tells; each may be NULL. Values are borrowed. */
+typedef struct DynEngineFuncs {
+    /* A new report: after each cycle and whenever something in it changed otherwise. */
+    void (*on_report)(DynReport *report, gpointer user_data);
+    /* A request went out (@action->act), or would have in another mode and is worth saying. */
+    void (*on_action)(const DynAction *action, const char *name, gpointer user_data);
+    /* A guest's status or hold changed. */
+    void (*on_status)(const DynGuestReport *guest, gpointer user_data);
+    /* A cycle or a connection attempt came to its end: the daemon gets somewhere. */
+    void (*on_progress)(gpointer user_data);
+    /* dyn_engine_stop() is through. */
+    void (*on_stopped)(gpointer user_data);
+} DynEngineFuncs;
+
+/* Everything borrowed is to outlive the engine. */
+typedef struct DynEngineSetup {
+    DynExecutor *executor;     /* borrowed; the engine sets its funcs */
+    const DynClock *clock;     /* borrowed */
+    const DynEngineFuncs *funcs;
+    gpointer funcs_data;
+    DynConf *conf;             /* taken */
+    GPtrArray *records;        /* of DynRecord, what the store knows; borrowed, copied */
+    bool paused;               /* what the store knows */
+} DynEngineSetup;
+
+DynEngine *
+dyn_engine_new(const DynEngineSetup *setup);
+void
+dyn_engine_free(DynEngine *engine);
+
+/* Begin to connect. */
+void
+dyn_engine_start(DynEngine *engine);
+/* Put back what was changed, wait for what is out, at most DYN_ENGINE_STOP_USEC; guests keep what they
+ * hold. on_stopped follows, once. */
+void
+dyn_engine_stop(DynEngine *engine);
+/* Do what is due: called by the clock. */
+void
+dyn_engine_wake(DynEngine *engine);
+/* Give it to the hypervisor as its DynEventFunc, with the engine as user data. */
+void
+dyn_engine_event(const DynEvent *event, gpointer engine);
+
+/* Takes @conf. */
+void
+dyn_engine_set_conf(DynEngine *engine, DynConf *conf);
+const DynConf *
+dyn_engine_conf(const DynEngine *engine);
+/* Something the administrator should see in the status until it is over, such as a refused
+ * configuration; NULL ends it. */
+void
+dyn_engine_set_note(DynEngine *engine, const char *note);
+
+/* Answer to a request; @error NULL: done. */
+typedef void (*DynDoneFunc)(const GError *error, gpointer user_data);
+
+/* The kill switch. Pausing holds at once, @done says whether it will outlive the daemon; resuming holds
+ * only once it would. */
+void
+dyn_engine_set_paused(DynEngine *engine, bool paused, DynDoneFunc done, gpointer user_data);
+
+/* @given_kib: what the guest got; @missing_kib: what it still lacks of its own maximum. */
+typedef void (*DynReleasedFunc)(uint64_t given_kib, uint64_t missing_kib, const GError *error,
+                                gpointer user_data);
+
+/* Give @uuid its memory back, then write mode='off' into its policy. One at a time for one guest
+ * (DYN_ERROR_BUSY); a guest that is not managed is refused (DYN_ERROR_INVALID). @done is always called,
+ * possibly before this returns. */
+void
+dyn_engine_release(DynEngine *engine, const char *uuid, DynReleasedFunc done, gpointer user_data);
+
+/* The last report; never NULL. Borrowed until the next one: take a reference to keep it. */
+DynReport *
+dyn_engine_report(const DynEngine *engine);
+/* What would be done now. Free with dyn_plan_free(). */
+DynPlan *
+dyn_engine_dry_plan(const DynEngine *engine);
+/* One line for the service's status. Free with g_free(). */
+char *
+dyn_engine_describe(const DynEngine *engine);
+/* Cycles that could not begin because the sample before was still out. */
+uint64_t
+dyn_engine_overruns(const DynEngine *engine);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(DynEngine, dyn_engine_free)
+
+G_END_DECLS

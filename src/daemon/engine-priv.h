@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Engine, from the inside: its state and what its files call of each other.
+ *   engine.c          life, the clock, requests from outside
+ *   engine-link.c     the connection: attempts, the list, events
+ *   engine-cycle.c    sample, plan, outcomes, reports
+ *   engine-guest.c    what is known of a domain beside the world: reading it again, its record
+ *   engine-period.c   the statistics period, the one thing changed outside
+ *   engine-release.c  giving memory back on request */
+#pragma once
+
+#include <dynmem/engine.h>
+#include <dynmem/error.h>
+#include <dynmem/log.h>
+
+#include "repeat.h"
+
+G_BEGIN_DECLS
+
+typedef enum {
+    DYN_LINK_WAITING,    /* for the next attempt */
+    DYN_LINK_CONNECTING,
+    DYN_LINK_LISTING,
+    DYN_LINK_UP,         /* everything was read again */
+} DynLink;
+
+typedef enum {
+    DYN_PERIOD_IDLE,
+    DYN_PERIOD_SAVING,  /* the record that says what it was is being written */
+    DYN_PERIOD_SETTING, /* the request is out */
+} DynPeriodStep;
+
+/* One domain. Owner: the engine's table. */
+typedef struct DynGuest {
+    char uuid[DYN_UUID_SIZE];
+    char *name;           /* raw; NULL until read */
+    char *shown;          /* "'name'", safe to show */
+    bool known;           /* read at least once */
+    bool active;
+    DynRecord *record;    /* as it is to be kept; never NULL */
+    /* reading */
+    bool reading;
+    bool read_again;      /* something happened since it was asked for */
+    int64_t read_usec;    /* when to ask again after a failure; -1: not */
+    /* storing */
+    bool stored;          /* the store has a record of it */
+    bool saving;
+    bool dirty;           /* changed since the save that is out */
+    int64_t save_usec;    /* when to save (again); -1: nothing to save */
+    /* the statistics period */
+    DynPeriodStep step;
+    uint32_t live_sec;    /* what it is now, as far as we know */
+    uint32_t asked_sec;   /* while DYN_PERIOD_SETTING */
+    bool other_run;       /* what is out was asked of an earlier run of the guest */
+    int64_t period_usec;  /* not before */
+    uint32_t backoff_sec;
+    bool given_up;        /* stopping: it cannot be put back now */
+    /* as told last */
+    bool told;
+    DynStatus status;
+    DynHold hold;
+} DynGuest;
+
+typedef struct DynRelease DynRelease;
+
+struct DynEngine {
+    DynExecutor *executor; /* borrowed */
+    const DynClock *clock; /* borrowed */
+    const DynEngineFuncs *funcs;
+    gpointer funcs_data;
+    DynConf *conf;
+    DynWorld *world;
+    DynReport *report;
+    DynRepeat *repeat;
+    char *note;
+    bool paused;
+
+    DynLink link;
+    uint64_t generation;   /* of the connection; answers of an earlier one are void */
+    int64_t connect_usec;
+    uint32_t backoff_sec;
+    char *link_error;      /* why it is not up */
+
+    int64_t cycle_usec;    /* when the next one is due */
+    int64_t began_usec;    /* when the last one began */
+    bool cycle_now;
+    bool sampling;
+    uint64_t sampling_generation;
+    uint64_t overruns;
+    bool publish_due;
+
+    GHashTable *guests;    /* uuid -> DynGuest */
+    GHashTable *out;       /* serial (uint64_t) -> DynAction: sent to the executor */
+    GPtrArray *releases;   /* of DynRelease */
+    GQueue *pausing;       /* of DynPausing, in the order asked for */
+
+    bool stopping;
+    bool stopped;
+    int64_t stop_usec;
+};
+
+/* engine.c */
+int64_t
+dyn_engine_now(const DynEngine *engine);
+/* Every entry point ends with it: tell the clock when the engine wants to be woken. */
+void
+dyn_engine_arm(DynEngine *engine);
+void
+dyn_engine_check_stopped(DynEngine *engine);
+void
+dyn_engine_pause_job(DynEngine *engine, const DynJob *job);
+/* The clock's time or never (-1): the sooner of two. */
+int64_t
+dyn_engine_sooner(int64_t a_usec, int64_t b_usec);
+/* Whether a line about @subject ("KIND UUID") is news: see repeat.h. */
+bool
+dyn_engine_is_news(DynEngine *engine, const char *kind, const char *uuid, const char *text);
+
+/* engine-link.c */
+void
+dyn_engine_link_wake(DynEngine *engine, int64_t now_usec);
+void
+dyn_engine_link_job(DynEngine *engine, const DynJob *job);
+void
+dyn_engine_link_lost(DynEngine *engine, const char *why);
+
+/* engine-cycle.c */
+extern const DynExecutorFuncs dyn_engine_executor_funcs;
+void
+dyn_engine_cycle_wake(DynEngine *engine, int64_t now_usec);
+/* The next cycle at a multiple of the interval. */
+void
+dyn_engine_cycle_align(DynEngine *engine);
+/* Hand an action to the executor and remember it until its outcome. */
+void
+dyn_engine_send(DynEngine *engine, const DynAction *action);
+void
+dyn_engine_publish(DynEngine *engine);
+
+/* engine-guest.c */
+void
+dyn_guest_free(gpointer guest);
+/* Never NULL: made if it is not there. */
+DynGuest *
+dyn_engine_guest(DynEngine *engine, const char *uuid);
+const char *
+dyn_engine_guest_shown(const DynEngine *engine, const char *uuid);
+void
+dyn_engine_guest_load(DynEngine *engine, const DynRecord *record);
+void
+dyn_engine_guest_read(DynEngine *engine, const char *uuid);
+void
+dyn_engine_guest_put(DynEngine *engine, const DynFound *found);
+/* After a list: what is not in it is gone. */
+void
+dyn_engine_guest_retain(DynEngine *engine, const GPtrArray *list);
+void
+dyn_engine_guest_job(DynEngine *engine, const DynJob *job);
+/* Take over what the world wants kept. */
+void
+dyn_engine_guest_keep(DynEngine *engine, DynGuest *guest);
+void
+dyn_engine_guest_save(DynEngine *engine, DynGuest *guest);
+/* When @guest next wants something done, -1: not at all; and doing it. */
+int64_t
+dyn_engine_guest_due(const DynEngine *engine, const DynGuest *guest);
+void
+dyn_engine_guest_wake(DynEngine *engine, DynGuest *guest, int64_t now_usec);
+
+/* engine-period.c */
+/* Bring the live statistics period a step nearer to what it should be. */
+void
+dyn_engine_period_settle(DynEngine *engine, DynGuest *guest);
+void
+dyn_engine_period_found(DynEngine *engine, DynGuest *guest, uint32_t live_sec, bool same_run);
+void
+dyn_engine_period_saved(DynEngine *engine, DynGuest *guest, const GError *error);
+void
+dyn_engine_period_job(DynEngine *engine, const DynJob *job);
+
+/* engine-release.c */
+void
+dyn_release_free(gpointer release);
+void
+dyn_engine_release_outcome(DynEngine *engine, const DynOutcome *outcome);
+void
+dyn_engine_release_sample(DynEngine *engine, const DynSnapshot *snapshot);
+void
+dyn_engine_release_job(DynEngine *engine, const DynJob *job);
+void
+dyn_engine_release_wake(DynEngine *engine, int64_t now_usec);
+int64_t
+dyn_engine_release_due(const DynEngine *engine);
+void
+dyn_engine_release_abort(DynEngine *engine, const GError *error);
+
+G_END_DECLS

@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "engine-priv.h"
+
+/* A wish to pause or resume whose record is being written. */
+typedef struct DynPausing {
+    bool paused;
+    DynDoneFunc done;
+    gpointer user_data;
+} DynPausing;
+
+int64_t
+dyn_engine_now(const DynEngine *engine)
+{
+    return engine->clock->now_usec(engine->clock->data);
+}
+
+int64_t
+dyn_engine_sooner(int64_t a_usec, int64_t b_usec)
+{
+    if (a_usec < 0)
+        return b_usec;
+    return b_usec < 0 ? a_usec : MIN(a_usec, b_usec);
+}
+
+bool
+dyn_engine_is_news(DynEngine *engine, const char *kind, const char *uuid, const char *text)
+{
+    g_autofree char *subject = g_strdup_printf("%s %s", kind, uuid);
+    guint left_out = 0;
+
+    if (!dyn_repeat_allows(engine->repeat, subject, text, dyn_engine_now(engine), &left_out))
+        return false;
+    if (left_out > 0)
+        dyn_log(G_LOG_LEVEL_DEBUG, NULL, "%s: %u lines left out", subject, left_out);
+    return true;
+}
+
+/* ---- time ---------------------------------------------------------------------------------------- */
+
+static int64_t
+cycle_due(const DynEngine *engine)
+{
+    int64_t due_usec = engine->cycle_usec;
+
+    if (engine->cycle_now && !engine->sampling)
+        due_usec = MIN(due_usec, engine->began_usec + DYN_ENGINE_SPACING_USEC);
+    return due_usec;
+}
+
+static int64_t
+next_due(const DynEngine *engine)
+{
+    int64_t due_usec = dyn_engine_release_due(engine);
+    GHashTableIter iter;
+    gpointer guest;
+
+    if (engine->stopping)
+        return engine->stop_usec;
+    if (engine->publish_due)
+        return dyn_engine_now(engine);
+    if (engine->link == DYN_LINK_WAITING)
+        due_usec = dyn_engine_sooner(due_usec, engine->connect_usec);
+    if (engine->link == DYN_LINK_UP)
+        due_usec = dyn_engine_sooner(due_usec, cycle_due(engine));
+    g_hash_table_iter_init(&iter, engine->guests);
+    while (g_hash_table_iter_next(&iter, NULL, &guest))
+        due_usec = dyn_engine_sooner(due_usec, dyn_engine_guest_due(engine, guest));
+    return due_usec;
+}
+
+void
+dyn_engine_arm(DynEngine *engine)
+{
+    engine->clock->wake_at(engine->clock->data, engine->stopped ? -1 : next_due(engine));
+}
+
+static void
+wake_guests(DynEngine *engine, int64_t now_usec)
+{
+    GHashTableIter iter;
+    gpointer guest;
+
+    g_hash_table_iter_init(&iter, engine->guests);
+    while (g_hash_table_iter_next(&iter, NULL, &guest))
+        dyn_engine_guest_wake(engine, guest, now_usec);
+}
+
+void
+dyn_engine_wake(DynEngine *engine)
+{
+    int64_t now_usec = dyn_engine_now(engine);
+
+    if (engine->stopping) {
+        dyn_engine_check_stopped(engine);
+    } else {
+        dyn_engine_link_wake(engine, now_usec);
+        dyn_engine_cycle_wake(engine, now_usec);
+        dyn_engine_release_wake(engine, now_usec);
+        wake_guests(engine, now_usec);
+        if (engine->publish_due)
+            dyn_engine_publish(engine);
+    }
+    dyn_engine_arm(engine);
+}
+
+/* ---- life ---------------------------------------------------------------------------------------- */
+
+DynEngine *
+dyn_engine_new(const DynEngineSetup *setup)
+{
+    DynEngine *engine = g_new0(DynEngine, 1);
+
+    engine->executor = setup->executor;
+    engine->executor->funcs = &dyn_engine_executor_funcs;
+    engine->executor->funcs_data = engine;
+    engine->clock = setup->clock;
+    engine->funcs = setup->funcs;
+    engine->funcs_data = setup->funcs_data;
+    engine->conf = setup->conf;
+    engine->world = dyn_world_new(engine->conf);
+    engine->paused = setup->paused;
+    dyn_world_set_paused(engine->world, engine->paused);
+    engine->report = dyn_world_report(engine->world);
+    engine->repeat = dyn_repeat_new();
+    engine->guests = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, dyn_guest_free);
+    engine->out = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
+    engine->releases = g_ptr_array_new_with_free_func(dyn_release_free);
+    engine->pausing = g_queue_new();
+    engine->connect_usec = -1;
+    for (guint i = 0; setup->records && i < setup->records->len; i++)
+        dyn_engine_guest_load(engine, g_ptr_array_index(setup->records, i));
+    return engine;
+}
+
+void
+dyn_engine_free(DynEngine *engine)
+{
+    if (!engine)
+        return;
+    g_queue_free_full(engine->pausing, g_free);
+    g_ptr_array_unref(engine->releases);
+    g_hash_table_unref(engine->out);
+    g_hash_table_unref(engine->guests);
+    dyn_repeat_free(engine->repeat);
+    dyn_report_unref(engine->report);
+    dyn_world_free(engine->world);
+    dyn_conf_free(engine->conf);
+    g_free(engine->link_error);
+    g_free(engine->note);
+    g_free(engine);
+}
+
+void
+dyn_engine_start(DynEngine *engine)
+{
+    engine->connect_usec = dyn_engine_now(engine);
+    dyn_engine_publish(engine);
+    dyn_engine_arm(engine);
+}
+
+static bool
+is_busy(const DynEngine *engine)
+{
+    GHashTableIter iter;
+    gpointer value;
+
+    if (engine->sampling || g_hash_table_size(engine->out) > 0)
+        return true;
+    g_hash_table_iter_init(&iter, engine->guests);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        const DynGuest *guest = value;
+
+        if (guest->step != DYN_PERIOD_IDLE || guest->saving)
+            return true;
+    }
+    return false;
+}
+
+void
+dyn_engine_check_stopped(DynEngine *engine)
+{
+    if (!engine->stopping || engine->stopped)
+        return;
+    if (is_busy(engine) && dyn_engine_now(engine) < engine->stop_usec)
+        return;
+    engine->stopped = true;
+    if (engine->funcs->on_stopped)
+        engine->funcs->on_stopped(engine->funcs_data);
+}
+
+void
+dyn_engine_stop(DynEngine *engine)
+{
+    g_autoptr(GError) error = g_error_new(DYN_ERROR, DYN_ERROR_BUSY, "dynmemd is stopping");
+    GHashTableIter iter;
+    gpointer value;
+
+    if (engine->stopping)
+        return;
+    engine->stopping = true;
+    engine->stop_usec = dyn_engine_now(engine) + DYN_ENGINE_STOP_USEC;
+    dyn_engine_release_abort(engine, error);
+    engine->executor->ops->drop_waiting(engine->executor, error->message);
+    g_hash_table_iter_init(&iter, engine->guests);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        DynGuest *guest = value;
+
+        guest->period_usec = 0; /* no more waiting for a better moment */
+        if (guest->save_usec >= 0)
+            dyn_engine_guest_save(engine, guest);
+        dyn_engine_period_settle(engine, guest);
+    }
+    dyn_engine_check_stopped(engine);
+    dyn_engine_arm(engine);
+}
+
+/* ---- requests ------------------------------------------------------------------------------------ */
+
+void
+dyn_engine_set_conf(DynEngine *engine, DynConf *conf)
+{
+    DynConf *old = engine->conf;
+
+    engine->conf = conf;
+    dyn_world_set_conf(engine->world, conf);
+    dyn_conf_free(old);
+    dyn_engine_cycle_align(engine);
+    engine->cycle_now = true;
+    dyn_engine_publish(engine);
+    dyn_engine_arm(engine);
+}
+
+const DynConf *
+dyn_engine_conf(const DynEngine *engine)
+{
+    return engine->conf;
+}
+
+void
+dyn_engine_set_note(DynEngine *engine, const char *note)
+{
+    g_free(engine->note);
+    engine->note = g_strdup(note);
+    engine->publish_due = true;
+    dyn_engine_arm(engine);
+}
+
+static void
+apply_paused(DynEngine *engine, bool paused)
+{
+    if (engine->paused != paused)
+        dyn_log(G_LOG_LEVEL_INFO, NULL, "%s", paused ? "paused: nothing is acted on" : "resumed");
+    engine->paused = paused;
+    dyn_world_set_paused(engine->world, paused);
+    if (paused)
+        engine->executor->ops->drop_waiting(engine->executor, "paused");
+    else
+        engine->cycle_now = true;
+    dyn_engine_publish(engine);
+}
+
+void
+dyn_engine_set_paused(DynEngine *engine, bool paused, DynDoneFunc done, gpointer user_data)
+{
+    DynPausing *pausing = g_new0(DynPausing, 1);
+    DynJob *job = dyn_job_new(DYN_JOB_SAVE_PAUSED, NULL);
+
+    pausing->paused = paused;
+    pausing->done = done;
+    pausing->user_data = user_data;
+    g_queue_push_tail(engine->pausing, pausing);
+    if (paused)
+        apply_paused(engine, true);
+    job->paused = paused;
+    engine->executor->ops->run(engine->executor, job);
+    dyn_engine_arm(engine);
+}
+
+void
+dyn_engine_pause_job(DynEngine *engine, const DynJob *job)
+{
+    g_autofree DynPausing *pausing = g_queue_pop_head(engine->pausing);
+    g_autoptr(GError) error = job->error ? g_error_copy(job->error) : NULL;
+
+    if (error && pausing->paused)
+        g_prefix_error(&error, "paused, but that will not survive a restart: ");
+    else if (error)
+        g_prefix_error(&error, "still paused: ");
+    /* Of several wishes the last one holds. */
+    else if (!pausing->paused && g_queue_is_empty(engine->pausing))
+        apply_paused(engine, false);
+    pausing->done(error, pausing->user_data);
+}
+
+/* ---- what it says of itself ---------------------------------------------------------------------- */
+
+DynReport *
+dyn_engine_report(const DynEngine *engine)
+{
+    return engine->report;
+}
+
+DynPlan *
+dyn_engine_dry_plan(const DynEngine *engine)
+{
+    return dyn_world_dry_plan(engine->world, dyn_engine_now(engine));
+}
+
+uint64_t
+dyn_engine_overruns(const DynEngine *engine)
+{
+    return engine->overruns;
+}
+
+static char *
+describe_link(const DynEngine *engine)
+{
+    if (engine->link == DYN_LINK_WAITING && engine->link_error)
+        return g_strdup_printf("no connection to libvirt (%s): %s", engine->conf->connect,
+                               engine->link_error);
+    return g_strdup_printf("connecting to libvirt (%s)", engine->conf->connect);
+}
+
+static const char *
+host_state(const DynHostReport *host)
+{
+    if (host->minima_short)
+        return "the minima do not fit";
+    return host->contention ? "contention" : "ok";
+}
+
+static char *
+describe_host(const DynEngine *engine)
+{
+    const DynHostReport *host = &engine->report->host;
+    uint64_t percent = host->pool_kib > 0 ? dyn_mul_div(host->assigned_kib, 100, host->pool_kib) : 0;
+
+    return g_strdup_printf("%u guests, %u managed, %" G_GUINT64_FORMAT " %% of the pool assigned, %s",
+                           host->guests, host->managed, percent, host_state(host));
+}
+
+static const char *
+describe_mode(const DynEngine *engine)
+{
+    if (engine->paused)
+        return "paused: ";
+    return engine->conf->mode == DYN_MODE_OBSERVE ? "observe: " : "";
+}
+
+char *
+dyn_engine_describe(const DynEngine *engine)
+{
+    g_autofree char *what = engine->link == DYN_LINK_UP ? describe_host(engine) : describe_link(engine);
+
+    return g_strconcat(describe_mode(engine), what, engine->note ? "; " : NULL, engine->note, NULL);
+}

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <dynmem/stats.h>
+
+#include "service-priv.h"
+
+/* ---- reading ------------------------------------------------------------------------------------- */
+
+static gboolean
+on_get_domain(DynBusManager *manager, GDBusMethodInvocation *invocation, const char *domain,
+              gpointer user_data)
+{
+    g_autoptr(GError) error = NULL;
+    const DynGuestReport *guest = dyn_service_find(user_data, domain, &error);
+    g_autofree char *path = guest ? dyn_service_domain_path(guest->uuid) : NULL;
+
+    if (guest)
+        dyn_bus_manager_complete_get_domain(manager, invocation, path);
+    else
+        g_dbus_method_invocation_return_gerror(invocation, error);
+    return TRUE;
+}
+
+static gboolean
+on_list_domains(DynBusManager *manager, GDBusMethodInvocation *invocation, gpointer user_data)
+{
+    DynService *service = user_data;
+    g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
+    g_auto(GStrv) paths = NULL;
+
+    for (guint i = 0; i < service->report->guests->len; i++) {
+        const DynGuestReport *guest = g_ptr_array_index(service->report->guests, i);
+        g_autofree char *path = dyn_service_domain_path(guest->uuid);
+
+        if (dyn_service_is_shown(guest))
+            g_strv_builder_add(builder, path);
+    }
+    paths = g_strv_builder_end(builder);
+    dyn_bus_manager_complete_list_domains(manager, invocation, (const char *const *)paths);
+    return TRUE;
+}
+
+static gboolean
+on_stats(DynBusManager *manager, GDBusMethodInvocation *invocation, gpointer user_data)
+{
+    DynService *service = user_data;
+    g_auto(GVariantBuilder) domains = G_VARIANT_BUILDER_INIT(G_VARIANT_TYPE("aa{sv}"));
+
+    for (guint i = 0; i < service->report->guests->len; i++) {
+        const DynGuestReport *guest = g_ptr_array_index(service->report->guests, i);
+
+        if (dyn_service_is_shown(guest))
+            g_variant_builder_add_value(&domains, dyn_stats_guest(guest));
+    }
+    dyn_bus_manager_complete_stats(manager, invocation, dyn_stats_host(service->report),
+                                   g_variant_builder_end(&domains));
+    return TRUE;
+}
+
+static gboolean
+on_plan(DynBusManager *manager, GDBusMethodInvocation *invocation, gpointer user_data)
+{
+    DynService *service = user_data;
+    g_autoptr(DynPlan) plan = dyn_engine_dry_plan(service->engine);
+    g_auto(GVariantBuilder) actions = G_VARIANT_BUILDER_INIT(G_VARIANT_TYPE("aa{sv}"));
+
+    for (guint i = 0; i < plan->actions->len; i++) {
+        const DynAction *action = &g_array_index(plan->actions, DynAction, i);
+        const DynGuestReport *guest = dyn_service_guest(service, action->uuid);
+
+        g_variant_builder_add_value(&actions, dyn_stats_action(action, guest ? guest->name : ""));
+    }
+    dyn_bus_manager_complete_plan(manager, invocation, g_variant_builder_end(&actions));
+    return TRUE;
+}
+
+/* ---- changing ------------------------------------------------------------------------------------ */
+
+static void
+answer_done(const GError *error, gpointer user_data)
+{
+    if (error)
+        g_dbus_method_invocation_return_gerror(user_data, error);
+    else
+        g_dbus_method_invocation_return_value(user_data, NULL);
+}
+
+static void
+pause_allowed(DynService *service, GDBusMethodInvocation *invocation, const char *uuid)
+{
+    dyn_engine_set_paused(service->engine, true, answer_done, invocation);
+}
+
+static void
+resume_allowed(DynService *service, GDBusMethodInvocation *invocation, const char *uuid)
+{
+    dyn_engine_set_paused(service->engine, false, answer_done, invocation);
+}
+
+static void
+answer_released(uint64_t given_kib, uint64_t missing_kib, const GError *error, gpointer user_data)
+{
+    GDBusMethodInvocation *invocation = user_data;
+
+    if (error)
+        g_dbus_method_invocation_return_gerror(invocation, error);
+    else
+        g_dbus_method_invocation_return_value(
+            invocation, g_variant_new("(tt)", given_kib * 1024, missing_kib * 1024));
+}
+
+static void
+release_allowed(DynService *service, GDBusMethodInvocation *invocation, const char *uuid)
+{
+    dyn_engine_release(service->engine, uuid, answer_released, invocation);
+}
+
+static void
+reload_allowed(DynService *service, GDBusMethodInvocation *invocation, const char *uuid)
+{
+    g_autoptr(GError) error = NULL;
+    g_auto(GStrv) warnings = NULL;
+
+    if (service->funcs->reload(&warnings, &error, service->funcs_data))
+        dyn_bus_manager_complete_reload(service->manager, invocation, (const char *const *)warnings);
+    else
+        g_dbus_method_invocation_return_gerror(invocation, error);
+}
+
+static gboolean
+on_pause(DynBusManager *manager, GDBusMethodInvocation *invocation, gpointer user_data)
+{
+    dyn_service_ask(user_data, invocation, NULL, pause_allowed);
+    return TRUE;
+}
+
+static gboolean
+on_resume(DynBusManager *manager, GDBusMethodInvocation *invocation, gpointer user_data)
+{
+    dyn_service_ask(user_data, invocation, NULL, resume_allowed);
+    return TRUE;
+}
+
+static gboolean
+on_release(DynBusManager *manager, GDBusMethodInvocation *invocation, const char *domain,
+           gpointer user_data)
+{
+    g_autoptr(GError) error = NULL;
+    const DynGuestReport *guest = dyn_service_find(user_data, domain, &error);
+
+    if (guest)
+        dyn_service_ask(user_data, invocation, guest->uuid, release_allowed);
+    else
+        g_dbus_method_invocation_return_gerror(invocation, error);
+    return TRUE;
+}
+
+static gboolean
+on_reload(DynBusManager *manager, GDBusMethodInvocation *invocation, gpointer user_data)
+{
+    dyn_service_ask(user_data, invocation, NULL, reload_allowed);
+    return TRUE;
+}
+
+void
+dyn_service_connect_methods(DynService *service)
+{
+    const struct {
+        const char *signal;
+        GCallback callback;
+    } methods[] = {
+        { "handle-get-domain", G_CALLBACK(on_get_domain) },
+        { "handle-list-domains", G_CALLBACK(on_list_domains) },
+        { "handle-stats", G_CALLBACK(on_stats) },
+        { "handle-plan", G_CALLBACK(on_plan) },
+        { "handle-pause", G_CALLBACK(on_pause) },
+        { "handle-resume", G_CALLBACK(on_resume) },
+        { "handle-release", G_CALLBACK(on_release) },
+        { "handle-reload", G_CALLBACK(on_reload) },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(methods); i++)
+        g_signal_connect(service->manager, methods[i].signal, methods[i].callback, service);
+}
