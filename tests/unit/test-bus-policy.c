@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The bus policy, on a bus that is as strict as the system's: everybody may read, only root may change,
+ * and every method of the interface is one or the other. The name is owned but nothing is exported: a call
+ * that the policy lets through is answered "no such method", one that it stops "access denied". */
+#include "config.h"
+
+#include <gio/gio.h>
+#include <glib/gstdio.h>
+#include <stdbool.h>
+#include <unistd.h>
+
+#include "suite.h"
+
+typedef struct {
+    const char *method;
+    bool everybody; /* false: root only */
+} Row;
+
+static const Row rows[] = {
+    {"org.dynmem1.Manager.GetDomain", true},
+    {"org.dynmem1.Manager.ListDomains", true},
+    {"org.dynmem1.Manager.Stats", true},
+    {"org.dynmem1.Manager.Plan", true},
+    {"org.dynmem1.Domain.Stats", true},
+    {"org.freedesktop.DBus.Properties.Get", true},
+    {"org.freedesktop.DBus.Properties.GetAll", true},
+    {"org.freedesktop.DBus.Introspectable.Introspect", true},
+    {"org.freedesktop.DBus.ObjectManager.GetManagedObjects", true},
+    {"org.dynmem1.Manager.Pause", false},
+    {"org.dynmem1.Manager.Resume", false},
+    {"org.dynmem1.Manager.Release", false},
+    {"org.dynmem1.Manager.Reload", false},
+    {"org.freedesktop.DBus.Properties.Set", false},
+    {"org.dynmem1.Manager.AddedLater", false},
+};
+
+/* The bus and who owns the name on it. A fixture of each test, in its process: GDBus has a thread, and
+ * threads do not survive a fork. */
+typedef struct {
+    char *dir;
+    char *address;
+    GSubprocess *daemon;
+    GDBusConnection *owner;
+} Bus;
+
+static Bus bus;
+
+static char *
+source_path(const char *name)
+{
+    return g_build_filename(g_getenv("DYN_SRCDIR"), "dbus", name, NULL);
+}
+
+/* The rules that matter of dbus's own system.conf. */
+static void
+write_bus_config(const char *path)
+{
+    g_autofree char *policy = source_path("org.dynmem1.conf");
+    g_autofree char *text = g_strdup_printf(
+        "<busconfig><type>system</type><listen>%s</listen><auth>EXTERNAL</auth>"
+        "<policy context='default'><allow user='*'/><deny own='*'/>"
+        "<deny send_type='method_call'/><allow send_type='signal'/>"
+        "<allow send_requested_reply='true' send_type='method_return'/>"
+        "<allow send_requested_reply='true' send_type='error'/>"
+        "<allow receive_type='method_call'/><allow receive_type='method_return'/>"
+        "<allow receive_type='error'/><allow receive_type='signal'/>"
+        "<allow send_destination='org.freedesktop.DBus'/></policy>"
+        "<include>%s</include></busconfig>",
+        bus.address, policy);
+
+    g_assert_true(g_file_set_contents(path, text, -1, NULL));
+}
+
+static void
+own_the_name(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GVariant) reply = NULL;
+
+    bus.owner = g_dbus_connection_new_for_address_sync(
+        bus.address,
+        G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT |
+            G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION,
+        NULL, NULL, &error);
+    g_assert_no_error(error);
+    reply = g_dbus_connection_call_sync(
+        bus.owner, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
+        "RequestName", g_variant_new("(su)", "org.dynmem1", 4u), NULL, G_DBUS_CALL_FLAGS_NONE, -1,
+        NULL, &error);
+    g_assert_no_error(error);
+}
+
+static void
+start_bus(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *config = NULL;
+    g_autofree char *option = NULL;
+    char ready[16] = "";
+
+    bus.dir = g_dir_make_tmp("dynmem-bus-XXXXXX", NULL);
+    g_assert_cmpint(g_chmod(bus.dir, 0755), ==, 0);
+    bus.address = g_strdup_printf("unix:path=%s/bus", bus.dir);
+    config = g_build_filename(bus.dir, "bus.conf", NULL);
+    option = g_strdup_printf("--config-file=%s", config);
+    write_bus_config(config);
+    /* It prints its address once it listens: reading a byte is waiting for that. */
+    bus.daemon = g_subprocess_new(G_SUBPROCESS_FLAGS_STDOUT_PIPE, &error, "dbus-daemon", option,
+                                  "--nofork", "--nopidfile", "--print-address", NULL);
+    g_assert_no_error(error);
+    g_assert_cmpint(g_input_stream_read(g_subprocess_get_stdout_pipe(bus.daemon), ready, 1, NULL,
+                                        NULL), ==, 1);
+    own_the_name();
+}
+
+static void
+stop_bus(void)
+{
+    g_autofree char *config = g_build_filename(bus.dir, "bus.conf", NULL);
+    g_autofree char *path = g_build_filename(bus.dir, "bus", NULL);
+
+    g_clear_object(&bus.owner);
+    g_subprocess_force_exit(bus.daemon);
+    g_subprocess_wait(bus.daemon, NULL, NULL);
+    g_clear_object(&bus.daemon);
+    (void)g_unlink(config);
+    (void)g_unlink(path);
+    g_assert_cmpint(g_rmdir(bus.dir), ==, 0);
+    g_clear_pointer(&bus.dir, g_free);
+    g_clear_pointer(&bus.address, g_free);
+}
+
+/* What a caller of user @uid is told when calling @method; never NULL. */
+static char *
+call_as(const char *uid, const char *method)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GSubprocess) caller = g_subprocess_new(
+        G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_MERGE, &error, "setpriv",
+        "--reuid", uid, "--clear-groups", "gdbus", "call", "--address", bus.address, "--dest",
+        "org.dynmem1", "--object-path", "/org/dynmem1", "--method", method, NULL);
+    char *output = NULL;
+
+    g_assert_no_error(error);
+    ck_assert(g_subprocess_communicate_utf8(caller, NULL, NULL, &output, NULL, NULL));
+    return output;
+}
+
+/* GDBus answers Introspect itself. */
+static bool
+went_through(const char *answer)
+{
+    return strstr(answer, "UnknownMethod") != NULL || strstr(answer, "<node>") != NULL;
+}
+
+START_TEST(test_bus_policy_root_may_call)
+{
+    g_autofree char *answer = call_as("0", rows[_i].method);
+
+    ck_assert_msg(went_through(answer), "%s: %s", rows[_i].method, answer);
+}
+END_TEST
+
+START_TEST(test_bus_policy_everybody_may_only_read)
+{
+    g_autofree char *answer = call_as("65534", rows[_i].method);
+
+    if (rows[_i].everybody)
+        ck_assert_msg(went_through(answer), "%s: %s", rows[_i].method, answer);
+    else
+        ck_assert_msg(strstr(answer, "AccessDenied") != NULL, "%s: %s", rows[_i].method, answer);
+}
+END_TEST
+
+START_TEST(test_bus_policy_only_root_owns_the_name)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GSubprocess) caller = g_subprocess_new(
+        G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_MERGE, &error, "setpriv",
+        "--reuid", "65534", "--clear-groups", "gdbus", "call", "--address", bus.address, "--dest",
+        "org.freedesktop.DBus", "--object-path", "/org/freedesktop/DBus", "--method",
+        "org.freedesktop.DBus.RequestName", "org.dynmem1", "4", NULL);
+    g_autofree char *output = NULL;
+
+    ck_assert(error == NULL);
+    ck_assert(g_subprocess_communicate_utf8(caller, NULL, NULL, &output, NULL, NULL));
+    ck_assert_msg(strstr(output, "AccessDenied") != NULL, "%s", output);
+}
+END_TEST
+
+static bool
+has_row(const char *interface, const char *method)
+{
+    g_autofree char *name = g_strdup_printf("%s.%s", interface, method);
+
+    for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+        if (g_str_equal(rows[i].method, name))
+            return true;
+    }
+    return false;
+}
+
+START_TEST(test_bus_policy_knows_every_method)
+{
+    g_autofree char *path = source_path("org.dynmem1.xml");
+    g_autofree char *xml = NULL;
+    g_autoptr(GDBusNodeInfo) node = NULL;
+    int n = 0;
+
+    ck_assert(g_file_get_contents(path, &xml, NULL, NULL));
+    node = g_dbus_node_info_new_for_xml(xml, NULL);
+    ck_assert(node != NULL);
+    for (GDBusInterfaceInfo **i = node->interfaces; *i != NULL; i++) {
+        for (GDBusMethodInfo **m = (*i)->methods; m != NULL && *m != NULL; m++, n++) {
+            ck_assert_msg(has_row((*i)->name, (*m)->name),
+                          "%s.%s: say in this test who may call it", (*i)->name, (*m)->name);
+        }
+    }
+    ck_assert_int_gt(n, 0);
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("bus-policy");
+    TCase *tcase = tcase_create("bus-policy");
+
+    if (geteuid() != 0) {
+        g_print("1..0 # SKIP only root can call as another user\n");
+        return EXIT_SUCCESS;
+    }
+    tcase_add_checked_fixture(tcase, start_bus, stop_bus);
+    tcase_add_loop_test(tcase, test_bus_policy_root_may_call, 0, G_N_ELEMENTS(rows));
+    tcase_add_loop_test(tcase, test_bus_policy_everybody_may_only_read, 0, G_N_ELEMENTS(rows));
+    tcase_add_test(tcase, test_bus_policy_only_root_owns_the_name);
+    tcase_add_test(tcase, test_bus_policy_knows_every_method);
+    suite_add_tcase(suite, tcase);
+    return dyn_suite_run(suite);
+}
