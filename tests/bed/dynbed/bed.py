@@ -16,6 +16,7 @@ from . import image, kvm
 from .errors import BedError
 from .paths import PACKAGE_PARENT, BedPaths, is_locked, remove_lock, try_lock
 from .stale import remove_stale
+from .syscalls import wait_pidfd
 
 # Long enough for libvirtd to probe QEMU's capabilities on a busy machine.
 _START_TIMEOUT_SEC = 180.0
@@ -47,6 +48,7 @@ class Bed:
         self._say = say or (lambda _text: None)
         self._connection = None
         self._hold_fd = -1
+        self._keeper = None
         if self.is_running():
             self._attach()
 
@@ -76,6 +78,8 @@ class Bed:
     def start(self):
         """Bring the bed up: image, KVM or not, namespaces, bus, libvirtd. One without a caller still
         ends with this process until detach()."""
+        if self._keeper is not None and self._keeper.poll() is not None:
+            self._keeper = None
         self.image = image.ensure(self._say)
         works, why = (self.use_kvm, "asked for") if self.use_kvm is not None else \
             kvm.decide(self.image)
@@ -93,7 +97,7 @@ class Bed:
             self.detach()
         passed = [fd for fd in (ready_write, caller_fd, hold_read) if fd >= 0]
         try:
-            process = subprocess.Popen(
+            self._keeper = subprocess.Popen(
                 _module("keeper", self.name, str(ready_write), str(caller_fd), str(hold_read),
                         "0" if self.kvm else "1"),
                 pass_fds=passed, start_new_session=True, cwd="/", stdin=subprocess.DEVNULL,
@@ -103,7 +107,7 @@ class Bed:
                 os.close(fd)
         text = self._read_ready(ready_read)
         if text != "ok\n":
-            process.wait()
+            self._reap_keeper()
             raise BedError(f"bed {self.name} did not start: {text.strip() or 'its keeper died'}")
 
     def detach(self):
@@ -135,16 +139,34 @@ class Bed:
         self.disconnect()
         deadline = time.monotonic() + _STOP_TIMEOUT_SEC
         while self.is_running():
-            state = self.paths.read_state()
-            if state is not None:
-                try:
-                    os.kill(state["keeper_pid"], signal.SIGTERM)
-                except ProcessLookupError:
-                    pass
+            self._end_keeper(deadline)
             if time.monotonic() > deadline:
                 raise BedError(f"bed {self.name} does not end: see {self.paths.log_file}")
-            time.sleep(0.05)
+        self._reap_keeper()
         self._remove_stale()
+
+    def _end_keeper(self, deadline):
+        """SIGTERM to the keeper, and wait for its end; a bed just coming up has no record of it yet."""
+        state = self.paths.read_state()
+        if state is None:
+            time.sleep(0.05)
+            return
+        try:
+            process = os.pidfd_open(state["keeper_pid"])
+        except ProcessLookupError:
+            return
+        try:
+            signal.pidfd_send_signal(process, signal.SIGTERM)
+            wait_pidfd(process, deadline - time.monotonic())
+        except ProcessLookupError:
+            pass
+        finally:
+            os.close(process)
+
+    def _reap_keeper(self):
+        if self._keeper is not None:
+            self._keeper.wait()
+            self._keeper = None
 
     def _remove_stale(self):
         if not (self.paths.run.exists() or self.paths.lock_file.exists()):
@@ -158,8 +180,12 @@ class Bed:
 
     def connection(self):
         """A read-write libvirt connection from outside the bed; opened anew if it broke."""
-        if self._connection is not None and self._connection.isAlive():
-            return self._connection
+        if self._connection is not None:
+            try:
+                self._connection.getLibVersion()  # isAlive() is true until a call has failed
+                return self._connection
+            except libvirt.libvirtError:
+                self._connection = None
         self._state()
         uri = f"qemu+unix:///system?socket={self.paths.libvirt_socket}"
         try:
@@ -171,7 +197,10 @@ class Bed:
     def disconnect(self):
         """Close our libvirt connection, if any."""
         if self._connection is not None:
-            self._connection.close()
+            try:
+                self._connection.close()
+            except libvirt.libvirtError:
+                pass  # its libvirtd is gone
             self._connection = None
 
     def start_guest(self, spec, timeout_sec=guest_module.BOOT_TIMEOUT_SEC):

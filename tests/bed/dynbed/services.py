@@ -2,11 +2,9 @@
 """The bed's own dbus-daemon and libvirtd. Runs inside the namespace."""
 
 import os
-import select
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from . import syscalls
@@ -141,23 +139,11 @@ def stop_libvirtd(signum=signal.SIGTERM, timeout_sec=30.0):
     process = os.pidfd_open(pid)
     try:
         os.kill(pid, signum)
-        if not _wait_pidfd(process, timeout_sec):
+        if not syscalls.wait_pidfd(process, timeout_sec):
             raise BedError(f"libvirtd (pid {pid} in the bed) did not end within {timeout_sec:.0f} s")
     finally:
         os.close(process)
     LIBVIRTD_PID_FILE.unlink(missing_ok=True)
-
-
-def _wait_pidfd(pidfd, timeout_sec):
-    poll = select.poll()
-    poll.register(pidfd, select.POLLIN)
-    deadline = time.monotonic() + timeout_sec
-    while True:
-        left = deadline - time.monotonic()
-        if left <= 0:
-            return False
-        if poll.poll(left * 1000):
-            return True
 
 
 def main():

@@ -3,6 +3,7 @@
 
 import ctypes
 import os
+import select
 import signal
 
 CLONE_NEWNS = 0x00020000
@@ -54,3 +55,10 @@ def die_with_parent(signum=signal.SIGKILL):
 def disable_huge_pages():
     """No transparent huge pages for this process and all it starts (prctl(2): kept over exec)."""
     _check(_LIBC.prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0), "prctl PR_SET_THP_DISABLE")
+
+
+def wait_pidfd(pidfd, timeout_sec):
+    """Wait for the end of a process; False if it has not come in time."""
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return bool(poll.poll(max(0.0, timeout_sec) * 1000))

@@ -216,6 +216,19 @@ command_balloon(BedGuest *guest, char **arguments, BedReply *reply)
     return true;
 }
 
+/* Whether the balloon device has its driver (unbound: it inflates no more, and reports nothing). */
+static bool
+is_balloon_bound(void)
+{
+    char name[32];
+    char path[128];
+
+    if (!find_balloon(name, sizeof name))
+        return false;
+    snprintf(path, sizeof path, BALLOON_DRIVER "/%s", name);
+    return access(path, F_OK) == 0;
+}
+
 static void
 add_loads(const BedGuest *guest, BedReply *reply)
 {
@@ -288,8 +301,9 @@ command_report(BedGuest *guest, char **arguments, BedReply *reply)
     bed_reply_add(reply, ",\"vmstat\":");
     add_counters("/proc/vmstat", vmstat, reply);
     bed_reply_add(reply, ",\"uptime_sec\":%.2f,\"swap\":\"%s\"", strtod(uptime, NULL), guest->swap);
-    bed_reply_add(reply, ",\"balloon_driver\":%s",
-                  access(BALLOON_DRIVER "/bind", F_OK) == 0 ? "true" : "false");
+    bed_reply_add(reply, ",\"balloon_driver\":%s,\"balloon_bound\":%s",
+                  access(BALLOON_DRIVER "/bind", F_OK) == 0 ? "true" : "false",
+                  is_balloon_bound() ? "true" : "false");
     add_loads(guest, reply);
     return true;
 }

@@ -232,15 +232,17 @@ bed_load_start(BedGuest *guest, const BedLoad *wanted)
 {
     for (int i = 0; i < BED_MAX_LOADS; i++) {
         BedLoad *load = &guest->loads[i];
+        pid_t pid; /* not load->pid: the child shares it, and would write its 0 there */
 
         if (load->state != BED_STATE_FREE)
             continue;
         *load = *wanted;
         load->state = BED_STATE_RUNNING;
-        load->pid = fork();
-        if (load->pid == 0)
+        pid = fork();
+        if (pid == 0)
             child_main(load, guest->cache_device);
-        if (load->pid > 0)
+        load->pid = pid;
+        if (pid > 0)
             return i + 1;
         load->state = BED_STATE_FREE;
         return 0;
