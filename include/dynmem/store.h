@@ -16,16 +16,19 @@ dyn_store_open(const char *directory, GError **error);
 void
 dyn_store_free(DynStore *store);
 
-/* All records found; a damaged file is set aside as NAME.bad and reported in @ret_warnings. */
+/* All records found (GPtrArray of DynRecord, which it owns); a damaged file is set aside as NAME.bad and
+ * reported in @ret_warnings (g_strfreev(); never NULL on success). */
 GPtrArray *
 dyn_store_load(DynStore *store, char ***ret_warnings, GError **error);
-/* Atomic (temporary file, fsync, rename, fsync of the directory). */
+/* Atomic (temporary file, fsync, rename, fsync of the directory). On failure, as on a full disk, the
+ * record of before is still there. */
 bool
 dyn_store_save(DynStore *store, const DynRecord *record, GError **error);
+/* It need not exist. */
 bool
 dyn_store_remove(DynStore *store, const char *uuid, GError **error);
 
-/* The kill switch survives restarts. */
+/* The kill switch survives restarts. One that cannot be looked at counts as thrown. */
 bool
 dyn_store_is_paused(DynStore *store);
 bool

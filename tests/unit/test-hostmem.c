@@ -37,7 +37,7 @@ static void
 remove_tree(char *root)
 {
     static const char *const names[] = {"meminfo", "vmstat", "pressure/memory", "pressure",
-                                        "7/stat",  "7/status", "7", ""};
+                                        "7/stat",  "7/status", "7/cmdline", "7", "8/cmdline", "8", ""};
 
     for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
         g_autofree char *path = g_build_filename(root, names[i], NULL);
@@ -275,6 +275,62 @@ START_TEST(test_process_with_impossible_sizes_is_unknown)
 }
 END_TEST
 
+static void
+put_cmdline(const char *root, const char *name, const char *text, size_t length)
+{
+    g_autofree char *path = g_build_filename(root, name, NULL);
+
+    ck_assert(g_file_set_contents(path, text, (gssize)length, NULL));
+}
+
+START_TEST(test_process_is_found_by_its_arguments)
+{
+    static const char line[] = "qemu\0-name\0-uuid\0-uuid\0abc\0-m\0" "512";
+    char *root = make_tree();
+    g_autofree char *other = g_build_filename(root, "8", NULL);
+    g_autofree char *pid_file = g_build_filename(root, "vmstat", NULL);
+
+    put_cmdline(root, "7/cmdline", line, sizeof(line));
+    ck_assert(dyn_process_has_argument(root, 7, "-uuid", "abc"));
+    ck_assert(dyn_process_has_argument(root, 7, "-m", "512"));
+    ck_assert(!dyn_process_has_argument(root, 7, "-uuid", "ab"));
+    ck_assert(!dyn_process_has_argument(root, 7, "-uuid", "abcd"));
+    ck_assert(!dyn_process_has_argument(root, 7, "abc", "512"));
+    ck_assert(!dyn_process_has_argument(root, 9, "-uuid", "abc"));
+    ck_assert_int_eq(dyn_process_find(root, "-uuid", "abc"), 7);
+    ck_assert_int_eq(dyn_process_find(root, "-uuid", "xyz"), 0);
+
+    /* Any user can start a process that claims to be the guest: then neither counts. */
+    ck_assert_int_eq(g_mkdir(other, 0700), 0);
+    put_cmdline(root, "8/cmdline", line, sizeof(line));
+    ck_assert_int_eq(dyn_process_find(root, "-uuid", "abc"), 0);
+    put_cmdline(root, "8/cmdline", "", 0);
+    ck_assert_int_eq(dyn_process_find(root, "-uuid", "abc"), 7);
+    ck_assert_int_eq(dyn_process_read_pid_file(pid_file), 0);
+    remove_tree(root);
+}
+END_TEST
+
+static const struct {
+    const char *text;
+    int pid;
+} pid_files[] = {
+    {"123\n", 123},       {"123", 123}, {"", 0},     {"0\n", 0},          {"-1\n", 0},
+    {"12x\n", 0},         {"x", 0},     {" 12\n", 0}, {"4194305\n", 0},    {"4194304\n", 4194304},
+    {"99999999999999999999999\n", 0},
+};
+
+START_TEST(test_process_number_is_read_from_a_file)
+{
+    char *root = make_tree();
+    g_autofree char *path = g_build_filename(root, "vmstat", NULL);
+
+    put(root, "vmstat", pid_files[_i].text);
+    ck_assert_int_eq(dyn_process_read_pid_file(path), pid_files[_i].pid);
+    remove_tree(root);
+}
+END_TEST
+
 START_TEST(test_self_is_measured)
 {
     DynSelf self;
@@ -302,6 +358,8 @@ main(void)
     tcase_add_test(tcase, test_process_that_ended_is_gone);
     tcase_add_loop_test(tcase, test_process_survives_any_name, 0, G_N_ELEMENTS(stat_rows));
     tcase_add_test(tcase, test_process_with_impossible_sizes_is_unknown);
+    tcase_add_test(tcase, test_process_is_found_by_its_arguments);
+    tcase_add_loop_test(tcase, test_process_number_is_read_from_a_file, 0, G_N_ELEMENTS(pid_files));
     tcase_add_test(tcase, test_self_is_measured);
     suite_add_tcase(suite, tcase);
     return dyn_suite_run(suite);
