@@ -7,6 +7,7 @@
 G_BEGIN_DECLS
 
 #define DYN_SIZE_AUTO UINT64_MAX /* "auto" where a size is allowed */
+#define DYN_IDLE_RECLAIM_SEC 300u /* of IdleReclaim=auto */
 
 typedef enum {
     DYN_IDLE_AUTO,        /* when the pool is low, or after 300 s idle while the maxima exceed the pool */
@@ -25,14 +26,14 @@ typedef struct DynConfGroup {
 typedef struct DynConf {
     /* [host] */
     char *connect;                  /* Connect=qemu:///system */
-    uint64_t reserve_kib;           /* Reserve=auto */
+    uint64_t reserve_kib;           /* Reserve=auto; or 0, or a size from 1 MiB, as all sizes here */
     uint64_t pool_kib;              /* Pool=auto: a cap on what may be assigned */
     DynMode mode;                   /* Mode=observe: ceiling for every guest */
     /* [sampling] */
     uint32_t interval_sec;          /* IntervalSec=1 (1..60) */
     uint32_t on_demand_per_sec;     /* OnDemandPerSec=20 (0..1000) */
     /* [balance] */
-    DynIdleReclaim idle_reclaim;    /* IdleReclaim=auto | when-needed | seconds */
+    DynIdleReclaim idle_reclaim;    /* IdleReclaim=auto | when-needed | seconds (1..86400) */
     uint32_t idle_reclaim_sec;      /* 300 unless given */
     bool buffer_floor_is_size;      /* BufferFloor=10%: percent of maximum (at most 1 GiB) or a size */
     uint32_t buffer_floor_percent;
@@ -53,7 +54,8 @@ typedef struct DynConf {
     char *exporter_listen;          /* Listen=127.0.0.1:9709 */
     /* [defaults] and [domain "..."] */
     DynPolicy *defaults;
-    GPtrArray *groups;              /* of DynConfGroup */
+    GPtrArray *groups;              /* of DynConfGroup, in the order of their first appearance */
+    GHashTable *origins;            /* "GROUP/KEY" -> name of the source, for every key that was given */
 } DynConf;
 
 /* One file's text with the name to blame in messages. */
@@ -63,9 +65,10 @@ typedef struct DynConfSource {
     size_t length;
 } DynConfSource;
 
-/* Lay @n sources over one another, later ones win key by key. An unknown group or key is not an error:
- * it is described in @ret_warnings ("FILE: [group] key: ..."). A bad value is: DYN_ERROR_INVALID naming
- * file, group, key, value and what is allowed. Free *ret_conf with dyn_conf_free(), *ret_warnings with
+/* Lay @n sources over one another, later ones win key by key, also within [domain "GLOB"] (which keeps the
+ * place of its first appearance). An unknown group or key is not an error: it is described in
+ * @ret_warnings ("FILE: [group] key: ..."). A bad value is: DYN_ERROR_INVALID naming file, group, key,
+ * value and what is allowed; so is a minimum above a startup or maximum of the same group. Free *ret_conf with dyn_conf_free(), *ret_warnings with
  * g_strfreev() (never NULL on success). */
 bool
 dyn_conf_parse(const DynConfSource *sources, size_t n, DynConf **ret_conf, char ***ret_warnings,
