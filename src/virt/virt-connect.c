@@ -156,7 +156,7 @@ bool
 dyn_virt_is_connected(DynHypervisor *hypervisor)
 {
     DynVirt *self = (DynVirt *)hypervisor;
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
 
     return self->up && links_alive(self);
 }
@@ -178,7 +178,7 @@ dyn_virt_check_links(DynVirt *self)
 virConnectPtr
 dyn_virt_link(DynVirt *self, DynVirtLink link, GError **error)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
     virConnectPtr found = self->link[link];
 
     if (!found || !self->up) {
@@ -193,7 +193,7 @@ dyn_virt_link(DynVirt *self, DynVirtLink link, GError **error)
 static bool
 cached_handle(DynVirt *self, DynVirtLink link, const char *uuid, virDomainPtr *ret_domain)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
     DynVirtGuest *guest = g_hash_table_lookup(self->guests, uuid);
 
     *ret_domain = NULL;
@@ -210,7 +210,7 @@ cached_handle(DynVirt *self, DynVirtLink link, const char *uuid, virDomainPtr *r
 static void
 cache_handle(DynVirt *self, DynVirtLink link, const char *uuid, virDomainPtr domain)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
     DynVirtGuest *guest = dyn_virt_guests_get(self->guests, uuid);
 
     if (!guest->active || guest->handle[link] || virDomainGetConnect(domain) != self->link[link])

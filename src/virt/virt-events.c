@@ -111,7 +111,7 @@ begin_event(const Watch *watch, virDomainPtr domain, DynEventType type, DynEvent
 static void
 note_lifecycle(DynVirt *self, virDomainPtr domain, const DynEvent *event)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
     DynVirtGuest *guest = dyn_virt_guests_get(self->guests, event->uuid);
 
     if (event->type == DYN_EVENT_UNDEFINED && !guest->active)

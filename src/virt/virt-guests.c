@@ -55,7 +55,7 @@ dyn_virt_guest_reset(DynVirtGuest *guest)
 void
 dyn_virt_guests_note(DynVirt *self, const DynFound *found, int64_t asked_usec)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
     DynVirtGuest *guest = dyn_virt_guests_get(self->guests, found->domain->uuid);
 
     g_free(guest->name);

@@ -75,7 +75,7 @@ dyn_virt_process_find(DynVirt *self, const char *uuid, const char *name, uint64_
 static bool
 note_state(DynVirt *self, const char *uuid, int pid, char state)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
     DynVirtGuest *guest = dyn_virt_guests_get(self->guests, uuid);
     bool waited = guest->waiting;
 
@@ -89,7 +89,7 @@ note_state(DynVirt *self, const char *uuid, int pid, char state)
 static void
 forget_process(DynVirt *self, const char *uuid, int pid)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
     DynVirtGuest *guest = dyn_virt_guests_get(self->guests, uuid);
 
     if (guest->pid != pid)
