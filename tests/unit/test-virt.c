@@ -236,7 +236,7 @@ START_TEST(test_virt_connects_again)
 {
     Bench *bench = bench_new();
     DynHypervisor *hypervisor = bench->hypervisor;
-    g_autoptr(DynSnapshot) before = sample(bench, TEST_UUID, false);
+    G_GNUC_UNUSED g_autoptr(DynSnapshot) before = sample(bench, TEST_UUID, false);
     g_autoptr(DynSnapshot) after = NULL;
 
     g_array_set_size(bench->events, 0);
