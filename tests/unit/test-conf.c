@@ -268,8 +268,6 @@ START_TEST(test_unknown_warns)
     const char *const texts[3] = { unknown[_i].text, NULL, NULL };
     g_autoptr(DynConf) conf = NULL;
     g_auto(GStrv) warnings = NULL;
-    g_autofree char *formatted = NULL;
-    g_autofree char *shipped = NULL;
     g_autoptr(DynConf) plain = dyn_conf_new_default();
 
     ck_assert(parse(texts, &conf, &warnings, NULL));
