@@ -77,9 +77,9 @@ bool
 dyn_world_release(DynWorld *world, const char *uuid, int64_t now_usec, DynAction **ret_action,
                   uint64_t *ret_missing_kib, GError **error);
 
-/* What would be done now, all guests, nothing marked (dry run). */
+/* What would be done now, all guests, nothing marked (dry run): only working memory changes. */
 DynPlan *
-dyn_world_dry_plan(const DynWorld *world, int64_t now_usec);
+dyn_world_dry_plan(DynWorld *world, int64_t now_usec);
 
 /* The record to keep of a guest (limits held, swap seen, boot peak), without the period fields, which
  * belong to whoever changes the period. NULL if nothing has to be kept. */

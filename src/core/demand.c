@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <string.h>
+
+#include <dynmem/demand.h>
+
+#define USEC_PER_SEC INT64_C(1000000)
+
+/* MemTotal may exceed what libvirt says by the firmware's rounding; more than this is a lie. */
+#define TOTAL_SLACK_KIB (UINT64_C(1) * 1024)
+
+/* The guest must show this much more than its balloon size before we call the size wrong. */
+#define LIE_SLACK_KIB (UINT64_C(2) * 1024)
+
+typedef struct Range {
+    uint64_t least;
+    uint64_t most;
+} Range;
+
+void
+dyn_demand_init(DynDemand *demand)
+{
+    memset(demand, 0, sizeof *demand);
+    demand->kernel_kib = DYN_UNKNOWN;
+    demand->swap_in_kib = DYN_UNKNOWN;
+    demand->swap_out_kib = DYN_UNKNOWN;
+    demand->available_kib = DYN_UNKNOWN;
+    demand->total_kib = DYN_UNKNOWN;
+}
+
+void
+dyn_demand_reset(DynDemand *demand)
+{
+    const bool swap_seen = demand->swap_seen;
+    const uint64_t last_update_sec = demand->last_update_sec;
+
+    dyn_demand_init(demand);
+    demand->swap_seen = swap_seen;
+    demand->last_update_sec = last_update_sec; /* the old record must not count as a new one */
+}
+
+void
+dyn_demand_observe(DynDemand *demand, uint64_t balloon_kib, int64_t wall_usec)
+{
+    if (demand->n_seen == DYN_DEMAND_OBSERVATIONS) {
+        memmove(&demand->seen[0], &demand->seen[1], sizeof demand->seen - sizeof demand->seen[0]);
+        demand->n_seen--;
+    }
+    demand->seen[demand->n_seen++] = (DynObservation){ wall_usec, balloon_kib };
+}
+
+/* Balloon sizes that may have held in the second @sec: those seen in it, the last before and the first
+ * after. Between two sightings anything between the two may have held. */
+static Range
+balloon_at(const DynDemand *demand, uint64_t sec)
+{
+    const int64_t from = (int64_t)sec * USEC_PER_SEC;
+    Range range = { UINT64_MAX, 0 };
+    const DynObservation *before = NULL;
+
+    for (uint32_t i = 0; i < demand->n_seen; i++) {
+        const DynObservation *o = &demand->seen[i];
+
+        if (o->wall_usec < from) {
+            before = o;
+            continue;
+        }
+        range.least = MIN(range.least, o->balloon_kib);
+        range.most = MAX(range.most, o->balloon_kib);
+        if (o->wall_usec >= from + USEC_PER_SEC)
+            break;
+    }
+    if (before) {
+        range.least = MIN(range.least, before->balloon_kib);
+        range.most = MAX(range.most, before->balloon_kib);
+    }
+    return range;
+}
+
+static DynBad
+judge(const DynDemandFacts *facts, const DynBalloonStats *stats)
+{
+    const uint64_t most = facts->boot_kib + facts->vmem_kib + TOTAL_SLACK_KIB;
+
+    if (stats->total_kib == 0)
+        return DYN_BAD_TOTAL_ZERO;
+    if (stats->total_kib > most)
+        return DYN_BAD_TOTAL_TOO_LARGE;
+    if (stats->available_kib != DYN_UNKNOWN && stats->available_kib > stats->total_kib)
+        return DYN_BAD_AVAILABLE_ABOVE_TOTAL;
+    if (stats->free_kib != DYN_UNKNOWN && stats->free_kib > stats->total_kib)
+        return DYN_BAD_FREE_ABOVE_TOTAL;
+    return DYN_BAD_NONE;
+}
+
+static void
+fold_swap(DynDemand *demand, const DynBalloonStats *stats, uint64_t available_kib, uint64_t seconds)
+{
+    uint64_t out = 0;
+    uint64_t in = 0;
+    uint64_t divisor;
+
+    /* a counter that runs backwards was reset: start over from it, count nothing */
+    if (demand->swap_out_kib != DYN_UNKNOWN && stats->swap_out_kib != DYN_UNKNOWN)
+        out = dyn_sat_sub(stats->swap_out_kib, demand->swap_out_kib);
+    if (demand->swap_in_kib != DYN_UNKNOWN && stats->swap_in_kib != DYN_UNKNOWN)
+        in = dyn_sat_sub(stats->swap_in_kib, demand->swap_in_kib);
+    demand->swap_out_kib = stats->swap_out_kib;
+    demand->swap_in_kib = stats->swap_in_kib;
+    if (stats->swap_out_kib != DYN_UNKNOWN && stats->swap_out_kib > 0)
+        demand->swap_seen = true;
+
+    demand->swapped_kib = dyn_sat_sub(dyn_sat_add(demand->swapped_kib, out), in);
+    divisor = in == 0 && out == 0 && available_kib >= demand->swapped_kib ? 32 : 1024;
+    for (uint64_t i = 0; i < MIN(seconds, 60); i++)
+        demand->swapped_kib -= (demand->swapped_kib + divisor - 1) / divisor;
+}
+
+/* K is only learned while the balloon stood still around the record. */
+static void
+learn_kernel(DynDemand *demand, const DynDemandFacts *facts, const DynBalloonStats *stats, Range balloon)
+{
+    const uint64_t size = facts->autodeflate ? facts->boot_kib : balloon.most;
+    uint64_t kernel;
+
+    if (!facts->autodeflate && balloon.least != balloon.most)
+        return;
+    kernel = dyn_sat_sub(size + facts->vmem_kib, stats->total_kib);
+    if (demand->kernel_kib == DYN_UNKNOWN || kernel < demand->kernel_kib)
+        demand->kernel_kib = kernel;
+}
+
+/* The guest shows more than the largest balloon size of that second allows: `actual` is wrong. */
+static bool
+proves_lie(const DynDemandFacts *facts, const DynBalloonStats *stats, Range balloon)
+{
+    const uint64_t most = balloon.most + facts->vmem_kib + LIE_SLACK_KIB;
+
+    if (balloon.most == 0)
+        return false;
+    if (!facts->autodeflate && stats->total_kib > most)
+        return true;
+    return stats->free_kib != DYN_UNKNOWN && stats->free_kib > most;
+}
+
+static void
+fold_used(DynDemand *demand, const DynDemandFacts *facts, const DynBalloonStats *stats, Range balloon)
+{
+    const uint64_t available = stats->available_kib != DYN_UNKNOWN ? stats->available_kib
+                                                                   : stats->free_kib;
+    const uint64_t taken = stats->total_kib - available;
+
+    demand->available_kib = available;
+    demand->total_kib = stats->total_kib;
+    if (!facts->autodeflate || balloon.most == 0) {
+        demand->used_kib = taken;
+        return;
+    }
+    demand->used_kib = dyn_clamp(demand->known ? demand->used_kib : taken,
+                                 dyn_sat_sub(taken, dyn_sat_sub(facts->boot_kib, balloon.least)),
+                                 dyn_sat_sub(taken, dyn_sat_sub(facts->boot_kib, balloon.most)));
+}
+
+static void
+fold_trend(DynDemand *demand, uint64_t raw_kib, int64_t elapsed_usec)
+{
+    const uint64_t before = demand->raw_kib;
+
+    demand->raw_kib = raw_kib;
+    if (!demand->known) {
+        demand->smooth_kib = raw_kib;
+        demand->slope_kib_per_sec = 0;
+        return;
+    }
+    demand->slope_kib_per_sec = dyn_mul_div(dyn_sat_sub(raw_kib, before), USEC_PER_SEC,
+                                            (uint64_t)MAX(elapsed_usec, USEC_PER_SEC / 20));
+    if (raw_kib >= demand->smooth_kib) {
+        demand->smooth_kib = raw_kib;
+    } else {
+        const uint64_t gap = demand->smooth_kib - raw_kib;
+        const uint64_t part = (uint64_t)CLAMP(elapsed_usec, 0, DYN_DEMAND_FALL_USEC);
+        /* up to the next KiB, so that the fall ends */
+        const uint64_t fall = MIN(gap, dyn_mul_div(gap, part, DYN_DEMAND_FALL_USEC) + 1);
+
+        demand->smooth_kib -= fall;
+    }
+}
+
+DynVerdict
+dyn_demand_update(DynDemand *demand, const DynDemandFacts *facts, const DynBalloonStats *stats,
+                  int64_t now_usec)
+{
+    const int64_t elapsed = demand->known ? now_usec - demand->changed_usec : 0;
+    uint64_t kernel;
+    Range balloon;
+
+    if (stats->last_update_sec == 0 || stats->last_update_sec == DYN_UNKNOWN)
+        return DYN_VERDICT_NEVER;
+    if (stats->last_update_sec == demand->last_update_sec) {
+        if (demand->bad != DYN_BAD_NONE)
+            return DYN_VERDICT_BAD;
+        return demand->known ? DYN_VERDICT_SAME : DYN_VERDICT_NEVER;
+    }
+    if (demand->last_update_sec == 0) {
+        demand->last_update_sec = stats->last_update_sec;
+        return DYN_VERDICT_NEVER;
+    }
+    if (stats->total_kib == DYN_UNKNOWN ||
+        (stats->available_kib == DYN_UNKNOWN && stats->free_kib == DYN_UNKNOWN))
+        return DYN_VERDICT_MISSING;
+
+    demand->last_update_sec = stats->last_update_sec;
+    demand->bad = judge(facts, stats);
+    if (demand->bad != DYN_BAD_NONE)
+        return DYN_VERDICT_BAD;
+
+    balloon = balloon_at(demand, stats->last_update_sec);
+    demand->balloon_lies = proves_lie(facts, stats, balloon);
+    learn_kernel(demand, facts, stats, balloon);
+    fold_used(demand, facts, stats, balloon);
+    fold_swap(demand, stats, demand->available_kib, (uint64_t)MAX(elapsed, 0) / USEC_PER_SEC);
+    kernel = demand->kernel_kib == DYN_UNKNOWN ? 0 : demand->kernel_kib;
+    fold_trend(demand, dyn_sat_add(dyn_sat_add(demand->used_kib, demand->swapped_kib), kernel), elapsed);
+    demand->known = true;
+    demand->changed_usec = now_usec;
+    return DYN_VERDICT_FRESH;
+}
+
+int64_t
+dyn_demand_age_usec(const DynDemand *demand, int64_t now_usec)
+{
+    return now_usec - demand->changed_usec;
+}
+
+uint64_t
+dyn_demand_lead_kib(const DynDemand *demand)
+{
+    return dyn_mul_div(demand->slope_kib_per_sec, DYN_DEMAND_LEAD_USEC, USEC_PER_SEC);
+}
+
+const char *
+dyn_bad_text(DynBad bad)
+{
+    switch (bad) {
+    case DYN_BAD_NONE:
+        return "";
+    case DYN_BAD_TOTAL_ZERO:
+        return "total memory 0";
+    case DYN_BAD_TOTAL_TOO_LARGE:
+        return "total memory above what the guest can have";
+    case DYN_BAD_AVAILABLE_ABOVE_TOTAL:
+        return "available memory above total memory";
+    case DYN_BAD_FREE_ABOVE_TOTAL:
+        return "free memory above total memory";
+    default:
+        return "impossible numbers";
+    }
+}

@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What a guest holds. Only observed sizes count: a request changes nothing until it is seen. Two things
+ * make that hard. After a reset QEMU goes on telling the old size while the guest owns all of its RAM
+ * (measured, 4-5 s, or for ever if the next target is full), so from a start or reset on the guest counts
+ * with its boot charge until the balloon proves itself. And others may move the balloon too: a change that
+ * is neither ours nor the guest's own deflation is an administrator's, and is respected for PinSec.
+ */
+#include "config.h"
+
+#include <string.h>
+
+#include "guest-priv.h"
+
+DynGuest *
+dyn_guest_new(const char *uuid, int64_t now_usec)
+{
+    DynGuest *guest = g_new0(DynGuest, 1);
+
+    g_strlcpy(guest->uuid, uuid, sizeof guest->uuid);
+    guest->run = DYN_RUN_OFF;
+    guest->first_seen_usec = now_usec;
+    guest->balloon_kib = DYN_UNKNOWN;
+    guest->sent_kib = DYN_UNKNOWN;
+    guest->last_sent_kib = DYN_UNKNOWN;
+    guest->shadow_kib = DYN_UNKNOWN;
+    guest->allotted_kib = DYN_UNKNOWN;
+    guest->verdict = DYN_VERDICT_NEVER;
+    guest->average_pressure_permyriad = -1;
+    guest->confirmed = true; /* it ran before we came, unless a start is seen */
+    dyn_guest_sample_init(&guest->sample, uuid);
+    dyn_demand_init(&guest->demand);
+    return guest;
+}
+
+void
+dyn_guest_free(DynGuest *guest)
+{
+    if (!guest)
+        return;
+    dyn_domain_free(guest->domain);
+    dyn_effective_free(guest->wanted);
+    dyn_effective_free(guest->running);
+    g_free(guest->incarnation);
+    g_free(guest->policy_error);
+    g_free(guest->released_policy);
+    g_free(guest->hold_detail);
+    g_free(guest);
+}
+
+uint64_t
+dyn_guest_boot_kib(const DynGuest *guest)
+{
+    return guest->domain ? dyn_sat_add(guest->domain->base_kib, guest->domain->dimm_kib) : 0;
+}
+
+uint64_t
+dyn_guest_charge_kib(const DynGuest *guest)
+{
+    const uint64_t full = dyn_guest_boot_kib(guest);
+    DynCharge charge = DYN_CHARGE_AUTO;
+
+    if (guest->running)
+        charge = guest->running->policy.charge;
+    if (charge == DYN_CHARGE_STARTUP)
+        return MIN(full, guest->running->policy.startup_kib);
+    if (charge == DYN_CHARGE_AUTO && guest->boot_peak_kib != 0)
+        return MIN(full, guest->boot_peak_kib + guest->boot_peak_kib / 10);
+    return full;
+}
+
+uint64_t
+dyn_guest_assigned_kib(const DynGuest *guest)
+{
+    if (!guest->active || !guest->domain)
+        return 0;
+    if (!guest->confirmed)
+        return dyn_sat_add(dyn_guest_charge_kib(guest), guest->vmem_kib);
+    if (guest->balloon_kib == DYN_UNKNOWN)
+        return dyn_sat_add(dyn_guest_boot_kib(guest), guest->vmem_kib);
+    return dyn_sat_add(guest->balloon_kib, guest->vmem_kib);
+}
+
+uint64_t
+dyn_guest_position_kib(const DynGuest *guest)
+{
+    if (guest->sent_kib == DYN_UNKNOWN || !guest->active || !guest->confirmed)
+        return dyn_guest_assigned_kib(guest);
+    return dyn_sat_add(guest->sent_kib, guest->vmem_kib);
+}
+
+void
+dyn_guest_begin_boot(DynGuest *guest, int64_t now_usec, bool reset)
+{
+    guest->started_usec = now_usec;
+    guest->fresh_usec = 0;
+    guest->reset = reset;
+    guest->confirmed = false;
+    guest->restart_due = reset;
+    guest->sent_kib = DYN_UNKNOWN;
+    guest->last_sent_kib = DYN_UNKNOWN;
+    guest->withdraw_due = false;
+    guest->stuck_since_usec = 0;
+    guest->stuck_until_usec = 0;
+    guest->stuck_pause_usec = 0;
+    guest->pin_until_usec = 0;
+    guest->above_since_usec = 0;
+    guest->shadow_kib = DYN_UNKNOWN;
+    guest->vmem_kib = reset ? guest->vmem_kib : 0;
+    if (!reset) {
+        guest->balloon_kib = DYN_UNKNOWN;
+        guest->demand.swap_seen = false;
+        guest->visible_kib = 0;
+        guest->average_pressure_permyriad = -1;
+    }
+    dyn_demand_reset(&guest->demand);
+    if (!reset)
+        guest->demand.last_update_sec = 0;
+}
+
+static void
+arrive(DynGuest *guest)
+{
+    if (guest->sent_kib > guest->sent_from_kib)
+        guest->counters.add_operations++;
+    else if (guest->sent_kib < guest->sent_from_kib)
+        guest->counters.remove_operations++;
+    if (guest->sent_kib != guest->sent_from_kib) { /* a withdrawal arrives at once and proves nothing */
+        guest->stuck_since_usec = 0;
+        guest->stuck_pause_usec = 0;
+    }
+    guest->sent_kib = DYN_UNKNOWN;
+}
+
+static uint64_t
+distance(uint64_t a, uint64_t b)
+{
+    return a > b ? a - b : b - a;
+}
+
+/* Between where it was and what was asked last (also by a call that was given up): ours. */
+static bool
+is_own_move(const DynGuest *guest, uint64_t before, uint64_t after)
+{
+    const uint64_t asked = guest->last_sent_kib;
+
+    if (asked == DYN_UNKNOWN)
+        return false;
+    return after + DYN_FOREIGN_KIB >= MIN(before, asked) && after <= MAX(before, asked) + DYN_FOREIGN_KIB;
+}
+
+/* A guest that is out of memory deflates by itself (autodeflate): that is demand, not an order. */
+static bool
+is_self_deflation(const DynGuest *guest, uint64_t before, uint64_t after)
+{
+    const DynDemand *demand = &guest->demand;
+
+    if (after <= before || !guest->domain->autodeflate)
+        return false;
+    return !demand->known || demand->available_kib <= MAX(demand->total_kib / 10, 2 * DYN_SAFETY_LEAST_KIB);
+}
+
+static void
+note_foreign(DynGuest *guest, uint64_t before, uint64_t after, const DynConf *conf, int64_t now_usec)
+{
+    if (distance(before, after) <= DYN_FOREIGN_KIB || is_own_move(guest, before, after) ||
+        is_self_deflation(guest, before, after))
+        return;
+    if (now_usec - guest->first_seen_usec < DYN_SETTLE_USEC || guest->fresh_usec == 0 ||
+        !dyn_guest_is_managed(guest, conf))
+        return;
+    guest->sent_kib = DYN_UNKNOWN;
+    guest->last_sent_kib = DYN_UNKNOWN;
+    guest->pin_until_usec = now_usec + (int64_t)conf->pin_sec * USEC_PER_SEC;
+}
+
+static void
+note_progress(DynGuest *guest, int64_t now_usec)
+{
+    const uint64_t left = distance(guest->balloon_kib, guest->sent_kib);
+
+    if (left <= DYN_ARRIVED_KIB) {
+        arrive(guest);
+        return;
+    }
+    if (left + DYN_FOREIGN_KIB <= guest->progress_kib) {
+        guest->progress_kib = left;
+        guest->progress_usec = now_usec;
+    }
+}
+
+void
+dyn_guest_observe_balloon(DynGuest *guest, uint64_t balloon_kib, const DynConf *conf, int64_t now_usec)
+{
+    const uint64_t before = guest->balloon_kib;
+
+    if (!guest->domain || balloon_kib == DYN_UNKNOWN || balloon_kib > DYN_MAX_KIB)
+        return;
+    guest->balloon_kib = balloon_kib;
+    if (before == DYN_UNKNOWN || !guest->confirmed)
+        return;
+    if (balloon_kib > before)
+        guest->counters.added_kib += balloon_kib - before;
+    else
+        guest->counters.removed_kib += before - balloon_kib;
+    if (balloon_kib != before)
+        note_foreign(guest, before, balloon_kib, conf, now_usec);
+    if (guest->sent_kib != DYN_UNKNOWN)
+        note_progress(guest, now_usec);
+}
+
+/* After a start or reset: is the balloon back? An event says so (world.c); without one, fresh statistics together with a size below full, or nothing contradicting for a while. */
+static void
+try_confirm(DynGuest *guest, int64_t now_usec)
+{
+    if (guest->confirmed || guest->fresh_usec == 0 || guest->demand.balloon_lies)
+        return;
+    if ((!guest->reset && guest->balloon_kib + DYN_FOREIGN_KIB < dyn_guest_boot_kib(guest)) ||
+        now_usec - guest->fresh_usec >= DYN_CONFIRM_USEC)
+        guest->confirmed = true;
+}
+
+static void
+learn_boot_peak(DynGuest *guest, uint64_t rss_kib)
+{
+    const uint64_t most = dyn_guest_boot_kib(guest) + guest->overhead_kib;
+
+    if (guest->confirmed || guest->started_usec == 0 || rss_kib == DYN_UNKNOWN)
+        return;
+    guest->boot_peak_kib = MAX(guest->boot_peak_kib, MIN(rss_kib, most));
+}
+
+/* Model: 32 MiB + 1/128 of RAM (device state, page tables, dirty bitmaps) + 4 MiB a further vCPU; measured
+ * where more: what QEMU holds above the memory assigned (TCG's code cache, pages a reset left behind). */
+static void
+fold_overhead(DynGuest *guest, uint64_t rss_kib)
+{
+    const uint64_t boot = dyn_guest_boot_kib(guest);
+    const uint64_t cpus = MAX(guest->domain->vcpus, 1) - 1;
+    const uint64_t model = 32 * DYN_KIB_PER_MIB + boot / 128 + cpus * 4 * DYN_KIB_PER_MIB;
+
+    guest->overhead_kib = model;
+    if (rss_kib != DYN_UNKNOWN)
+        guest->overhead_kib = MAX(model, dyn_sat_sub(rss_kib, dyn_guest_assigned_kib(guest)));
+}
+
+static void
+fold_stats(DynGuest *guest, const DynGuestSample *sample, int64_t now_usec)
+{
+    const DynDemandFacts facts = { dyn_guest_boot_kib(guest), guest->vmem_kib,
+                                   guest->domain->autodeflate };
+
+    guest->verdict = dyn_demand_update(&guest->demand, &facts, &sample->stats, now_usec);
+    if (guest->verdict == DYN_VERDICT_FRESH && guest->fresh_usec == 0)
+        guest->fresh_usec = now_usec;
+    if (guest->verdict == DYN_VERDICT_FRESH && guest->confirmed && guest->demand.balloon_lies) {
+        guest->confirmed = false; /* `actual` is wrong: count all it could have until proven */
+        guest->restart_due = true;
+        guest->fresh_usec = now_usec;
+    }
+}
+
+void
+dyn_guest_fold(DynGuest *guest, const DynGuestSample *sample, const DynConf *conf, int64_t now_usec,
+               int64_t wall_usec)
+{
+    if (!guest->domain)
+        return;
+    guest->sample = *sample;
+    guest->sampled = true;
+    guest->run = sample->run;
+    guest->active = sample->run != DYN_RUN_OFF;
+    if (sample->vmem_kib != DYN_UNKNOWN)
+        guest->vmem_kib = MIN(sample->vmem_kib, DYN_MAX_KIB);
+    if (sample->balloon_kib != DYN_UNKNOWN && sample->balloon_kib <= DYN_MAX_KIB) {
+        dyn_guest_observe_balloon(guest, sample->balloon_kib, conf, now_usec);
+        dyn_demand_observe(&guest->demand, sample->balloon_kib, wall_usec);
+    }
+    if (sample->has_stats)
+        fold_stats(guest, sample, now_usec);
+    learn_boot_peak(guest, sample->rss_kib);
+    try_confirm(guest, now_usec);
+    fold_overhead(guest, sample->rss_kib);
+    guest->visible_kib = MAX(guest->visible_kib, dyn_guest_boot_kib(guest) + guest->vmem_kib);
+}
+
+void
+dyn_guest_sent(DynGuest *guest, uint64_t to_kib, uint64_t serial, int64_t now_usec)
+{
+    guest->op_serial = serial;
+    guest->sent_kib = to_kib;
+    guest->sent_from_kib = guest->balloon_kib == DYN_UNKNOWN ? to_kib : guest->balloon_kib;
+    guest->last_sent_kib = to_kib;
+    guest->progress_kib = guest->balloon_kib == DYN_UNKNOWN ? 0 : distance(guest->balloon_kib, to_kib);
+    guest->progress_usec = now_usec;
+}
+
+void
+dyn_guest_mark_stuck(DynGuest *guest, int64_t now_usec)
+{
+    if (guest->stuck_since_usec == 0)
+        guest->stuck_since_usec = now_usec;
+    guest->stuck_pause_usec = CLAMP(2 * guest->stuck_pause_usec, DYN_STUCK_PAUSE_USEC,
+                                    DYN_STUCK_PAUSE_MOST_USEC);
+    guest->stuck_until_usec = now_usec + guest->stuck_pause_usec;
+    guest->withdraw_due = true;
+    guest->sent_kib = DYN_UNKNOWN;
+}
+
+void
+dyn_guest_check_progress(DynGuest *guest, int64_t now_usec)
+{
+    const bool stands = guest->sample.hung || guest->sample.job || guest->run != DYN_RUN_RUNNING;
+
+    if (guest->sent_kib == DYN_UNKNOWN || guest->op_serial != 0)
+        return;
+    if (stands)
+        guest->progress_usec = now_usec; /* frozen is not stuck */
+    else if (now_usec - guest->progress_usec > DYN_STUCK_USEC)
+        dyn_guest_mark_stuck(guest, now_usec);
+}
+
+void
+dyn_guest_outcome(DynGuest *guest, const DynOutcome *outcome)
+{
+    if (outcome->serial != guest->op_serial)
+        return;
+    guest->op_serial = 0;
+    if (outcome->result == DYN_OUTCOME_SENT) {
+        guest->progress_usec = outcome->when_usec;
+        if (guest->balloon_kib != DYN_UNKNOWN && guest->confirmed &&
+            distance(guest->balloon_kib, outcome->to_kib) <= DYN_ARRIVED_KIB)
+            arrive(guest); /* before the call came back */
+        return;
+    }
+    guest->sent_kib = DYN_UNKNOWN;
+    if (outcome->result == DYN_OUTCOME_TIMEOUT) {
+        dyn_guest_mark_stuck(guest, outcome->when_usec);
+    } else if (outcome->result != DYN_OUTCOME_NO_ROOM) {
+        guest->last_sent_kib = DYN_UNKNOWN;
+        guest->frozen_until_usec = outcome->when_usec + DYN_FROZEN_USEC;
+        g_free(guest->hold_detail);
+        guest->hold_detail = g_strdup(outcome->message);
+    }
+}

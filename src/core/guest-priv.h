@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* One guest inside the world: policy, ledger, demand, holds. Private to the core's world-*.c and
+ * guest-*.c. Sizes of the balloon are without virtio-mem; "assigned" is with it. */
+#pragma once
+
+#include <dynmem/balancer.h>
+#include <dynmem/conf.h>
+#include <dynmem/demand.h>
+#include <dynmem/found.h>
+#include <dynmem/record.h>
+#include <dynmem/report.h>
+
+#define USEC_PER_SEC INT64_C(1000000)
+
+/* A balloon this close to what was asked has arrived. QEMU reports whole pages, the driver stops exactly. */
+#define DYN_ARRIVED_KIB (UINT64_C(256))
+/* A change of the balloon smaller than this is nobody's act. */
+#define DYN_FOREIGN_KIB (UINT64_C(1024))
+/* Statistics older than this (on top of the interval) are stale. */
+#define DYN_STALE_USEC (INT64_C(5) * USEC_PER_SEC)
+/* No statistics for this long after a start or the first sight: the driver is not there. Debian 12's
+ * cloud kernel has it after 2-5 s even under TCG; Windows services start late. */
+#define DYN_NO_DRIVER_USEC (INT64_C(60) * USEC_PER_SEC)
+/* A request is stuck when the balloon has moved less than DYN_FOREIGN_KIB towards it for this long
+ * (squeezed: 5 s; TCG guests under load pause longer). */
+#define DYN_STUCK_USEC (INT64_C(10) * USEC_PER_SEC)
+#define DYN_STUCK_PAUSE_USEC (INT64_C(10) * USEC_PER_SEC)
+#define DYN_STUCK_PAUSE_MOST_USEC (INT64_C(320) * USEC_PER_SEC)
+/* Changes right after the first sight of a running guest may be a former daemon's last request. */
+#define DYN_SETTLE_USEC (INT64_C(15) * USEC_PER_SEC)
+/* A guest that proves nothing wrong for this long after its statistics are back has its balloon back too. */
+#define DYN_CONFIRM_USEC (INT64_C(15) * USEC_PER_SEC)
+/* What a refusal by job or pause keeps a guest from being asked again. */
+#define DYN_FROZEN_USEC (INT64_C(2) * USEC_PER_SEC)
+/* Safety: max(16 MiB, 5 % of guest-visible): semantics.md 2.9, test guests need about 16 MiB. */
+#define DYN_SAFETY_LEAST_KIB (UINT64_C(16) * 1024)
+#define DYN_PRESSURE_USEC (INT64_C(30) * USEC_PER_SEC)
+
+typedef struct DynGuest {
+    char uuid[DYN_UUID_SIZE];
+    /* what it is */
+    DynDomain *domain;       /* NULL: only heard of by an event so far */
+    char *incarnation;
+    bool active;
+    bool persistent;
+    DynRunState run;
+    /* policy */
+    DynEffective *wanted;    /* after resolving; NULL: no policy */
+    DynEffective *running;   /* after the live rules */
+    uint32_t pending;
+    char *policy_error;      /* why the policy cannot be used, or NULL */
+    bool released;           /* given back by command: left alone until the policy changes */
+    char *released_policy;   /* its policy text at that time */
+    /* this run */
+    int64_t started_usec;    /* when a start or reset was seen; 0: it ran before we came */
+    int64_t first_seen_usec;
+    int64_t fresh_usec;      /* first fresh statistics after that; 0: none yet */
+    bool reset;              /* this boot came by a reset: the balloon size told may be the old one */
+    bool start_seen;         /* its start event came before its description */
+    bool confirmed;          /* the balloon size is to be believed */
+    bool restart_due;        /* a safe target has to be sent at once */
+    int64_t restart_sent_usec;
+    uint64_t boot_peak_kib;
+    /* ledger */
+    uint64_t balloon_kib;    /* observed; DYN_UNKNOWN before the first sample */
+    uint64_t vmem_kib;
+    uint64_t visible_kib;
+    uint64_t sent_kib;       /* balloon size asked for and not yet seen; DYN_UNKNOWN: none */
+    uint64_t sent_from_kib;  /* what it held then */
+    uint64_t last_sent_kib;  /* to know late arrivals from foreign changes */
+    uint64_t op_serial;      /* the call that is out; 0: none */
+    bool withdraw_due;       /* a call ran into its deadline: take it back when the guest answers */
+    uint64_t progress_kib;   /* distance left at the last progress */
+    int64_t progress_usec;
+    int64_t stuck_since_usec;
+    int64_t stuck_until_usec;
+    int64_t stuck_pause_usec;
+    int64_t pin_until_usec;
+    int64_t frozen_until_usec;
+    int64_t above_since_usec;/* above target since; 0: not */
+    uint64_t shadow_kib;     /* observe mode: last reported would-be target; DYN_UNKNOWN: none */
+    /* last sample */
+    bool sampled;
+    DynVerdict verdict;
+    DynGuestSample sample;
+    DynDemand demand;
+    uint64_t overhead_kib;
+    /* last decision */
+    DynHold hold;
+    char *hold_detail;
+    uint64_t allotted_kib;   /* assigned, of the last allotment; DYN_UNKNOWN: none */
+    int64_t pressure_usec;
+    int32_t average_pressure_permyriad;
+    uint64_t decisions[DYN_N_REASONS];
+    DynCounters counters;
+} DynGuest;
+
+DynGuest *
+dyn_guest_new(const char *uuid, int64_t now_usec);
+void
+dyn_guest_free(DynGuest *guest);
+
+/* ---- guest-policy.c ---- */
+
+/* Take @found and what the store remembers; resolves the policy. */
+void
+dyn_guest_put(DynGuest *guest, const DynFound *found, const DynRecord *record, const DynConf *conf,
+              int64_t now_usec);
+/* Resolve again after a new configuration. */
+void
+dyn_guest_resolve(DynGuest *guest, const DynConf *conf);
+/* The mode that holds, the host's ceiling applied. */
+DynMode
+dyn_guest_mode(const DynGuest *guest, const DynConf *conf);
+/* Has a usable policy of mode on or observe, and runs. */
+bool
+dyn_guest_is_managed(const DynGuest *guest, const DynConf *conf);
+DynRecord *
+dyn_guest_record(const DynGuest *guest);
+
+/* ---- guest-ledger.c ---- */
+
+/* A start or a reset was seen: charge it, believe no balloon size. */
+void
+dyn_guest_begin_boot(DynGuest *guest, int64_t now_usec, bool reset);
+/* A balloon size told by an event or read; counts changes, finds foreign ones and arrivals. */
+void
+dyn_guest_observe_balloon(DynGuest *guest, uint64_t balloon_kib, const DynConf *conf, int64_t now_usec);
+/* Fold one sample. */
+void
+dyn_guest_fold(DynGuest *guest, const DynGuestSample *sample, const DynConf *conf, int64_t now_usec,
+               int64_t wall_usec);
+/* base + DIMM: what the balloon device works on. */
+uint64_t
+dyn_guest_boot_kib(const DynGuest *guest);
+/* A: what it holds, boot charge while not confirmed, virtio-mem included. */
+uint64_t
+dyn_guest_assigned_kib(const DynGuest *guest);
+uint64_t
+dyn_guest_charge_kib(const DynGuest *guest);
+/* What was asked, virtio-mem included; = assigned if nothing is in flight. */
+uint64_t
+dyn_guest_position_kib(const DynGuest *guest);
+void
+dyn_guest_sent(DynGuest *guest, uint64_t to_kib, uint64_t serial, int64_t now_usec);
+void
+dyn_guest_outcome(DynGuest *guest, const DynOutcome *outcome);
+/* No progress, or no answer: take the request back when possible, pause longer each time. */
+void
+dyn_guest_mark_stuck(DynGuest *guest, int64_t now_usec);
+void
+dyn_guest_check_progress(DynGuest *guest, int64_t now_usec);
+
+/* ---- guest-need.c ---- */
+
+/* Why nothing may be decided for it now. */
+DynHold
+dyn_guest_find_hold(const DynGuest *guest, const DynConf *conf, int64_t now_usec);
+uint64_t
+dyn_guest_safety_kib(const DynGuest *guest);
+uint64_t
+dyn_guest_floor_kib(const DynGuest *guest);
+/* Highest assigned a growth may reach: the policy's maximum or all it can have by balloon. */
+uint64_t
+dyn_guest_ceiling_kib(const DynGuest *guest);
+uint64_t
+dyn_guest_demand_kib(const DynGuest *guest);
+/* Buffer of the ideal target: max(b x D, buffer floor). */
+uint64_t
+dyn_guest_buffer_kib(const DynGuest *guest, const DynConf *conf);
+/* Target without and with the buffer floor's part, lead included, clamped to minimum and ceiling. */
+uint64_t
+dyn_guest_target_kib(const DynGuest *guest);
+uint64_t
+dyn_guest_full_kib(const DynGuest *guest, const DynConf *conf);
+int32_t
+dyn_guest_pressure(const DynGuest *guest);
+void
+dyn_guest_fold_pressure(DynGuest *guest, int64_t now_usec);
+/* Inside the time after a start in which nothing is taken unforced. */
+bool
+dyn_guest_in_grace(const DynGuest *guest, const DynConf *conf, int64_t now_usec);

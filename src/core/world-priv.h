@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The world's insides, shared by world.c (what is there), world-step.c (what to do) and world-report.c
+ * (what to say). */
+#pragma once
+
+#include <dynmem/world.h>
+
+#include "guest-priv.h"
+
+/* The host's memory as of the last snapshot, and what follows from it. */
+typedef struct DynLedger {
+    uint64_t reserve_kib;
+    uint64_t nonguest_kib;
+    uint64_t overhead_kib;
+    uint64_t pool_kib;
+    bool pool_capped;
+    uint64_t assigned_kib;     /* sum of A, boot charges included */
+    uint64_t claimed_kib;      /* sum of max(A, asked) */
+    uint64_t grow_flight_kib;
+    uint64_t boot_rest_kib;    /* boot charges + overhead not resident yet */
+    uint64_t available_kib;
+    uint64_t reclaimable_kib;
+    uint64_t maximum_kib;      /* sum of what managed guests may grow to */
+    uint64_t demand_kib;
+} DynLedger;
+
+struct DynWorld {
+    const DynConf *conf;
+    bool paused;
+    bool connected;
+    GHashTable *by_uuid;       /* owns the guests */
+    GPtrArray *guests;         /* the same, sorted by UUID: the order in which ties are broken */
+    DynHostSample host;
+    int64_t taken_usec;        /* of the last snapshot; 0: none yet */
+    int64_t wall_usec;
+    uint64_t cycle;
+    uint64_t serial;
+    DynLedger ledger;
+    bool contention;
+    uint64_t missing_kib;
+    DynScratch *scratch;
+    GArray *claims;            /* reused from cycle to cycle */
+    GArray *holdings;
+    GArray *moves;
+    GArray *allotted;
+};
+
+DynGuest *
+dyn_world_find(const DynWorld *world, const char *uuid);
+
+/* world-ledger.c: sums over all guests, pool and available, from the last snapshot. */
+void
+dyn_world_count(const DynWorld *world, DynLedger *ret_ledger);
+
+/* Reserve=auto: 384 MiB + 64 MiB per GiB up to 16 GiB, then 16 MiB per GiB, at most a quarter of the host
+ * (Hyper-V 2008 R2's automatic value as hyper-v.nu quotes it, flattened for large hosts). */
+uint64_t
+dyn_reserve_auto_kib(uint64_t total_kib);

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What is there: guests, their policies, events, outcomes. */
+#include "config.h"
+
+#include <string.h>
+
+#include "world-priv.h"
+
+#include <dynmem/error.h>
+
+static gint
+compare_guests(gconstpointer a, gconstpointer b)
+{
+    const DynGuest *const *left = a;
+    const DynGuest *const *right = b;
+
+    return strcmp((*left)->uuid, (*right)->uuid);
+}
+
+DynWorld *
+dyn_world_new(const DynConf *conf)
+{
+    DynWorld *world = g_new0(DynWorld, 1);
+
+    world->conf = conf;
+    world->by_uuid = g_hash_table_new_full(g_str_hash, g_str_equal, NULL,
+                                           (GDestroyNotify)dyn_guest_free);
+    world->guests = g_ptr_array_new();
+    world->scratch = dyn_scratch_new();
+    world->claims = g_array_new(FALSE, TRUE, sizeof(DynClaim));
+    world->holdings = g_array_new(FALSE, TRUE, sizeof(DynHolding));
+    world->moves = g_array_new(FALSE, TRUE, sizeof(DynMove));
+    world->allotted = g_array_new(FALSE, TRUE, sizeof(uint64_t));
+    return world;
+}
+
+void
+dyn_world_free(DynWorld *world)
+{
+    if (!world)
+        return;
+    g_ptr_array_unref(world->guests);
+    g_hash_table_unref(world->by_uuid);
+    g_array_unref(world->claims);
+    g_array_unref(world->holdings);
+    g_array_unref(world->moves);
+    g_array_unref(world->allotted);
+    dyn_scratch_free(world->scratch);
+    g_free(world);
+}
+
+DynGuest *
+dyn_world_find(const DynWorld *world, const char *uuid)
+{
+    return g_hash_table_lookup(world->by_uuid, uuid);
+}
+
+static DynGuest *
+find_or_add(DynWorld *world, const char *uuid, int64_t now_usec)
+{
+    DynGuest *guest = dyn_world_find(world, uuid);
+
+    if (guest)
+        return guest;
+    guest = dyn_guest_new(uuid, now_usec);
+    g_hash_table_insert(world->by_uuid, guest->uuid, guest);
+    g_ptr_array_add(world->guests, guest);
+    g_ptr_array_sort(world->guests, compare_guests);
+    return guest;
+}
+
+void
+dyn_world_set_conf(DynWorld *world, const DynConf *conf)
+{
+    world->conf = conf;
+    for (guint i = 0; i < world->guests->len; i++)
+        dyn_guest_resolve(world->guests->pdata[i], conf);
+}
+
+void
+dyn_world_set_paused(DynWorld *world, bool paused)
+{
+    world->paused = paused;
+}
+
+void
+dyn_world_put(DynWorld *world, const DynFound *found, const DynRecord *record, int64_t now_usec)
+{
+    DynGuest *guest = find_or_add(world, found->domain->uuid, now_usec);
+
+    dyn_guest_put(guest, found, record, world->conf, now_usec);
+}
+
+void
+dyn_world_remove(DynWorld *world, const char *uuid)
+{
+    DynGuest *guest = dyn_world_find(world, uuid);
+
+    if (!guest)
+        return;
+    g_ptr_array_remove(world->guests, guest);
+    g_hash_table_remove(world->by_uuid, uuid);
+}
+
+void
+dyn_world_retain(DynWorld *world, const GPtrArray *found)
+{
+    g_autoptr(GHashTable) keep = g_hash_table_new(g_str_hash, g_str_equal);
+
+    for (guint i = 0; i < found->len; i++) {
+        const DynFound *one = found->pdata[i];
+
+        g_hash_table_add(keep, one->domain->uuid);
+    }
+    for (guint i = world->guests->len; i-- > 0;) {
+        DynGuest *guest = world->guests->pdata[i];
+
+        if (g_hash_table_contains(keep, guest->uuid))
+            continue;
+        g_ptr_array_remove_index(world->guests, i);
+        g_hash_table_remove(world->by_uuid, guest->uuid);
+    }
+}
+
+static bool
+on_balloon(DynWorld *world, DynGuest *guest, const DynEvent *event)
+{
+    const uint64_t before = guest->balloon_kib;
+    const bool in_flight = guest->sent_kib != DYN_UNKNOWN || guest->op_serial != 0;
+
+    if (!guest->domain || event->value_kib > DYN_MAX_KIB)
+        return false;
+    /* after a reset this is the first word of the new driver: `actual` is true again */
+    if (!guest->confirmed && event->value_kib < dyn_guest_boot_kib(guest) &&
+        event->when_usec > guest->started_usec)
+        guest->confirmed = true;
+    dyn_guest_observe_balloon(guest, event->value_kib, world->conf, event->when_usec);
+    dyn_demand_observe(&guest->demand, event->value_kib,
+                       event->when_usec + world->wall_usec - world->taken_usec);
+    return !in_flight && before != guest->balloon_kib;
+}
+
+/* Only what an event says by itself; engine and put() bring the rest. */
+bool
+dyn_world_event(DynWorld *world, const DynEvent *event)
+{
+    DynGuest *guest = dyn_world_find(world, event->uuid);
+
+    if (event->type == DYN_EVENT_CONNECTED || event->type == DYN_EVENT_DISCONNECTED) {
+        world->connected = event->type == DYN_EVENT_CONNECTED;
+        return false;
+    }
+    if (event->type == DYN_EVENT_STARTED)
+        guest = find_or_add(world, event->uuid, event->when_usec);
+    if (!guest)
+        return false;
+    switch (event->type) {
+    case DYN_EVENT_STARTED:
+        dyn_guest_begin_boot(guest, event->when_usec, false);
+        guest->start_seen = true;
+        return true;
+    case DYN_EVENT_REBOOT:
+        if (guest->active)
+            dyn_guest_begin_boot(guest, event->when_usec, true);
+        return guest->active;
+    case DYN_EVENT_STOPPED:
+        guest->active = false;
+        guest->run = DYN_RUN_OFF;
+        guest->sampled = false;
+        return true;
+    case DYN_EVENT_SUSPENDED:
+        guest->run = DYN_RUN_PAUSED;
+        return false;
+    case DYN_EVENT_RESUMED:
+        guest->run = DYN_RUN_RUNNING;
+        return true;
+    case DYN_EVENT_BALLOON:
+        return on_balloon(world, guest, event);
+    case DYN_EVENT_VMEM:
+        guest->vmem_kib = MIN(event->value_kib, DYN_MAX_KIB);
+        return true;
+    case DYN_EVENT_JOB_DONE:
+        guest->frozen_until_usec = 0;
+        return true;
+    case DYN_EVENT_DEFINED:
+    case DYN_EVENT_UNDEFINED:
+    case DYN_EVENT_METADATA:
+    case DYN_EVENT_CONNECTED:
+    case DYN_EVENT_DISCONNECTED:
+    case DYN_N_EVENTS:
+    default:
+        return false;
+    }
+}
+
+/* libvirt's cached balloon size is right most of the time; QEMU itself is asked where it matters, and for
+ * every guest now and then. */
+static bool
+wants_exact(const DynWorld *world, const DynGuest *guest, guint index)
+{
+    const uint64_t edge_kib = dyn_guest_demand_kib(guest);
+
+    if (!dyn_guest_is_managed(guest, world->conf))
+        return false;
+    if (guest->sent_kib != DYN_UNKNOWN || !guest->confirmed || guest->balloon_kib == DYN_UNKNOWN)
+        return true;
+    if ((world->cycle + index) % 16 == 0)
+        return true;
+    return edge_kib != DYN_UNKNOWN &&
+           dyn_guest_assigned_kib(guest) < dyn_sat_add(edge_kib, dyn_guest_safety_kib(guest));
+}
+
+DynSampleRequest *
+dyn_world_sample_request(const DynWorld *world, int64_t now_usec)
+{
+    DynSampleRequest *request = dyn_sample_request_new();
+
+    (void)now_usec; /* levels of sampling by time come with on-demand statistics */
+    for (guint i = 0; i < world->guests->len; i++) {
+        const DynGuest *guest = world->guests->pdata[i];
+
+        if (!guest->active || !guest->domain)
+            continue;
+        g_ptr_array_add(request->uuids, g_strdup(guest->uuid));
+        if (wants_exact(world, guest, i))
+            g_ptr_array_add(request->exact, g_strdup(guest->uuid));
+    }
+    return request;
+}
+
+void
+dyn_world_outcome(DynWorld *world, const DynOutcome *outcome)
+{
+    DynGuest *guest = dyn_world_find(world, outcome->uuid);
+
+    if (guest)
+        dyn_guest_outcome(guest, outcome);
+}
+
+DynRecord *
+dyn_world_record(const DynWorld *world, const char *uuid)
+{
+    const DynGuest *guest = dyn_world_find(world, uuid);
+
+    return guest ? dyn_guest_record(guest) : NULL;
+}
+
+uint32_t
+dyn_world_wanted_period(const DynWorld *world, const char *uuid)
+{
+    const DynGuest *guest = dyn_world_find(world, uuid);
+
+    return guest && dyn_guest_is_managed(guest, world->conf) ? world->conf->interval_sec : 0;
+}
+
+GPtrArray *
+dyn_world_running(const DynWorld *world)
+{
+    GPtrArray *uuids = g_ptr_array_new();
+
+    for (guint i = 0; i < world->guests->len; i++) {
+        DynGuest *guest = world->guests->pdata[i];
+
+        if (guest->active)
+            g_ptr_array_add(uuids, guest->uuid);
+    }
+    return uuids;
+}
