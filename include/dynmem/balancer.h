@@ -90,6 +90,9 @@ typedef struct DynHolding {
 } DynHolding;
 
 typedef struct DynMoveInput {
+    size_t n;
+    const DynHolding *holdings;   /* n, borrowed */
+    const uint64_t *allotted_kib; /* n, borrowed: from dyn_balancer_allot() */
     uint64_t pool_kib;
     uint64_t available_kib;  /* what can be handed out now: observed free, see architecture */
     uint64_t overrun_kib;    /* sum of assigned and charges above the pool, to be reclaimed */
@@ -108,8 +111,7 @@ typedef struct DynMove {
  * the short first, by weighted filling; what they lack is asked back from the largest excess over
  * allotment. Never plans growths beyond @available_kib; memory that is only asked back is not handed out. */
 void
-dyn_balancer_moves(const DynMoveInput *input, const DynHolding *holdings, const uint64_t *allotted_kib,
-                   size_t n, DynScratch *scratch, DynMove *ret_moves);
+dyn_balancer_moves(const DynMoveInput *input, DynScratch *scratch, DynMove *ret_moves);
 
 /* A growth is due below D + (full - D)/2: half the buffer is gone. */
 uint64_t

@@ -55,55 +55,59 @@ tier_bowl(const DynClaim *claim, Tier tier, uint64_t have, size_t key)
     return bowl;
 }
 
-/* Pour @left into one tier on top of @have; returns what is left. */
+/* One sharing of one pool. */
+typedef struct Sharing {
+    const DynClaim *claims;
+    size_t n;
+    DynScratch *scratch;
+    uint64_t *have; /* what each guest holds so far */
+} Sharing;
+
+/* Pour @left into one tier on top of what is there; returns what is left. */
 static uint64_t
-fill_tier(const DynClaim *claims, size_t n, Tier tier, uint64_t left, DynScratch *scratch,
-          uint64_t *have)
+fill_tier(const Sharing *sharing, Tier tier, uint64_t left)
 {
-    uint64_t added = 0;
+    DynBowl *bowls = sharing->scratch->bowls;
+    uint64_t before = 0;
+    uint64_t added;
 
-    for (size_t i = 0; i < n; i++)
-        scratch->bowls[i] = tier_bowl(&claims[i], tier, have[i], i);
-    if (tier == TIER_DEMAND) {
-        for (size_t i = 0; i < n; i++)
-            left = dyn_sat_add(left, scratch->bowls[i].lo_kib);
+    for (size_t i = 0; i < sharing->n; i++) {
+        bowls[i] = tier_bowl(&sharing->claims[i], tier, sharing->have[i], i);
+        before = dyn_sat_add(before, bowls[i].lo_kib);
     }
-    (void)dyn_waterfill(scratch->bowls, n, left, scratch->index); /* lo was checked to fit */
-    for (size_t i = 0; i < n; i++) {
-        const uint64_t level = scratch->bowls[i].level_kib;
-
-        if (claims[i].fixed)
-            continue;
-        have[i] = tier == TIER_DEMAND ? level : have[i] + level;
-        added = dyn_sat_add(added, level);
+    (void)dyn_waterfill(bowls, sharing->n, dyn_sat_add(before, left), sharing->scratch->index); /* lo fits */
+    added = dyn_waterfill_sum(bowls, sharing->n) - before;
+    for (size_t i = 0; i < sharing->n; i++) {
+        if (!sharing->claims[i].fixed)
+            sharing->have[i] = bowls[i].level_kib + (tier == TIER_DEMAND ? 0 : sharing->have[i]);
     }
-    return dyn_sat_sub(left, added);
+    return left - added;
 }
 
 /* Tiers with booting guests charged fully, or (@least) only what they will hold once up. */
 static DynAllotted
-allot_once(const DynClaim *claims, size_t n, uint64_t pool_kib, bool least, DynScratch *scratch,
-           uint64_t *have)
+allot_once(const Sharing *sharing, uint64_t pool_kib, bool least)
 {
     DynAllotted result = { 0 };
     uint64_t base = 0;
     uint64_t targets = 0;
     uint64_t left;
 
-    for (size_t i = 0; i < n; i++) {
-        const DynClaim *claim = &claims[i];
+    for (size_t i = 0; i < sharing->n; i++) {
+        const DynClaim *claim = &sharing->claims[i];
+        uint64_t *have = &sharing->have[i];
 
-        have[i] = least && claim->boot ? claim->boot_least_kib : claim->lo_kib;
-        base = dyn_sat_add(base, have[i]);
-        targets = dyn_sat_add(targets, claim->fixed ? have[i] : MAX(have[i], claim->target_kib));
+        *have = least && claim->boot ? claim->boot_least_kib : claim->lo_kib;
+        base = dyn_sat_add(base, *have);
+        targets = dyn_sat_add(targets, claim->fixed ? *have : MAX(*have, claim->target_kib));
     }
     result.contention = targets > pool_kib;
     result.missing_kib = dyn_sat_sub(base, pool_kib);
     if (base >= pool_kib)
         return result;
-    left = fill_tier(claims, n, TIER_DEMAND, pool_kib - base, scratch, have);
-    left = fill_tier(claims, n, TIER_TARGET, left, scratch, have);
-    (void)fill_tier(claims, n, TIER_FULL, left, scratch, have); /* the rest stays in the pool */
+    left = fill_tier(sharing, TIER_DEMAND, pool_kib - base);
+    left = fill_tier(sharing, TIER_TARGET, left);
+    (void)fill_tier(sharing, TIER_FULL, left); /* the rest stays in the pool */
     return result;
 }
 
@@ -111,16 +115,18 @@ DynAllotted
 dyn_balancer_allot(const DynClaim *claims, size_t n, uint64_t pool_kib, DynScratch *scratch,
                    uint64_t *ret_kib)
 {
+    Sharing sharing = { claims, n, scratch, ret_kib };
     DynAllotted result;
     bool boot = false;
 
     dyn_scratch_reserve(scratch, n);
-    result = allot_once(claims, n, pool_kib, false, scratch, ret_kib);
+    result = allot_once(&sharing, pool_kib, false);
     for (size_t i = 0; i < n; i++)
         boot = boot || claims[i].boot;
     if (!boot)
         return result;
-    (void)allot_once(claims, n, pool_kib, true, scratch, scratch->second); /* same verdicts */
+    sharing.have = scratch->second;
+    (void)allot_once(&sharing, pool_kib, true); /* the verdicts are those of the full charges */
     for (size_t i = 0; i < n; i++) {
         if (!claims[i].fixed)
             ret_kib[i] = MAX(ret_kib[i], MIN(claims[i].demand_kib, scratch->second[i]));

@@ -274,10 +274,11 @@ cut_to_maximum(Round *round)
 }
 
 void
-dyn_balancer_moves(const DynMoveInput *input, const DynHolding *holdings, const uint64_t *allotted_kib,
-                   size_t n, DynScratch *scratch, DynMove *ret_moves)
+dyn_balancer_moves(const DynMoveInput *input, DynScratch *scratch, DynMove *ret_moves)
 {
-    Round round = { input, holdings, allotted_kib, n, scratch, ret_moves, false };
+    const DynHolding *holdings = input->holdings;
+    const size_t n = input->n;
+    Round round = { input, holdings, input->allotted_kib, n, scratch, ret_moves, false };
     uint64_t coming;
     uint64_t need;
 
@@ -288,7 +289,7 @@ dyn_balancer_moves(const DynMoveInput *input, const DynHolding *holdings, const 
     coming = shrinks_in_flight(&round);
     cut_to_maximum(&round);
     if (need > 0)
-        take_largest(&round, allotted_kib, dyn_sat_sub(need, coming), DYN_REASON_SHRINK_CONTENTION);
+        take_largest(&round, input->allotted_kib, dyn_sat_sub(need, coming), DYN_REASON_SHRINK_CONTENTION);
     else
         refill_pool(&round, coming);
     reclaim_idle(&round);

@@ -52,8 +52,7 @@ dyn_reason_word(DynReason reason)
         [DYN_REASON_WITHDRAW] = "withdraw",
     };
 
-    g_return_val_if_fail(reason >= 0 && reason < DYN_N_REASONS, "?");
-    return words[reason];
+    return (guint)reason < DYN_N_REASONS ? words[reason] : "?";
 }
 
 const char *
@@ -66,8 +65,7 @@ dyn_outcome_word(DynOutcomeResult result)
         [DYN_OUTCOME_FAILED] = "failed",
     };
 
-    g_return_val_if_fail(result >= 0 && result < DYN_N_OUTCOMES, "?");
-    return words[result];
+    return (guint)result < DYN_N_OUTCOMES ? words[result] : "?";
 }
 
 bool

@@ -40,8 +40,7 @@ dyn_status_word(DynStatus status)
         [DYN_STATUS_UNMANAGED] = "unmanaged",
     };
 
-    g_return_val_if_fail(status >= 0 && status < DYN_N_STATUSES, "?");
-    return words[status];
+    return (guint)status < DYN_N_STATUSES ? words[status] : "?";
 }
 
 const char *
@@ -67,8 +66,7 @@ dyn_hold_word(DynHold hold)
         [DYN_HOLD_STUCK] = "stuck",
     };
 
-    g_return_val_if_fail(hold >= 0 && hold < DYN_N_HOLDS, "?");
-    return words[hold];
+    return (guint)hold < DYN_N_HOLDS ? words[hold] : "?";
 }
 
 const char *
@@ -81,6 +79,5 @@ dyn_run_word(DynRunState run)
         [DYN_RUN_OFF] = "shut off",
     };
 
-    g_return_val_if_fail(run >= 0 && run < DYN_N_RUNS, "?");
-    return words[run];
+    return (guint)run < DYN_N_RUNS ? words[run] : "?";
 }

@@ -114,15 +114,16 @@ decide(DynWorld *world, bool observed, int64_t now_usec)
     }
     allotted = dyn_balancer_allot((const DynClaim *)world->claims->data, n, world->ledger.pool_kib,
                                   world->scratch, (uint64_t *)(void *)world->allotted->data);
+    input.n = n;
+    input.holdings = (const DynHolding *)(const void *)world->holdings->data;
+    input.allotted_kib = (const uint64_t *)(const void *)world->allotted->data;
     input.pool_kib = world->ledger.pool_kib;
     input.available_kib = world->ledger.available_kib;
     input.overrun_kib = dyn_sat_sub(world->ledger.claimed_kib, world->ledger.pool_kib);
     input.free_kib = dyn_sat_sub(world->ledger.pool_kib, world->ledger.claimed_kib);
     input.dead_band_kib = world->conf->dead_band_kib == DYN_SIZE_AUTO ? 0 : world->conf->dead_band_kib;
     input.contention = allotted.contention;
-    dyn_balancer_moves(&input, (const DynHolding *)(void *)world->holdings->data,
-                       (const uint64_t *)(const void *)world->allotted->data, n, world->scratch,
-                       (DynMove *)(void *)world->moves->data);
+    dyn_balancer_moves(&input, world->scratch, (DynMove *)(void *)world->moves->data);
     return allotted;
 }
 

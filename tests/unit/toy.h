@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Toy: a host and guests of a few lines, driven second by second through the real world, for unit tests.
+ * Guests are honest Linux guests with a balloon of a given speed. After each second the invariants are
+ * checked from outside: what the world was told and what it asked, not what it thinks. */
+#pragma once
+
+#include <check.h>
+#include <string.h>
+
+#include <dynmem/world.h>
+
+#define MIB UINT64_C(1024)
+#define SEC INT64_C(1000000)
+#define TOY_MOST 16
+
+typedef struct ToyGuest {
+    char uuid[DYN_UUID_SIZE];
+    uint64_t boot, startup, minimum, maximum; /* MiB */
+    uint64_t priority;
+    bool autodeflate;
+    bool swap;
+    uint64_t kernel;   /* MiB outside MemTotal */
+    uint64_t used;     /* KiB its programs and kernel want */
+    uint64_t balloon;  /* KiB it really holds */
+    uint64_t told;     /* KiB QEMU tells (differs after a reset) */
+    uint64_t asked;    /* KiB */
+    uint64_t speed;    /* KiB a second */
+    uint64_t swapped;  /* KiB now outside */
+    uint64_t swap_out, swap_in;
+    bool running, driver, frozen, deaf;
+    uint64_t ooms;
+    uint64_t largest_asked;
+} ToyGuest;
+
+typedef struct Toy {
+    DynConf *conf;
+    DynWorld *world;
+    int64_t now;
+    uint64_t host_kib;
+    uint64_t nonguest_kib;
+    ToyGuest guests[TOY_MOST];
+    size_t n;
+    DynPlan *plan;     /* of the last second */
+    uint64_t actions;  /* in all */
+} Toy;
+
+static inline void
+toy_init(Toy *toy, const char *conf_text)
+{
+    const DynConfSource source = { "toy.conf", conf_text, strlen(conf_text) };
+    g_auto(GStrv) warnings = NULL;
+    GError *error = NULL;
+
+    memset(toy, 0, sizeof *toy);
+    ck_assert_msg(dyn_conf_parse(&source, 1, &toy->conf, &warnings, &error), "%s",
+                  error ? error->message : "");
+    ck_assert_ptr_null(warnings[0]);
+    toy->world = dyn_world_new(toy->conf);
+    toy->now = 1000 * SEC;
+    toy->host_kib = 64 * 1024 * MIB;
+    toy->nonguest_kib = 1024 * MIB;
+}
+
+static inline void
+toy_clear(Toy *toy)
+{
+    dyn_plan_free(toy->plan);
+    dyn_world_free(toy->world);
+    dyn_conf_free(toy->conf);
+}
+
+static inline DynFound *
+toy_found(const ToyGuest *guest)
+{
+    g_autofree char *xml = g_strdup_printf(
+        "<domain type='kvm'><name>g%.2s</name><uuid>%s</uuid><memory unit='MiB'>%" G_GUINT64_FORMAT
+        "</memory><currentMemory unit='MiB'>%" G_GUINT64_FORMAT "</currentMemory><vcpu>1</vcpu>"
+        "<metadata><p:policy xmlns:p='urn:dynmem:policy:1'><p:startup unit='MiB'>%" G_GUINT64_FORMAT
+        "</p:startup><p:minimum unit='MiB'>%" G_GUINT64_FORMAT "</p:minimum><p:maximum unit='MiB'>%"
+        G_GUINT64_FORMAT "</p:maximum><p:priority>%" G_GUINT64_FORMAT "</p:priority></p:policy></metadata>"
+        "<devices><memballoon model='virtio' autodeflate='%s'/></devices></domain>",
+        guest->uuid, guest->uuid, guest->boot, guest->startup, guest->startup, guest->minimum,
+        guest->maximum, guest->priority, guest->autodeflate ? "on" : "off");
+    DynFound *found = g_new0(DynFound, 1);
+    GError *error = NULL;
+
+    ck_assert_msg(dyn_domain_parse(xml, strlen(xml), &found->domain, &error), "%s",
+                  error ? error->message : "");
+    found->active = guest->running;
+    found->persistent = true;
+    found->run = guest->running ? DYN_RUN_RUNNING : DYN_RUN_OFF;
+    found->incarnation = g_strdup("1:1");
+    return found;
+}
+
+static inline void
+toy_put(Toy *toy, const ToyGuest *guest)
+{
+    g_autoptr(DynFound) found = toy_found(guest);
+
+    dyn_world_put(toy->world, found, NULL, toy->now);
+}
+
+/* A guest that runs already, holding @holds_mib. */
+static inline ToyGuest *
+toy_add(Toy *toy, uint64_t boot, uint64_t minimum, uint64_t priority, uint64_t holds_mib)
+{
+    ToyGuest *guest = &toy->guests[toy->n];
+
+    g_snprintf(guest->uuid, sizeof guest->uuid, "%02zu000000-0000-0000-0000-000000000000", toy->n++);
+    guest->boot = guest->maximum = boot;
+    guest->startup = MAX(minimum, MIN(holds_mib, boot));
+    guest->minimum = minimum;
+    guest->priority = priority;
+    guest->kernel = 38;
+    guest->used = 25 * MIB;
+    guest->swap = true;
+    guest->swap_out = 64;
+    guest->balloon = guest->told = guest->asked = holds_mib * MIB;
+    guest->speed = 500 * MIB;
+    guest->running = guest->driver = true;
+    toy_put(toy, guest);
+    return guest;
+}
+
+/* One second in the life of a guest: the balloon moves, then what does not fit is swapped or killed. */
+static inline void
+toy_live(ToyGuest *guest)
+{
+    uint64_t room;
+
+    if (!guest->running || guest->frozen)
+        return;
+    if (guest->driver && !guest->deaf) {
+        if (guest->balloon > guest->asked)
+            guest->balloon -= MIN(guest->speed, guest->balloon - guest->asked);
+        else
+            guest->balloon += MIN(guest->speed, guest->asked - guest->balloon);
+        guest->told = guest->balloon;
+    }
+    room = guest->balloon > guest->kernel * MIB ? guest->balloon - guest->kernel * MIB : 0;
+    if (guest->used > room) {
+        const uint64_t over = guest->used - room;
+
+        if (!guest->swap) {
+            guest->ooms++;
+            guest->used = MIN(guest->used, room);
+        } else if (over > guest->swapped) {
+            guest->swap_out += over - guest->swapped;
+            guest->swapped = over;
+        }
+    } else if (guest->swapped > 0) {
+        const uint64_t back = MIN(guest->swapped, room - guest->used);
+
+        guest->swap_in += back;
+        guest->swapped -= back;
+    }
+}
+
+static inline void
+toy_sample(const Toy *toy, const ToyGuest *guest, DynSnapshot *snapshot)
+{
+    const uint64_t kernel = guest->kernel * MIB;
+    const uint64_t here = guest->used - guest->swapped;
+    DynGuestSample sample;
+
+    dyn_guest_sample_init(&sample, guest->uuid);
+    sample.run = guest->frozen ? DYN_RUN_PAUSED : DYN_RUN_RUNNING;
+    sample.has_stats = true;
+    sample.balloon_kib = guest->told;
+    sample.vmem_kib = 0;
+    sample.rss_kib = guest->balloon + 20 * MIB;
+    sample.stats.last_update_sec = 0;
+    if (guest->driver) {
+        sample.stats.total_kib = (guest->autodeflate ? guest->boot * MIB : guest->balloon) - kernel;
+        sample.stats.available_kib = guest->balloon - MIN(guest->balloon, kernel + here);
+        sample.stats.free_kib = sample.stats.available_kib / 2;
+        sample.stats.swap_in_kib = guest->swap_in;
+        sample.stats.swap_out_kib = guest->swap ? guest->swap_out : 0;
+        sample.stats.last_update_sec = (uint64_t)(toy->now / SEC);
+    }
+    g_array_append_val(snapshot->guests, sample);
+}
+
+static inline ToyGuest *
+toy_find(Toy *toy, const char *uuid)
+{
+    for (size_t i = 0; i < toy->n; i++) {
+        if (strcmp(toy->guests[i].uuid, uuid) == 0)
+            return &toy->guests[i];
+    }
+    ck_abort_msg("an action for a guest that does not exist");
+}
+
+/* Invariants of one action, from what is true outside. */
+static inline void
+toy_check(const Toy *toy, const ToyGuest *guest, const DynAction *action, uint64_t *held_kib)
+{
+    const uint64_t before = MAX(guest->balloon, guest->asked);
+
+    if (action->reason == DYN_REASON_WITHDRAW || action->reason == DYN_REASON_RELEASE)
+        return;
+    ck_assert_uint_ge(action->to_kib, guest->minimum * MIB);
+    ck_assert_uint_le(action->to_kib, guest->maximum * MIB);
+    ck_assert(!guest->frozen);
+    if (action->reason == DYN_REASON_RESTART)
+        return;
+    if (action->to_kib > before) {
+        *held_kib += action->to_kib - before;
+        if (toy->conf->pool_kib != DYN_SIZE_AUTO)
+            ck_assert_uint_le(*held_kib, toy->conf->pool_kib);
+    } else if (!guest->swap && action->to_kib < guest->balloon) {
+        ck_assert_uint_ge(action->to_kib, MIN(guest->balloon, guest->kernel * MIB + guest->used));
+    }
+}
+
+/* Execute the plan: every request is taken at once. */
+static inline void
+toy_act(Toy *toy)
+{
+    uint64_t held = 0;
+    bool grown = false;
+
+    for (size_t i = 0; i < toy->n; i++) {
+        if (toy->guests[i].running)
+            held += MAX(toy->guests[i].balloon, toy->guests[i].asked);
+    }
+    for (guint i = 0; i < toy->plan->actions->len; i++) {
+        const DynAction *action = &g_array_index(toy->plan->actions, DynAction, i);
+        ToyGuest *guest = toy_find(toy, action->uuid);
+        DynOutcome outcome = { .serial = action->serial, .result = DYN_OUTCOME_SENT,
+                               .to_kib = action->to_kib, .when_usec = toy->now };
+
+        if (!action->act)
+            continue;
+        toy_check(toy, guest, action, &held);
+        if (action->reason <= DYN_REASON_GROW_MINIMUM)
+            grown = true;
+        else if (action->reason <= DYN_REASON_SHRINK_MAXIMUM)
+            ck_assert_msg(!grown, "a shrink after a growth");
+        guest->asked = action->to_kib;
+        guest->largest_asked = MAX(guest->largest_asked, action->to_kib);
+        g_strlcpy(outcome.uuid, action->uuid, sizeof outcome.uuid);
+        dyn_world_outcome(toy->world, &outcome);
+        toy->actions++;
+    }
+}
+
+/* One second. */
+static inline void
+toy_tick(Toy *toy)
+{
+    g_autoptr(DynSnapshot) snapshot = NULL;
+    uint64_t resident = 0;
+
+    toy->now += SEC;
+    snapshot = dyn_snapshot_new(toy->now, toy->now);
+    for (size_t i = 0; i < toy->n; i++) {
+        toy_live(&toy->guests[i]);
+        if (!toy->guests[i].running)
+            continue;
+        resident += toy->guests[i].balloon + 20 * MIB;
+        toy_sample(toy, &toy->guests[i], snapshot);
+    }
+    snapshot->host.mem_total_kib = toy->host_kib;
+    snapshot->host.mem_available_kib = toy->host_kib - MIN(toy->host_kib, toy->nonguest_kib + resident);
+    snapshot->host.mem_free_kib = snapshot->host.mem_available_kib;
+    snapshot->host.psi_some_permyriad = -1;
+    dyn_snapshot_seal(snapshot);
+    dyn_plan_free(toy->plan);
+    toy->plan = dyn_world_step(toy->world, snapshot);
+    toy_act(toy);
+}
+
+static inline void
+toy_run(Toy *toy, int seconds)
+{
+    for (int i = 0; i < seconds; i++)
+        toy_tick(toy);
+}
+
+static inline void
+toy_event(Toy *toy, const ToyGuest *guest, DynEventType type, uint64_t value_kib)
+{
+    DynEvent event = { .type = type, .value_kib = value_kib, .when_usec = toy->now };
+
+    g_strlcpy(event.uuid, guest->uuid, sizeof event.uuid);
+    (void)dyn_world_event(toy->world, &event);
+}
+
+/* The report of one guest; the report is the caller's to free. */
+static inline const DynGuestReport *
+toy_report(const DynReport *report, const ToyGuest *guest)
+{
+    for (guint i = 0; i < report->guests->len; i++) {
+        const DynGuestReport *one = report->guests->pdata[i];
+
+        if (strcmp(one->uuid, guest->uuid) == 0)
+            return one;
+    }
+    ck_abort_msg("no report of the guest");
+}
