@@ -69,13 +69,18 @@ dyn_world_step(DynWorld *world, const DynSnapshot *snapshot);
 void
 dyn_world_outcome(DynWorld *world, const DynOutcome *outcome);
 
+/* What a release gives. */
+typedef struct DynRelease {
+    uint64_t give_kib;    /* 0: nothing to execute */
+    uint64_t missing_kib; /* what its maximum lacks even then */
+    DynAction action;     /* to execute if @give_kib > 0 */
+} DynRelease;
+
 /* Give @uuid memory back up to its own maximum, as far as the host allows now; it is unmanaged from now
- * on whatever its policy says, until the policy is written again. Returns the action to execute, or NULL
- * if nothing can be given; @ret_missing_kib: what its maximum lacks even then. DYN_ERROR_GONE if it does
- * not run. Free the action with g_free(). */
+ * on whatever its policy says, until the policy is written again. DYN_ERROR_GONE if it does not run. */
 bool
-dyn_world_release(DynWorld *world, const char *uuid, int64_t now_usec, DynAction **ret_action,
-                  uint64_t *ret_missing_kib, GError **error);
+dyn_world_release(DynWorld *world, const char *uuid, int64_t now_usec, DynRelease *ret_release,
+                  GError **error);
 
 /* What would be done now, all guests, nothing marked (dry run): only working memory changes. */
 DynPlan *

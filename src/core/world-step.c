@@ -324,33 +324,32 @@ dyn_world_dry_plan(DynWorld *world, int64_t now_usec)
 }
 
 bool
-dyn_world_release(DynWorld *world, const char *uuid, int64_t now_usec, DynAction **ret_action,
-                  uint64_t *ret_missing_kib, GError **error)
+dyn_world_release(DynWorld *world, const char *uuid, int64_t now_usec, DynRelease *ret_release,
+                  GError **error)
 {
     DynGuest *guest = dyn_world_find(world, uuid);
+    DynAction *action = &ret_release->action;
     uint64_t full;
-    uint64_t give;
+    uint64_t have;
 
     if (!guest || !guest->active || !guest->domain) {
         g_set_error(error, DYN_ERROR, DYN_ERROR_GONE, "domain %s is not running: nothing to release", uuid);
         return false;
     }
     full = dyn_guest_boot_kib(guest);
-    give = MIN(dyn_sat_sub(full, guest->balloon_kib == DYN_UNKNOWN ? full : guest->balloon_kib),
-               world->ledger.available_kib);
+    have = guest->balloon_kib == DYN_UNKNOWN ? full : guest->balloon_kib;
+    ret_release->give_kib = MIN(dyn_sat_sub(full, have), world->ledger.available_kib);
+    ret_release->missing_kib = dyn_sat_sub(full, have + ret_release->give_kib);
     guest->released = true;
     g_free(guest->released_policy);
     guest->released_policy = g_strdup(guest->domain->policy_xml);
-    *ret_action = NULL;
-    *ret_missing_kib = guest->balloon_kib == DYN_UNKNOWN ? 0 : full - guest->balloon_kib - give;
-    if (give == 0)
+    if (ret_release->give_kib == 0)
         return true;
-    *ret_action = g_new0(DynAction, 1);
-    **ret_action = action_for(world, guest, DYN_REASON_RELEASE, guest->balloon_kib + give);
-    (*ret_action)->act = true;
-    (*ret_action)->serial = ++world->serial;
+    *action = action_for(world, guest, DYN_REASON_RELEASE, have + ret_release->give_kib);
+    action->act = true;
+    action->serial = ++world->serial;
     guest->decisions[DYN_REASON_RELEASE]++;
-    dyn_guest_sent(guest, (*ret_action)->to_kib, (*ret_action)->serial, now_usec);
+    dyn_guest_sent(guest, action->to_kib, action->serial, now_usec);
     dyn_world_count(world, &world->ledger);
     return true;
 }
