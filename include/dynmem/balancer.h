@@ -16,7 +16,7 @@
  * full, where 1 GiB wants 20 %: 1.2 and 4, 0.3 left). Both D = 4: 2.75 each. (2) Pool 66 GiB, D = 64, 1, 1,
  * equal weight: level 64 -> 64, 1, 1; pool 33 GiB: 31, 1, 1. (3) Pool 900 MiB, D = 1000 each, weights
  * 101/51/11, lo = 32: 557.7, 281.6, 60.7. (4) priority 0 is weight 1, not nothing: with 100 beside it in a
- * pool of 1020 MiB and D = 1000 each it holds 10 MiB or its lo, whichever is more.
+ * pool of 1010 MiB and D = 1000 each it holds 10 MiB or its lo, whichever is more.
  *
  * Moves: growth at once and in one step when half the buffer is gone; shrinking only as far as somebody
  * needs it, largest excess first, or when idle memory has to come back (see DynMoveInput). Source of the

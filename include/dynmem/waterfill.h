@@ -6,7 +6,7 @@
  * their bounds each holds in proportion to its weight: weighted max-min fairness, in which no guest
  * below the level can be made short by what another asks for.
  *
- * Worked: pool 900, three guests 0..1000 with weights 101, 51, 11 -> 557, 281, 62 (+ rounding).
+ * Worked: pool 900, three guests 0..1000 with weights 101, 51, 11 -> 558, 282, 60.
  *         pool 66 GiB, guests of hi 64, 1, 1 GiB and equal weight  -> 64, 1, 1.
  *         pool 30720, eight guests of hi 4096, equal weight         -> 3840 each. */
 #pragma once

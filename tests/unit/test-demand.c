@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <dynmem/demand.h>
+
+#include "suite.h"
+
+#define MIB UINT64_C(1024)
+#define SEC INT64_C(1000000)
+
+/* A guest of 256 MiB whose kernel keeps 38 MiB, as measured. */
+static const DynDemandFacts without = { 256 * MIB, 0, false };
+static const DynDemandFacts with = { 256 * MIB, 0, true };
+
+/* What such a guest tells with @used in use and the balloon at @balloon. */
+static DynBalloonStats
+told(const DynDemandFacts *facts, uint64_t used_mib, uint64_t balloon_mib, uint64_t sec)
+{
+    DynBalloonStats stats = { DYN_UNKNOWN, DYN_UNKNOWN, DYN_UNKNOWN, 0, 0, 0, 0, DYN_UNKNOWN, sec };
+
+    stats.total_kib = ((facts->autodeflate ? 256 : balloon_mib) - 38) * MIB;
+    stats.available_kib = (balloon_mib - 38 - used_mib) * MIB;
+    stats.free_kib = stats.available_kib / 2;
+    return stats;
+}
+
+static void
+settle(DynDemand *demand, const DynDemandFacts *facts, uint64_t used_mib, uint64_t balloon_mib)
+{
+    DynBalloonStats stats = told(facts, used_mib, balloon_mib, 99);
+
+    dyn_demand_init(demand);
+    dyn_demand_observe(demand, balloon_mib * MIB, 98 * SEC);
+    ck_assert_int_eq(dyn_demand_update(demand, facts, &stats, 99 * SEC), DYN_VERDICT_NEVER);
+    dyn_demand_observe(demand, balloon_mib * MIB, 99 * SEC);
+    stats = told(facts, used_mib, balloon_mib, 100);
+    ck_assert_int_eq(dyn_demand_update(demand, facts, &stats, 100 * SEC), DYN_VERDICT_FRESH);
+}
+
+START_TEST(test_demand_is_used_and_kernel_in_both_modes)
+{
+    const DynDemandFacts *facts = _i ? &with : &without;
+    DynDemand demand;
+
+    settle(&demand, facts, 25, 160);
+    ck_assert_uint_eq(demand.kernel_kib, 38 * MIB);
+    ck_assert_uint_eq(demand.used_kib, 25 * MIB);
+    ck_assert_uint_eq(demand.raw_kib, 63 * MIB);
+    ck_assert(!demand.swap_seen);
+}
+END_TEST
+
+/* The balloon moves from 400 to 100 while statistics still tell of the time before, or of any moment
+ * between: demand must not move. */
+START_TEST(test_demand_ignores_a_balloon_in_motion)
+{
+    static const DynDemandFacts facts = { 512 * MIB, 0, true };
+    static const uint64_t moments[] = { 400, 300, 200, 101, 100 };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(moments); i++) {
+        DynBalloonStats stats = { 474 * MIB, 0, DYN_UNKNOWN, 0, 0, 0, 0, DYN_UNKNOWN, 99 };
+        DynDemand demand;
+
+        dyn_demand_init(&demand);
+        for (int t = 98; t <= 100; t++) {
+            dyn_demand_observe(&demand, 400 * MIB, t * SEC);
+            stats.available_kib = (400 - 38 - 25) * MIB;
+            stats.last_update_sec = (uint64_t)t;
+            (void)dyn_demand_update(&demand, &facts, &stats, t * SEC);
+        }
+        ck_assert_uint_eq(demand.raw_kib, 63 * MIB);
+        dyn_demand_observe(&demand, 400 * MIB, 101 * SEC);
+        dyn_demand_observe(&demand, 100 * MIB, 101 * SEC + SEC / 2);
+        dyn_demand_observe(&demand, 100 * MIB, 102 * SEC);
+        stats.available_kib = (moments[i] - 38 - 25) * MIB;
+        stats.last_update_sec = 101;
+        ck_assert_int_eq(dyn_demand_update(&demand, &facts, &stats, 102 * SEC), DYN_VERDICT_FRESH);
+        ck_assert_uint_eq(demand.raw_kib, 63 * MIB);
+    }
+}
+END_TEST
+
+/* But need that no balloon size explains is seen even then. */
+START_TEST(test_demand_sees_need_behind_a_balloon_in_motion)
+{
+    DynBalloonStats stats;
+    DynDemand demand;
+
+    settle(&demand, &with, 25, 200);
+    dyn_demand_observe(&demand, 160 * MIB, 101 * SEC);
+    stats = told(&with, 100, 160, 101);
+    (void)dyn_demand_update(&demand, &with, &stats, 102 * SEC);
+    ck_assert_uint_ge(demand.raw_kib, (38 + 100) * MIB);
+    ck_assert_uint_le(demand.raw_kib, (38 + 140) * MIB);
+}
+END_TEST
+
+START_TEST(test_demand_counts_swap_and_forgets_it)
+{
+    DynBalloonStats stats;
+    DynDemand demand;
+    uint64_t half;
+
+    settle(&demand, &without, 60, 128);
+    stats = told(&without, 80, 128, 101);
+    stats.swap_out_kib = 40 * MIB;
+    (void)dyn_demand_update(&demand, &without, &stats, 101 * SEC);
+    ck_assert(demand.swap_seen);
+    ck_assert_uint_ge(demand.raw_kib, (38 + 80 + 39) * MIB);
+    stats.swap_in_kib = 10 * MIB;
+    stats.last_update_sec = 102;
+    (void)dyn_demand_update(&demand, &without, &stats, 102 * SEC);
+    ck_assert_uint_le(demand.swapped_kib, 30 * MIB);
+    ck_assert_uint_ge(demand.swapped_kib, 29 * MIB);
+    half = demand.swapped_kib / 2;
+    /* short of memory it is remembered ... */
+    stats.last_update_sec = 103;
+    (void)dyn_demand_update(&demand, &without, &stats, 132 * SEC);
+    ck_assert_uint_gt(demand.swapped_kib, 28 * MIB);
+    /* ... with room to read it back it fades */
+    stats = told(&without, 20, 128, 104);
+    stats.swap_out_kib = 40 * MIB;
+    stats.swap_in_kib = 10 * MIB;
+    (void)dyn_demand_update(&demand, &without, &stats, 164 * SEC);
+    ck_assert_uint_lt(demand.swapped_kib, half);
+    for (uint64_t t = 105; t < 125; t++) {
+        stats.last_update_sec = t;
+        (void)dyn_demand_update(&demand, &without, &stats, (int64_t)(t + 60 * (t - 104)) * SEC);
+    }
+    ck_assert_uint_eq(demand.swapped_kib, 0);
+}
+END_TEST
+
+START_TEST(test_demand_counts_nothing_for_a_counter_that_runs_backwards)
+{
+    DynBalloonStats stats;
+    DynDemand demand;
+
+    settle(&demand, &without, 60, 128);
+    stats = told(&without, 60, 128, 101);
+    stats.swap_out_kib = 1 << 30;
+    (void)dyn_demand_update(&demand, &without, &stats, 101 * SEC);
+    stats.swap_out_kib = 5;
+    stats.last_update_sec = 102;
+    demand.swapped_kib = 0;
+    (void)dyn_demand_update(&demand, &without, &stats, 102 * SEC);
+    ck_assert_uint_eq(demand.swapped_kib, 0);
+}
+END_TEST
+
+START_TEST(test_demand_rises_at_once_and_falls_slowly)
+{
+    DynBalloonStats stats;
+    DynDemand demand;
+
+    settle(&demand, &without, 20, 250);
+    stats = told(&without, 120, 250, 101);
+    (void)dyn_demand_update(&demand, &without, &stats, 101 * SEC);
+    ck_assert_uint_eq(demand.smooth_kib, demand.raw_kib);
+    ck_assert_uint_eq(demand.slope_kib_per_sec, 100 * MIB);
+    ck_assert_uint_eq(dyn_demand_lead_kib(&demand), 200 * MIB);
+    stats = told(&without, 20, 250, 102);
+    (void)dyn_demand_update(&demand, &without, &stats, 102 * SEC);
+    ck_assert_uint_eq(demand.raw_kib, 58 * MIB);
+    ck_assert_uint_gt(demand.smooth_kib, 150 * MIB);
+    ck_assert_uint_eq(dyn_demand_lead_kib(&demand), 0);
+    for (uint64_t t = 103; t < 1000; t++) {
+        stats.last_update_sec = t;
+        (void)dyn_demand_update(&demand, &without, &stats, (int64_t)t * SEC);
+    }
+    ck_assert_uint_eq(demand.smooth_kib, demand.raw_kib);
+}
+END_TEST
+
+typedef struct {
+    const char *what;
+    uint64_t total, available, free_, sec;
+    DynVerdict verdict;
+} BadRow;
+
+static const BadRow bad_rows[] = {
+    { "never", 100 * MIB, 50 * MIB, 50 * MIB, 0, DYN_VERDICT_NEVER },
+    { "time unknown", 100 * MIB, 50 * MIB, 50 * MIB, DYN_UNKNOWN, DYN_VERDICT_NEVER },
+    { "nothing new", 100 * MIB, 50 * MIB, 50 * MIB, 100, DYN_VERDICT_SAME },
+    { "Windows without its service", DYN_UNKNOWN, DYN_UNKNOWN, DYN_UNKNOWN, 101, DYN_VERDICT_MISSING },
+    { "total only", 100 * MIB, DYN_UNKNOWN, DYN_UNKNOWN, 101, DYN_VERDICT_MISSING },
+    { "total 0", 0, 0, 0, 101, DYN_VERDICT_BAD },
+    { "available above total", 100 * MIB, 101 * MIB, 1, 101, DYN_VERDICT_BAD },
+    { "free above total", 100 * MIB, 50 * MIB, 101 * MIB, 101, DYN_VERDICT_BAD },
+    { "total above all it can have", 300 * MIB, 50 * MIB, 50 * MIB, 101, DYN_VERDICT_BAD },
+    { "total 2^64-2", UINT64_MAX - 1, 50 * MIB, 50 * MIB, 101, DYN_VERDICT_BAD },
+    { "old kernel without MemAvailable", 122 * MIB, DYN_UNKNOWN, 50 * MIB, 101, DYN_VERDICT_FRESH },
+};
+
+START_TEST(test_demand_does_not_believe_everything)
+{
+    const BadRow *row = &bad_rows[_i];
+    DynBalloonStats stats = { row->total, row->available, row->free_, 0, 0, 0, 0, 0, row->sec };
+    DynDemand demand;
+    uint64_t before;
+
+    settle(&demand, &without, 25, 160);
+    before = demand.raw_kib;
+    ck_assert_msg(dyn_demand_update(&demand, &without, &stats, 101 * SEC) == row->verdict, "%s", row->what);
+    if (row->verdict != DYN_VERDICT_FRESH)
+        ck_assert_uint_eq(demand.raw_kib, before);
+    if (row->verdict == DYN_VERDICT_BAD)
+        ck_assert_str_ne(dyn_bad_text(demand.bad), "");
+}
+END_TEST
+
+/* libvirt-facts: target 160, reset, then target full: `actual` stays 160 while the guest has it all. */
+START_TEST(test_demand_proves_a_balloon_size_wrong)
+{
+    const DynDemandFacts *facts = _i ? &with : &without;
+    DynBalloonStats stats;
+    DynDemand demand;
+
+    settle(&demand, facts, 25, 160);
+    ck_assert(!demand.balloon_lies);
+    dyn_demand_observe(&demand, 160 * MIB, 101 * SEC);
+    stats = told(facts, 25, 256, 101);
+    stats.free_kib = 190 * MIB;
+    (void)dyn_demand_update(&demand, facts, &stats, 101 * SEC);
+    ck_assert(demand.balloon_lies);
+}
+END_TEST
+
+START_TEST(test_demand_age_does_not_follow_the_wall_clock)
+{
+    DynBalloonStats stats;
+    DynDemand demand;
+
+    settle(&demand, &without, 25, 160);
+    stats = told(&without, 25, 160, 5); /* the host's clock was set back */
+    ck_assert_int_eq(dyn_demand_update(&demand, &without, &stats, 101 * SEC), DYN_VERDICT_FRESH);
+    ck_assert_int_eq(dyn_demand_age_usec(&demand, 104 * SEC), 3 * SEC);
+}
+END_TEST
+
+START_TEST(test_demand_reset_keeps_what_a_reset_keeps)
+{
+    DynBalloonStats stats;
+    DynDemand demand;
+
+    settle(&demand, &without, 25, 160);
+    demand.swap_seen = true;
+    dyn_demand_reset(&demand);
+    ck_assert(demand.swap_seen);
+    ck_assert(!demand.known);
+    stats = told(&without, 25, 160, 100);
+    ck_assert_int_eq(dyn_demand_update(&demand, &without, &stats, 101 * SEC), DYN_VERDICT_NEVER);
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("demand");
+    TCase *tcase = tcase_create("demand");
+
+    tcase_add_loop_test(tcase, test_demand_is_used_and_kernel_in_both_modes, 0, 2);
+    tcase_add_test(tcase, test_demand_ignores_a_balloon_in_motion);
+    tcase_add_test(tcase, test_demand_sees_need_behind_a_balloon_in_motion);
+    tcase_add_test(tcase, test_demand_counts_swap_and_forgets_it);
+    tcase_add_test(tcase, test_demand_counts_nothing_for_a_counter_that_runs_backwards);
+    tcase_add_test(tcase, test_demand_rises_at_once_and_falls_slowly);
+    tcase_add_loop_test(tcase, test_demand_does_not_believe_everything, 0, G_N_ELEMENTS(bad_rows));
+    tcase_add_loop_test(tcase, test_demand_proves_a_balloon_size_wrong, 0, 2);
+    tcase_add_test(tcase, test_demand_age_does_not_follow_the_wall_clock);
+    tcase_add_test(tcase, test_demand_reset_keeps_what_a_reset_keeps);
+    suite_add_tcase(suite, tcase);
+    return dyn_suite_run(suite);
+}
