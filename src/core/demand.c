@@ -95,7 +95,7 @@ judge(const DynDemandFacts *facts, const DynBalloonStats *stats)
 }
 
 static void
-fold_swap(DynDemand *demand, const DynBalloonStats *stats, uint64_t available_kib, uint64_t seconds)
+fold_swap(DynDemand *demand, const DynBalloonStats *stats, uint64_t seconds)
 {
     uint64_t out = 0;
     uint64_t in = 0;
@@ -112,7 +112,7 @@ fold_swap(DynDemand *demand, const DynBalloonStats *stats, uint64_t available_ki
         demand->swap_seen = true;
 
     demand->swapped_kib = dyn_sat_sub(dyn_sat_add(demand->swapped_kib, out), in);
-    divisor = in == 0 && out == 0 && available_kib >= demand->swapped_kib ? 32 : 1024;
+    divisor = in == 0 && out == 0 && demand->available_kib >= demand->swapped_kib ? 32 : 1024;
     for (uint64_t i = 0; i < MIN(seconds, 60); i++)
         demand->swapped_kib -= (demand->swapped_kib + divisor - 1) / divisor;
 }
@@ -144,20 +144,19 @@ proves_lie(const DynDemandFacts *facts, const DynBalloonStats *stats, Range ball
     return stats->free_kib != DYN_UNKNOWN && stats->free_kib > most;
 }
 
+/* @before: used + swapped of the last record. Where the balloon's motion leaves a range, that sum stays
+ * as it was as far as the range allows: what was read back from swap while the balloon moved must not
+ * vanish from the one before it is seen in the other. */
 static void
-fold_used(DynDemand *demand, const DynDemandFacts *facts, const DynBalloonStats *stats, Range balloon)
+fold_used(DynDemand *demand, const DynDemandFacts *facts, Range balloon, uint64_t before)
 {
-    const uint64_t available = stats->available_kib != DYN_UNKNOWN ? stats->available_kib
-                                                                   : stats->free_kib;
-    const uint64_t taken = stats->total_kib - available;
+    const uint64_t taken = demand->total_kib - demand->available_kib;
 
-    demand->available_kib = available;
-    demand->total_kib = stats->total_kib;
     if (!facts->autodeflate || balloon.most == 0) {
         demand->used_kib = taken;
         return;
     }
-    demand->used_kib = dyn_clamp(demand->known ? demand->used_kib : taken,
+    demand->used_kib = dyn_clamp(demand->known ? dyn_sat_sub(before, demand->swapped_kib) : taken,
                                  dyn_sat_sub(taken, dyn_sat_sub(facts->boot_kib, balloon.least)),
                                  dyn_sat_sub(taken, dyn_sat_sub(facts->boot_kib, balloon.most)));
 }
@@ -192,6 +191,7 @@ dyn_demand_update(DynDemand *demand, const DynDemandFacts *facts, const DynBallo
                   int64_t now_usec)
 {
     const int64_t elapsed = demand->known ? now_usec - demand->changed_usec : 0;
+    const uint64_t before = demand->used_kib + demand->swapped_kib;
     uint64_t kernel;
     Range balloon;
 
@@ -218,8 +218,10 @@ dyn_demand_update(DynDemand *demand, const DynDemandFacts *facts, const DynBallo
     balloon = balloon_at(demand, stats->last_update_sec);
     demand->balloon_lies = proves_lie(facts, stats, balloon);
     learn_kernel(demand, facts, stats, balloon);
-    fold_used(demand, facts, stats, balloon);
-    fold_swap(demand, stats, demand->available_kib, (uint64_t)MAX(elapsed, 0) / USEC_PER_SEC);
+    demand->total_kib = stats->total_kib;
+    demand->available_kib = stats->available_kib != DYN_UNKNOWN ? stats->available_kib : stats->free_kib;
+    fold_swap(demand, stats, (uint64_t)MAX(elapsed, 0) / USEC_PER_SEC);
+    fold_used(demand, facts, balloon, before);
     kernel = demand->kernel_kib == DYN_UNKNOWN ? 0 : demand->kernel_kib;
     fold_trend(demand, dyn_sat_add(dyn_sat_add(demand->used_kib, demand->swapped_kib), kernel), elapsed);
     demand->known = true;

@@ -42,6 +42,7 @@ dyn_guest_free(DynGuest *guest)
     dyn_effective_free(guest->wanted);
     dyn_effective_free(guest->running);
     g_free(guest->incarnation);
+    g_free(guest->problem);
     g_free(guest->policy_error);
     g_free(guest->released_policy);
     g_free(guest->hold_detail);
@@ -89,6 +90,15 @@ dyn_guest_position_kib(const DynGuest *guest)
     return dyn_sat_add(guest->sent_kib, guest->vmem_kib);
 }
 
+uint64_t
+dyn_guest_claimed_kib(const DynGuest *guest)
+{
+    const uint64_t lingering = guest->lingering_kib != 0 ? guest->lingering_kib + guest->vmem_kib : 0;
+    const uint64_t claimed = MAX(dyn_guest_assigned_kib(guest), dyn_guest_position_kib(guest));
+
+    return guest->active ? MAX(claimed, lingering) : 0;
+}
+
 void
 dyn_guest_begin_boot(DynGuest *guest, int64_t now_usec, bool reset)
 {
@@ -99,6 +109,7 @@ dyn_guest_begin_boot(DynGuest *guest, int64_t now_usec, bool reset)
     guest->restart_due = reset;
     guest->sent_kib = DYN_UNKNOWN;
     guest->last_sent_kib = DYN_UNKNOWN;
+    guest->lingering_kib = 0;
     guest->withdraw_due = false;
     guest->stuck_since_usec = 0;
     guest->stuck_until_usec = 0;
@@ -107,6 +118,7 @@ dyn_guest_begin_boot(DynGuest *guest, int64_t now_usec, bool reset)
     guest->above_since_usec = 0;
     guest->shadow_kib = DYN_UNKNOWN;
     guest->vmem_kib = reset ? guest->vmem_kib : 0;
+    guest->last_kernel_kib = guest->demand.kernel_kib == DYN_UNKNOWN ? 0 : guest->demand.kernel_kib;
     if (!reset) {
         guest->balloon_kib = DYN_UNKNOWN;
         guest->demand.swap_seen = false;
@@ -295,6 +307,15 @@ dyn_guest_sent(DynGuest *guest, uint64_t to_kib, uint64_t serial, int64_t now_us
     guest->progress_usec = now_usec;
 }
 
+/* Nobody waits for the request any more, but it has not been taken back either. */
+static void
+give_up(DynGuest *guest)
+{
+    if (guest->sent_kib != DYN_UNKNOWN)
+        guest->lingering_kib = MAX(guest->lingering_kib, guest->sent_kib);
+    guest->sent_kib = DYN_UNKNOWN;
+}
+
 void
 dyn_guest_mark_stuck(DynGuest *guest, int64_t now_usec)
 {
@@ -304,7 +325,7 @@ dyn_guest_mark_stuck(DynGuest *guest, int64_t now_usec)
                                     DYN_STUCK_PAUSE_MOST_USEC);
     guest->stuck_until_usec = now_usec + guest->stuck_pause_usec;
     guest->withdraw_due = true;
-    guest->sent_kib = DYN_UNKNOWN;
+    give_up(guest);
 }
 
 void
@@ -316,7 +337,11 @@ dyn_guest_check_progress(DynGuest *guest, int64_t now_usec)
         return;
     if (stands)
         guest->progress_usec = now_usec; /* frozen is not stuck */
-    else if (now_usec - guest->progress_usec > DYN_STUCK_USEC)
+    if (now_usec - guest->progress_usec <= DYN_STUCK_USEC)
+        return;
+    if (distance(guest->balloon_kib, guest->sent_kib) <= DYN_NEARLY_KIB)
+        give_up(guest);
+    else
         dyn_guest_mark_stuck(guest, now_usec);
 }
 
@@ -328,15 +353,18 @@ dyn_guest_outcome(DynGuest *guest, const DynOutcome *outcome)
     guest->op_serial = 0;
     if (outcome->result == DYN_OUTCOME_SENT) {
         guest->progress_usec = outcome->when_usec;
+        guest->lingering_kib = 0;
         if (guest->balloon_kib != DYN_UNKNOWN && guest->confirmed &&
             distance(guest->balloon_kib, outcome->to_kib) <= DYN_ARRIVED_KIB)
             arrive(guest); /* before the call came back */
         return;
     }
-    guest->sent_kib = DYN_UNKNOWN;
     if (outcome->result == DYN_OUTCOME_TIMEOUT) {
         dyn_guest_mark_stuck(guest, outcome->when_usec);
-    } else if (outcome->result != DYN_OUTCOME_NO_ROOM) {
+        return;
+    }
+    guest->sent_kib = DYN_UNKNOWN;
+    if (outcome->result != DYN_OUTCOME_NO_ROOM) {
         guest->last_sent_kib = DYN_UNKNOWN;
         guest->frozen_until_usec = outcome->when_usec + DYN_FROZEN_USEC;
         g_free(guest->hold_detail);

@@ -56,6 +56,10 @@ dyn_guest_resolve(DynGuest *guest, const DynConf *conf)
         return;
     set_error(guest, NULL);
     g_clear_pointer(&guest->wanted, dyn_effective_free);
+    if (guest->problem) {
+        guest->policy_error = g_strdup(guest->problem);
+        return;
+    }
     if (!parse_metadata(guest, &metadata))
         return;
     group = dyn_conf_group_for(conf, guest->domain->name);
@@ -127,6 +131,8 @@ dyn_guest_put(DynGuest *guest, const DynFound *found, const DynRecord *record, c
     guest->run = found->run;
     g_free(guest->incarnation);
     guest->incarnation = g_strdup(found->incarnation);
+    g_free(guest->problem);
+    guest->problem = g_strdup(found->problem);
     guest->visible_kib = MAX(guest->visible_kib, dyn_guest_boot_kib(guest) + guest->vmem_kib);
     check_release(guest);
     dyn_guest_resolve(guest, conf);

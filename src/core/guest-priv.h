@@ -12,8 +12,10 @@
 
 #define USEC_PER_SEC INT64_C(1000000)
 
-/* A balloon this close to what was asked has arrived. QEMU reports whole pages, the driver stops exactly. */
-#define DYN_ARRIVED_KIB (UINT64_C(256))
+/* A balloon closer than a page to what was asked has arrived: the driver stops exactly. */
+#define DYN_ARRIVED_KIB (DYN_PAGE_KIB - 1)
+/* One that stops short of it by no more than this is not stuck, it is done. */
+#define DYN_NEARLY_KIB (UINT64_C(1024))
 /* A change of the balloon smaller than this is nobody's act. */
 #define DYN_FOREIGN_KIB (UINT64_C(1024))
 /* Statistics older than this (on top of the interval) are stale. */
@@ -48,6 +50,7 @@ typedef struct DynGuest {
     DynEffective *wanted;    /* after resolving; NULL: no policy */
     DynEffective *running;   /* after the live rules */
     uint32_t pending;
+    char *problem;           /* why its description could not be used, or NULL */
     char *policy_error;      /* why the policy cannot be used, or NULL */
     bool released;           /* given back by command: left alone until the policy changes */
     char *released_policy;   /* its policy text at that time */
@@ -61,6 +64,7 @@ typedef struct DynGuest {
     bool restart_due;        /* a safe target has to be sent at once */
     int64_t restart_sent_usec;
     uint64_t boot_peak_kib;
+    uint64_t last_kernel_kib;/* K before a reset: what the same kernel will need again */
     /* ledger */
     uint64_t balloon_kib;    /* observed; DYN_UNKNOWN before the first sample */
     uint64_t vmem_kib;
@@ -68,6 +72,8 @@ typedef struct DynGuest {
     uint64_t sent_kib;       /* balloon size asked for and not yet seen; DYN_UNKNOWN: none */
     uint64_t sent_from_kib;  /* what it held then */
     uint64_t last_sent_kib;  /* to know late arrivals from foreign changes */
+    uint64_t lingering_kib;  /* balloon size of a request given up: it may still be reached until the next
+                                request is taken. 0: none */
     uint64_t op_serial;      /* the call that is out; 0: none */
     bool withdraw_due;       /* a call ran into its deadline: take it back when the guest answers */
     uint64_t progress_kib;   /* distance left at the last progress */
@@ -141,6 +147,9 @@ dyn_guest_charge_kib(const DynGuest *guest);
 /* What was asked, virtio-mem included; = assigned if nothing is in flight. */
 uint64_t
 dyn_guest_position_kib(const DynGuest *guest);
+/* What it may hold at the worst until everything asked is over: the pool has to cover this. */
+uint64_t
+dyn_guest_claimed_kib(const DynGuest *guest);
 void
 dyn_guest_sent(DynGuest *guest, uint64_t to_kib, uint64_t serial, int64_t now_usec);
 void

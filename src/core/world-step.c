@@ -40,7 +40,7 @@ claim_of(const DynWorld *world, const DynGuest *guest, bool with_observed, int64
 
     if (!guest->active || !guest->domain)
         return claim;
-    claim.lo_kib = MAX(dyn_guest_assigned_kib(guest), dyn_guest_position_kib(guest));
+    claim.lo_kib = dyn_guest_claimed_kib(guest);
     if (!guest->confirmed) {
         claim.boot = true;
         claim.boot_least_kib = guest->running ? MIN(claim.lo_kib, guest->running->policy.startup_kib)
@@ -165,11 +165,12 @@ restart_target(const DynGuest *guest)
 {
     const uint64_t boot = dyn_guest_boot_kib(guest);
     const uint64_t most = dyn_sat_sub(boot, RESTART_GAP_KIB);
+    const uint64_t alive = guest->last_kernel_kib + dyn_guest_safety_kib(guest);
     const DynPolicy *policy = &guest->running->policy;
 
     if (guest->fresh_usec != 0)
         return most;
-    return MIN(MIN(MAX(policy->startup_kib, dyn_guest_floor_kib(guest)), policy->maximum_kib), most);
+    return MIN(MIN(MAX(policy->startup_kib, alive), policy->maximum_kib), most);
 }
 
 static void

@@ -319,9 +319,10 @@ START_TEST(test_world_says_why_it_does_nothing)
 
     toy_run(&toy, 5);
     for (int t = 0; t < 10; t++) {
-        g_autoptr(DynSnapshot) snapshot = dyn_snapshot_new(toy.now += SEC, toy.now);
+        g_autoptr(DynSnapshot) snapshot = dyn_snapshot_new(toy.now + SEC, toy.now + SEC);
         DynGuestSample sample;
 
+        toy.now += SEC;
         dyn_guest_sample_init(&sample, guest->uuid);
         sample.has_stats = true;
         sample.run = DYN_RUN_RUNNING;

@@ -145,8 +145,9 @@ toy_live(ToyGuest *guest)
         if (!guest->swap) {
             guest->ooms++;
             guest->used = MIN(guest->used, room);
-        } else if (over > guest->swapped) {
-            guest->swap_out += over - guest->swapped;
+        } else {
+            guest->swap_out += over > guest->swapped ? over - guest->swapped : 0;
+            guest->swap_in += guest->swapped > over ? guest->swapped - over : 0;
             guest->swapped = over;
         }
     } else if (guest->swapped > 0) {
@@ -190,6 +191,19 @@ toy_find(Toy *toy, const char *uuid)
             return &toy->guests[i];
     }
     ck_abort_msg("an action for a guest that does not exist");
+}
+
+/* The report of one guest; the report is the caller's to free. */
+static inline const DynGuestReport *
+toy_report(const DynReport *report, const ToyGuest *guest)
+{
+    for (guint i = 0; i < report->guests->len; i++) {
+        const DynGuestReport *one = report->guests->pdata[i];
+
+        if (strcmp(one->uuid, guest->uuid) == 0)
+            return one;
+    }
+    ck_abort_msg("no report of the guest");
 }
 
 /* Invariants of one action, from what is true outside. */
@@ -286,17 +300,4 @@ toy_event(Toy *toy, const ToyGuest *guest, DynEventType type, uint64_t value_kib
 
     g_strlcpy(event.uuid, guest->uuid, sizeof event.uuid);
     (void)dyn_world_event(toy->world, &event);
-}
-
-/* The report of one guest; the report is the caller's to free. */
-static inline const DynGuestReport *
-toy_report(const DynReport *report, const ToyGuest *guest)
-{
-    for (guint i = 0; i < report->guests->len; i++) {
-        const DynGuestReport *one = report->guests->pdata[i];
-
-        if (strcmp(one->uuid, guest->uuid) == 0)
-            return one;
-    }
-    ck_abort_msg("no report of the guest");
 }
