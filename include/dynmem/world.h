@@ -70,16 +70,16 @@ void
 dyn_world_outcome(DynWorld *world, const DynOutcome *outcome);
 
 /* What a release gives. */
-typedef struct DynRelease {
+typedef struct DynGiven {
     uint64_t give_kib;    /* 0: nothing to execute */
     uint64_t missing_kib; /* what its maximum lacks even then */
     DynAction action;     /* to execute if @give_kib > 0 */
-} DynRelease;
+} DynGiven;
 
 /* Give @uuid memory back up to its own maximum, as far as the host allows now; it is unmanaged from now
  * on whatever its policy says, until the policy is written again. DYN_ERROR_GONE if it does not run. */
 bool
-dyn_world_release(DynWorld *world, const char *uuid, int64_t now_usec, DynRelease *ret_release,
+dyn_world_release(DynWorld *world, const char *uuid, int64_t now_usec, DynGiven *ret_given,
                   GError **error);
 
 /* What would be done now, all guests, nothing marked (dry run): only working memory changes. */

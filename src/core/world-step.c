@@ -325,11 +325,11 @@ dyn_world_dry_plan(DynWorld *world, int64_t now_usec)
 }
 
 bool
-dyn_world_release(DynWorld *world, const char *uuid, int64_t now_usec, DynRelease *ret_release,
+dyn_world_release(DynWorld *world, const char *uuid, int64_t now_usec, DynGiven *ret_given,
                   GError **error)
 {
     DynGuest *guest = dyn_world_find(world, uuid);
-    DynAction *action = &ret_release->action;
+    DynAction *action = &ret_given->action;
     uint64_t full;
     uint64_t have;
 
@@ -339,14 +339,14 @@ dyn_world_release(DynWorld *world, const char *uuid, int64_t now_usec, DynReleas
     }
     full = dyn_guest_boot_kib(guest);
     have = guest->balloon_kib == DYN_UNKNOWN ? full : guest->balloon_kib;
-    ret_release->give_kib = MIN(dyn_sat_sub(full, have), world->ledger.available_kib);
-    ret_release->missing_kib = dyn_sat_sub(full, have + ret_release->give_kib);
+    ret_given->give_kib = MIN(dyn_sat_sub(full, have), world->ledger.available_kib);
+    ret_given->missing_kib = dyn_sat_sub(full, have + ret_given->give_kib);
     guest->released = true;
     g_free(guest->released_policy);
     guest->released_policy = g_strdup(guest->domain->policy_xml);
-    if (ret_release->give_kib == 0)
+    if (ret_given->give_kib == 0)
         return true;
-    *action = action_for(world, guest, DYN_REASON_RELEASE, have + ret_release->give_kib);
+    *action = action_for(world, guest, DYN_REASON_RELEASE, have + ret_given->give_kib);
     action->act = true;
     action->serial = ++world->serial;
     guest->decisions[DYN_REASON_RELEASE]++;

@@ -251,29 +251,27 @@ void
 dyn_engine_release(DynEngine *engine, const char *uuid, DynReleasedFunc done, gpointer user_data)
 {
     g_autoptr(GError) error = NULL;
-    g_autofree DynAction *action = NULL;
-    uint64_t missing_kib = 0;
+    DynGiven given = { 0 };
     DynRelease *release;
 
     if (!check_request(engine, uuid, &error)
-        || !dyn_world_release(engine->world, uuid, dyn_engine_now(engine), &action, &missing_kib,
-                              &error)) {
+        || !dyn_world_release(engine->world, uuid, dyn_engine_now(engine), &given, &error)) {
         done(0, 0, error, user_data);
         return;
     }
     release = g_new0(DynRelease, 1);
     g_strlcpy(release->uuid, uuid, sizeof(release->uuid));
-    release->missing_kib = missing_kib;
+    release->missing_kib = given.missing_kib;
     release->due_usec = dyn_engine_now(engine) + DYN_ENGINE_RELEASE_USEC;
     release->done = done;
     release->user_data = user_data;
     g_ptr_array_add(engine->releases, release);
-    if (action) {
-        release->serial = action->serial;
-        release->from_kib = action->from_kib;
-        release->held_kib = action->from_kib;
-        release->to_kib = action->to_kib;
-        dyn_engine_send(engine, action);
+    if (given.give_kib > 0) {
+        release->serial = given.action.serial;
+        release->from_kib = given.action.from_kib;
+        release->held_kib = given.action.from_kib;
+        release->to_kib = given.action.to_kib;
+        dyn_engine_send(engine, &given.action);
     } else {
         begin_reading(engine, release);
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include <dynmem/waterfill.h>
@@ -38,6 +39,35 @@ level_of(const DynBowl *bowl, Wide num, Wide den)
     return x < bowl->lo_kib ? bowl->lo_kib : x > hi_of(bowl) ? hi_of(bowl) : (uint64_t)x;
 }
 
+/* True if @bowl rises from level num/den on. */
+static bool
+rises(const DynBowl *bowl, Wide num, Wide den)
+{
+    const Wide x = num * bowl->weight;
+
+    return x >= (Wide)bowl->lo_kib * den && x < (Wide)hi_of(bowl) * den;
+}
+
+/* What the divisions lost goes to the smallest keys among those that rise, one KiB each. */
+static void
+give_rest(const DynBowl *bowls, size_t n, uint64_t rest, uint64_t *ret, const Wide *level)
+{
+    uint64_t last = 0;
+
+    for (; rest > 0; rest--) {
+        size_t best = n;
+
+        for (size_t i = 0; i < n; i++) {
+            if (rises(&bowls[i], level[0], level[1]) && bowls[i].key + 1 > last &&
+                (best == n || bowls[i].key < bowls[best].key))
+                best = i;
+        }
+        ck_assert_uint_lt(best, n);
+        ret[best]++;
+        last = bowls[best].key + 2;
+    }
+}
+
 /* The slow way: every breakpoint is tried as the end of the straight piece; then the piece's own
  * equation is solved. Independent of the selection in src/core/waterfill.c. */
 static void
@@ -70,38 +100,19 @@ solve_slowly(const DynBowl *bowls, size_t n, uint64_t pool, uint64_t *ret)
         }
     }
     for (size_t i = 0; i < n; i++) {
-        const Wide x = low_num * bowls[i].weight;
-
-        if (x >= (Wide)bowls[i].lo_kib * low_den && x < (Wide)hi_of(&bowls[i]) * low_den)
+        if (rises(&bowls[i], low_num, low_den))
             rising += bowls[i].weight;
         else
             fixed += level_of(&bowls[i], low_num, low_den);
     }
     for (size_t i = 0; i < n; i++) {
-        const Wide x = low_num * bowls[i].weight;
-
-        if (x >= (Wide)bowls[i].lo_kib * low_den && x < (Wide)hi_of(&bowls[i]) * low_den)
+        if (rises(&bowls[i], low_num, low_den))
             ret[i] = (uint64_t)((pool - fixed) * bowls[i].weight / rising);
         else
             ret[i] = level_of(&bowls[i], low_num, low_den);
         given += ret[i];
     }
-    /* what the divisions lost goes to the smallest keys among those that rise */
-    while (given < pool) {
-        size_t best = n;
-
-        for (size_t i = 0; i < n; i++) {
-            const Wide x = low_num * bowls[i].weight;
-
-            if (x >= (Wide)bowls[i].lo_kib * low_den && x < (Wide)hi_of(&bowls[i]) * low_den &&
-                ret[i] == (uint64_t)((pool - fixed) * bowls[i].weight / rising) &&
-                (best == n || bowls[i].key < bowls[best].key))
-                best = i;
-        }
-        ck_assert_uint_lt(best, n);
-        ret[best]++;
-        given++;
-    }
+    give_rest(bowls, n, pool - given, ret, (Wide[]){ low_num, low_den });
 }
 
 static size_t

@@ -268,7 +268,7 @@ START_TEST(test_world_releases_up_to_the_domains_own_maximum)
     ToyGuest *guest = toy_add(&toy, 512, 64, 50, 128);
     g_autoptr(DynReport) report = NULL;
     g_autoptr(GError) error = NULL;
-    DynRelease release = { 0 };
+    DynGiven release = { 0 };
 
     set_pool(400);
     toy_run(&toy, 3);
