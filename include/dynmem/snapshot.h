@@ -47,7 +47,8 @@ typedef struct DynBalloonStats {
 typedef struct DynGuestSample {
     char uuid[DYN_UUID_SIZE];
     DynRunState run;
-    bool hung;             /* QEMU is stopped or in uninterruptible sleep: nothing may be called */
+    bool hung;             /* QEMU is stopped, in uninterruptible sleep at two looks in a row, or silent on
+                              its monitor for 2 s: nothing may be called */
     bool job;              /* a libvirt job holds the domain (dump, save, snapshot, migration) */
     bool has_stats;        /* a balloon record was there; false: skipped, or not offered */
     bool exact;            /* @balloon_kib was read from QEMU now (virDomainMemoryStats "actual");

@@ -18,6 +18,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(virConnect, virConnectClose)
 #define DYN_VIRT_KEEPALIVE_SEC 2
 #define DYN_VIRT_KEEPALIVE_COUNT 3u
 
+/* A QEMU that has not answered libvirt's monitor for so long is hung, whatever its process's state: a
+ * healthy one answers within 0.1 s, under TCG on a busy machine too. */
+#define DYN_VIRT_SILENT_MSEC 2000
+
 typedef enum {
     DYN_LINK_SAMPLE,
     DYN_LINK_ACT,

@@ -136,7 +136,7 @@ merge(DynGuestSample *guest, const DynGuestSample *answer)
 {
     DynGuestSample merged = *answer;
 
-    merged.hung = guest->hung;
+    merged.hung = guest->hung || answer->hung;
     merged.rss_kib = guest->rss_kib;
     merged.host_swap_kib = guest->host_swap_kib;
     *guest = merged;

@@ -66,6 +66,7 @@ virt_probe(DynHypervisor *hypervisor, const char *uuid, DynProbe *ret_probe, GEr
     DynGuestSample sample;
     virDomainControlInfo control;
     virDomainJobInfo job;
+    DynProbe probe = {0};
     int state;
 
     dyn_guest_sample_init(&sample, uuid);
@@ -81,13 +82,16 @@ virt_probe(DynHypervisor *hypervisor, const char *uuid, DynProbe *ret_probe, GEr
     memset(&job, 0, sizeof(job));
     if (virDomainGetState(domain, &state, NULL, 0) < 0 || virDomainGetControlInfo(domain, &control, 0) < 0)
         return dyn_virt_fail(self, error, "cannot probe the guest");
-    if (virDomainGetJobInfo(domain, &job) < 0 && virGetLastErrorCode() != VIR_ERR_NO_SUPPORT)
-        return dyn_virt_fail(self, error, "cannot ask for the guest's job");
-    *ret_probe = (DynProbe){
-        .paused = dyn_virt_run_state(state) != DYN_RUN_RUNNING,
-        .job = job.type != VIR_DOMAIN_JOB_NONE,
-        .control_busy = control.state != VIR_DOMAIN_CONTROL_OK,
-    };
+    probe.paused = dyn_virt_run_state(state) != DYN_RUN_RUNNING;
+    probe.control_busy = control.state != VIR_DOMAIN_CONTROL_OK;
+    probe.hung = probe.control_busy && control.stateTime >= DYN_VIRT_SILENT_MSEC;
+    /* Not then: the question for the job would wait for whoever holds the monitor. */
+    if (!probe.control_busy) {
+        if (virDomainGetJobInfo(domain, &job) < 0 && virGetLastErrorCode() != VIR_ERR_NO_SUPPORT)
+            return dyn_virt_fail(self, error, "cannot ask for the guest's job");
+        probe.job = job.type != VIR_DOMAIN_JOB_NONE;
+    }
+    *ret_probe = probe;
     return true;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* hypervisor URI: the libvirt hypervisor by hand, for live tests and for looking. Reads commands, a line
+/* hypervisor URI [PROC]: the libvirt hypervisor by hand, for live tests and for looking. Reads commands, a line
  * each, and runs every one on a thread of its own; answers come as "NUMBER USEC RESULT" in the order in
  * which they end, NUMBER counting commands from 1; events as "event TYPE UUID VALUE". Ends at end of input.
  *
@@ -212,7 +212,7 @@ main(int argc, char **argv)
 
     gvir_event_register();
     dyn_virt_init();
-    session.hypervisor = dyn_virt_new(argc > 1 ? argv[1] : "qemu:///system", "/proc");
+    session.hypervisor = dyn_virt_new(argc > 1 ? argv[1] : "qemu:///system", argc > 2 ? argv[2] : "/proc");
     session.hypervisor->on_event = on_event;
     session.pool = g_thread_pool_new(run_command, &session, 16, FALSE, NULL);
     g_data_input_stream_read_line_async(input, G_PRIORITY_DEFAULT, NULL, on_line, &session);
