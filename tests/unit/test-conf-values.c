@@ -141,6 +141,55 @@ START_TEST(test_value)
 }
 END_TEST
 
+static char *
+read_page(const char *name)
+{
+    g_autofree char *path = g_build_filename(g_getenv("DYN_SRCDIR"), "man", name, NULL);
+    char *text = NULL;
+
+    ck_assert_msg(g_file_get_contents(path, &text, NULL, NULL), "%s", path);
+    return text;
+}
+
+/* dynmem.conf(5) has every key as an entry "KEY=DEFAULT" below its group. */
+START_TEST(test_man_page_has_every_key)
+{
+    g_autofree char *page = read_page("dynmem.conf.5.rst");
+    g_autoptr(DynConf) conf = dyn_conf_new_default();
+    g_autofree char *text = dyn_conf_format(conf, true);
+    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+    const char *place = page;
+    int n_keys = 0;
+
+    for (char **line = lines; *line != NULL && !g_str_has_prefix(*line, "#[domain"); line++) {
+        bool is_key = (*line)[0] == '#' && g_ascii_isupper((*line)[1]);
+        g_autofree char *entry = is_key ? g_strdup_printf("\n``%s``\n    ", *line + 1)
+                                        : g_strdup_printf("\n%s\n===", *line);
+
+        if (!is_key && (*line)[0] != '[')
+            continue;
+        place = strstr(place, entry);
+        ck_assert_msg(place != NULL, "dynmem.conf(5) lacks, or has in another place: %s", entry);
+        n_keys += is_key;
+    }
+    ck_assert_int_eq(n_keys, 18 + DYN_N_KEYS);
+}
+END_TEST
+
+START_TEST(test_man_page_has_every_element)
+{
+    static const char *const elements[] = { "policy", "startup",  "minimum",    "maximum",
+                                            "buffer", "priority", "smartPaging" };
+    g_autofree char *page = read_page("dynmem-policy.7.rst");
+
+    for (gsize i = 0; i < G_N_ELEMENTS(elements); i++) {
+        g_autofree char *entry = g_strdup_printf("\n*%s*\n    ", elements[i]);
+
+        ck_assert_msg(strstr(page, entry) != NULL, "dynmem-policy(7) lacks %s", elements[i]);
+    }
+}
+END_TEST
+
 int
 main(void)
 {
@@ -148,6 +197,8 @@ main(void)
     TCase *tcase = tcase_create("conf-values");
 
     tcase_add_loop_test(tcase, test_value, 0, G_N_ELEMENTS(values));
+    tcase_add_test(tcase, test_man_page_has_every_key);
+    tcase_add_test(tcase, test_man_page_has_every_element);
     suite_add_tcase(suite, tcase);
     return dyn_suite_run(suite);
 }
