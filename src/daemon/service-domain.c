@@ -192,6 +192,8 @@ dyn_service_domain_class_init(DynServiceDomainClass *class)
     skeleton->get_properties = domain_get_properties;
     skeleton->flush = domain_flush;
     ((GObjectClass *)class)->finalize = domain_finalize;
+    /* GObject asks the class that a property belongs to: make them ours. */
+    dyn_bus_domain_override_properties((GObjectClass *)class, 1);
 }
 
 GDBusInterfaceSkeleton *
