@@ -110,7 +110,7 @@ DynReport *
 dyn_engine_report(const DynEngine *engine);
 /* What would be done now. Free with dyn_plan_free(). */
 DynPlan *
-dyn_engine_dry_plan(const DynEngine *engine);
+dyn_engine_dry_plan(DynEngine *engine);
 /* One line for the service's status. Free with g_free(). */
 char *
 dyn_engine_describe(const DynEngine *engine);

@@ -19,7 +19,7 @@ is_bad(const DynGuestReport *guest)
 }
 
 static void
-tell_status(DynEngine *engine, DynGuest *guest, const DynGuestReport *now)
+tell_status(DynEngine *engine, DynEngineGuest *guest, const DynGuestReport *now)
 {
     DynLogFields fields = { DYN_LOG_ID_STATUS, now->name, now->uuid, dyn_hold_word(now->hold) };
     g_autofree char *text = g_strdup_printf("%s %s", dyn_status_word(now->status),
@@ -41,7 +41,7 @@ tell_changes(DynEngine *engine)
 
     for (guint i = 0; i < guests->len; i++) {
         const DynGuestReport *now = g_ptr_array_index(guests, i);
-        DynGuest *guest = g_hash_table_lookup(engine->guests, now->uuid);
+        DynEngineGuest *guest = g_hash_table_lookup(engine->guests, now->uuid);
 
         if (!guest || (guest->told && guest->status == now->status && guest->hold == now->hold))
             continue;
@@ -82,7 +82,7 @@ dyn_engine_publish(DynEngine *engine)
 static void
 log_action(DynEngine *engine, const DynAction *action, const char *verb)
 {
-    const DynGuest *guest = g_hash_table_lookup(engine->guests, action->uuid);
+    const DynEngineGuest *guest = g_hash_table_lookup(engine->guests, action->uuid);
     DynLogFields fields = { DYN_LOG_ID_ACTION, guest ? guest->name : NULL, action->uuid,
                             dyn_reason_word(action->reason) };
     g_autofree char *from = dyn_size_format(action->from_kib);
@@ -100,7 +100,7 @@ log_action(DynEngine *engine, const DynAction *action, const char *verb)
 static void
 tell_action(DynEngine *engine, const DynAction *action, const char *verb)
 {
-    const DynGuest *guest = g_hash_table_lookup(engine->guests, action->uuid);
+    const DynEngineGuest *guest = g_hash_table_lookup(engine->guests, action->uuid);
 
     log_action(engine, action, verb);
     if (engine->funcs->on_action)
@@ -141,7 +141,7 @@ run_plan(DynEngine *engine, const DynPlan *plan)
 static void
 tell_refused(DynEngine *engine, const DynAction *action, const DynOutcome *outcome)
 {
-    const DynGuest *guest = g_hash_table_lookup(engine->guests, action->uuid);
+    const DynEngineGuest *guest = g_hash_table_lookup(engine->guests, action->uuid);
     DynLogFields fields = { DYN_LOG_ID_REFUSED, guest ? guest->name : NULL, action->uuid,
                             dyn_outcome_word(outcome->result) };
     g_autofree char *text = g_strdup_printf("%s %s", dyn_outcome_word(outcome->result),
@@ -223,7 +223,7 @@ settle_guests(DynEngine *engine)
 
     g_hash_table_iter_init(&iter, engine->guests);
     while (g_hash_table_iter_next(&iter, NULL, &guest)) {
-        if (!((DynGuest *)guest)->active)
+        if (!((DynEngineGuest *)guest)->active)
             continue;
         dyn_engine_guest_keep(engine, guest);
         dyn_engine_period_settle(engine, guest);

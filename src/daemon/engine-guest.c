@@ -13,9 +13,9 @@
 #define SAVE_RETRY_USEC (INT64_C(60) * G_USEC_PER_SEC)
 
 void
-dyn_guest_free(gpointer data)
+dyn_engine_guest_free(gpointer data)
 {
-    DynGuest *guest = data;
+    DynEngineGuest *guest = data;
 
     g_free(guest->name);
     g_free(guest->shown);
@@ -23,14 +23,14 @@ dyn_guest_free(gpointer data)
     g_free(guest);
 }
 
-DynGuest *
+DynEngineGuest *
 dyn_engine_guest(DynEngine *engine, const char *uuid)
 {
-    DynGuest *guest = g_hash_table_lookup(engine->guests, uuid);
+    DynEngineGuest *guest = g_hash_table_lookup(engine->guests, uuid);
 
     if (guest)
         return guest;
-    guest = g_new0(DynGuest, 1);
+    guest = g_new0(DynEngineGuest, 1);
     g_strlcpy(guest->uuid, uuid, sizeof(guest->uuid));
     guest->shown = g_strdup(uuid);
     guest->record = dyn_record_new(uuid, NULL);
@@ -43,7 +43,7 @@ dyn_engine_guest(DynEngine *engine, const char *uuid)
 const char *
 dyn_engine_guest_shown(const DynEngine *engine, const char *uuid)
 {
-    const DynGuest *guest = g_hash_table_lookup(engine->guests, uuid);
+    const DynEngineGuest *guest = g_hash_table_lookup(engine->guests, uuid);
 
     return guest ? guest->shown : uuid;
 }
@@ -51,7 +51,7 @@ dyn_engine_guest_shown(const DynEngine *engine, const char *uuid)
 void
 dyn_engine_guest_load(DynEngine *engine, const DynRecord *record)
 {
-    DynGuest *guest = dyn_engine_guest(engine, record->uuid);
+    DynEngineGuest *guest = dyn_engine_guest(engine, record->uuid);
 
     dyn_record_free(guest->record);
     guest->record = dyn_record_copy(record);
@@ -67,7 +67,7 @@ is_worth_keeping(const DynRecord *record)
 }
 
 void
-dyn_engine_guest_save(DynEngine *engine, DynGuest *guest)
+dyn_engine_guest_save(DynEngine *engine, DynEngineGuest *guest)
 {
     DynJob *job;
 
@@ -91,7 +91,7 @@ dyn_engine_guest_save(DynEngine *engine, DynGuest *guest)
 static void
 saved(DynEngine *engine, const DynJob *job)
 {
-    DynGuest *guest = g_hash_table_lookup(engine->guests, job->uuid);
+    DynEngineGuest *guest = g_hash_table_lookup(engine->guests, job->uuid);
 
     if (!guest)
         return; /* forgotten in the meantime */
@@ -114,7 +114,7 @@ saved(DynEngine *engine, const DynJob *job)
 
 /* A record speaks of one run of the guest; of another run only the boot peak still says something. */
 static bool
-adopt_run(DynGuest *guest, const char *incarnation)
+adopt_run(DynEngineGuest *guest, const char *incarnation)
 {
     DynRecord *old = guest->record;
 
@@ -127,7 +127,7 @@ adopt_run(DynGuest *guest, const char *incarnation)
 }
 
 void
-dyn_engine_guest_keep(DynEngine *engine, DynGuest *guest)
+dyn_engine_guest_keep(DynEngine *engine, DynEngineGuest *guest)
 {
     g_autoptr(DynRecord) wanted = dyn_world_record(engine->world, guest->uuid);
     DynRecord *record = guest->record;
@@ -160,7 +160,7 @@ dyn_engine_guest_keep(DynEngine *engine, DynGuest *guest)
 void
 dyn_engine_guest_read(DynEngine *engine, const char *uuid)
 {
-    DynGuest *guest = dyn_engine_guest(engine, uuid);
+    DynEngineGuest *guest = dyn_engine_guest(engine, uuid);
     DynJob *job;
 
     guest->read_usec = -1;
@@ -177,7 +177,7 @@ dyn_engine_guest_read(DynEngine *engine, const char *uuid)
 void
 dyn_engine_guest_put(DynEngine *engine, const DynFound *found)
 {
-    DynGuest *guest = dyn_engine_guest(engine, found->domain->uuid);
+    DynEngineGuest *guest = dyn_engine_guest(engine, found->domain->uuid);
     bool same_run;
 
     if (g_strcmp0(guest->name, found->domain->name) != 0) {
@@ -189,7 +189,9 @@ dyn_engine_guest_put(DynEngine *engine, const DynFound *found)
     guest->active = found->active;
     same_run = adopt_run(guest, found->incarnation);
     dyn_world_put(engine->world, found, guest->record, dyn_engine_now(engine));
-    dyn_engine_period_found(engine, guest, found->domain->stats_period_sec, same_run);
+    /* A domain whose XML cannot be used says nothing of its period either. */
+    dyn_engine_period_found(engine, guest,
+                            found->problem ? guest->live_sec : found->domain->stats_period_sec, same_run);
     dyn_engine_guest_keep(engine, guest);
     if (!same_run && guest->stored && !guest->saving)
         dyn_engine_guest_save(engine, guest);
@@ -201,7 +203,7 @@ static void
 forget(DynEngine *engine, const char *uuid)
 {
     static const char *const kinds[] = { "save", "read", "period", "would", "refused", "status" };
-    DynGuest *guest = g_hash_table_lookup(engine->guests, uuid);
+    DynEngineGuest *guest = g_hash_table_lookup(engine->guests, uuid);
 
     for (size_t i = 0; i < G_N_ELEMENTS(kinds); i++) {
         g_autofree char *subject = g_strdup_printf("%s %s", kinds[i], uuid);
@@ -236,7 +238,7 @@ dyn_engine_guest_retain(DynEngine *engine, const GPtrArray *list)
 }
 
 static void
-read_failed(DynEngine *engine, DynGuest *guest, const GError *error)
+read_failed(DynEngine *engine, DynEngineGuest *guest, const GError *error)
 {
     if (g_error_matches(error, DYN_ERROR, DYN_ERROR_GONE)) {
         forget(engine, guest->uuid);
@@ -250,7 +252,7 @@ read_failed(DynEngine *engine, DynGuest *guest, const GError *error)
 static void
 take_read(DynEngine *engine, const DynJob *job)
 {
-    DynGuest *guest = g_hash_table_lookup(engine->guests, job->uuid);
+    DynEngineGuest *guest = g_hash_table_lookup(engine->guests, job->uuid);
 
     if (!guest)
         return;
@@ -282,7 +284,7 @@ dyn_engine_guest_job(DynEngine *engine, const DynJob *job)
 /* ---- time ---------------------------------------------------------------------------------------- */
 
 int64_t
-dyn_engine_guest_due(const DynEngine *engine, const DynGuest *guest)
+dyn_engine_guest_due(const DynEngine *engine, const DynEngineGuest *guest)
 {
     int64_t due_usec = guest->save_usec;
 
@@ -295,7 +297,7 @@ dyn_engine_guest_due(const DynEngine *engine, const DynGuest *guest)
 }
 
 void
-dyn_engine_guest_wake(DynEngine *engine, DynGuest *guest, int64_t now_usec)
+dyn_engine_guest_wake(DynEngine *engine, DynEngineGuest *guest, int64_t now_usec)
 {
     if (guest->save_usec >= 0 && guest->save_usec <= now_usec)
         dyn_engine_guest_save(engine, guest);

@@ -130,7 +130,10 @@ changes_definition(DynEventType type)
 static void
 fold_event(DynEngine *engine, const DynEvent *event)
 {
+    /* While connecting it speaks of the connection before; the attempt's own end comes as its answer. */
     if (event->type == DYN_EVENT_DISCONNECTED) {
+        if (engine->link == DYN_LINK_CONNECTING)
+            return;
         dyn_engine_link_lost(engine, "libvirtd closed it or does not answer");
         return;
     }

@@ -14,7 +14,7 @@
 #define MAX_RETRY_SEC 60u
 
 static void
-set_period(DynEngine *engine, DynGuest *guest, uint32_t sec)
+set_period(DynEngine *engine, DynEngineGuest *guest, uint32_t sec)
 {
     DynJob *job = dyn_job_new(DYN_JOB_SET_PERIOD, guest->uuid);
 
@@ -27,7 +27,7 @@ set_period(DynEngine *engine, DynGuest *guest, uint32_t sec)
 
 /* The period is as it was before us: nothing to put back any more. */
 static void
-clear_period(DynEngine *engine, DynGuest *guest)
+clear_period(DynEngine *engine, DynEngineGuest *guest)
 {
     guest->record->has_period = false;
     guest->record->period_before = 0;
@@ -35,7 +35,7 @@ clear_period(DynEngine *engine, DynGuest *guest)
 }
 
 static void
-record_period(DynEngine *engine, DynGuest *guest)
+record_period(DynEngine *engine, DynEngineGuest *guest)
 {
     guest->record->has_period = true;
     guest->record->period_before = guest->live_sec;
@@ -44,13 +44,13 @@ record_period(DynEngine *engine, DynGuest *guest)
 }
 
 static uint32_t
-wanted_sec(const DynEngine *engine, const DynGuest *guest)
+wanted_sec(const DynEngine *engine, const DynEngineGuest *guest)
 {
     return engine->stopping ? 0 : dyn_world_wanted_period(engine->world, guest->uuid);
 }
 
 void
-dyn_engine_period_settle(DynEngine *engine, DynGuest *guest)
+dyn_engine_period_settle(DynEngine *engine, DynEngineGuest *guest)
 {
     DynRecord *record = guest->record;
     uint32_t wanted;
@@ -72,7 +72,7 @@ dyn_engine_period_settle(DynEngine *engine, DynGuest *guest)
 }
 
 void
-dyn_engine_period_found(DynEngine *engine, DynGuest *guest, uint32_t live_sec, bool same_run)
+dyn_engine_period_found(DynEngine *engine, DynEngineGuest *guest, uint32_t live_sec, bool same_run)
 {
     DynRecord *record = guest->record;
 
@@ -95,7 +95,7 @@ dyn_engine_period_found(DynEngine *engine, DynGuest *guest, uint32_t live_sec, b
 }
 
 void
-dyn_engine_period_saved(DynEngine *engine, DynGuest *guest, const GError *error)
+dyn_engine_period_saved(DynEngine *engine, DynEngineGuest *guest, const GError *error)
 {
     if (guest->step == DYN_PERIOD_SAVING) {
         guest->step = DYN_PERIOD_IDLE;
@@ -110,7 +110,7 @@ dyn_engine_period_saved(DynEngine *engine, DynGuest *guest, const GError *error)
 }
 
 static void
-set_failed(DynEngine *engine, DynGuest *guest, const GError *error)
+set_failed(DynEngine *engine, DynEngineGuest *guest, const GError *error)
 {
     guest->backoff_sec = CLAMP(2 * guest->backoff_sec, FIRST_RETRY_SEC, MAX_RETRY_SEC);
     guest->period_usec = dyn_engine_now(engine) + guest->backoff_sec * G_USEC_PER_SEC;
@@ -125,7 +125,7 @@ set_failed(DynEngine *engine, DynGuest *guest, const GError *error)
 void
 dyn_engine_period_job(DynEngine *engine, const DynJob *job)
 {
-    DynGuest *guest = g_hash_table_lookup(engine->guests, job->uuid);
+    DynEngineGuest *guest = g_hash_table_lookup(engine->guests, job->uuid);
 
     if (!guest || guest->step != DYN_PERIOD_SETTING)
         return;

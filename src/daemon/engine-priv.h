@@ -30,7 +30,7 @@ typedef enum {
 } DynPeriodStep;
 
 /* One domain. Owner: the engine's table. */
-typedef struct DynGuest {
+typedef struct DynEngineGuest {
     char uuid[DYN_UUID_SIZE];
     char *name;           /* raw; NULL until read */
     char *shown;          /* "'name'", safe to show */
@@ -58,9 +58,9 @@ typedef struct DynGuest {
     bool told;
     DynStatus status;
     DynHold hold;
-} DynGuest;
+} DynEngineGuest;
 
-typedef struct DynRelease DynRelease;
+typedef struct DynReleasing DynReleasing;
 
 struct DynEngine {
     DynExecutor *executor; /* borrowed */
@@ -88,9 +88,9 @@ struct DynEngine {
     uint64_t overruns;
     bool publish_due;
 
-    GHashTable *guests;    /* uuid -> DynGuest */
+    GHashTable *guests;    /* uuid -> DynEngineGuest */
     GHashTable *out;       /* serial (uint64_t) -> DynAction: sent to the executor */
-    GPtrArray *releases;   /* of DynRelease */
+    GPtrArray *releases;   /* of DynReleasing */
     GQueue *pausing;       /* of DynPausing, in the order asked for */
 
     bool stopping;
@@ -138,9 +138,9 @@ dyn_engine_publish(DynEngine *engine);
 
 /* engine-guest.c */
 void
-dyn_guest_free(gpointer guest);
+dyn_engine_guest_free(gpointer guest);
 /* Never NULL: made if it is not there. */
-DynGuest *
+DynEngineGuest *
 dyn_engine_guest(DynEngine *engine, const char *uuid);
 const char *
 dyn_engine_guest_shown(const DynEngine *engine, const char *uuid);
@@ -157,29 +157,29 @@ void
 dyn_engine_guest_job(DynEngine *engine, const DynJob *job);
 /* Take over what the world wants kept. */
 void
-dyn_engine_guest_keep(DynEngine *engine, DynGuest *guest);
+dyn_engine_guest_keep(DynEngine *engine, DynEngineGuest *guest);
 void
-dyn_engine_guest_save(DynEngine *engine, DynGuest *guest);
+dyn_engine_guest_save(DynEngine *engine, DynEngineGuest *guest);
 /* When @guest next wants something done, -1: not at all; and doing it. */
 int64_t
-dyn_engine_guest_due(const DynEngine *engine, const DynGuest *guest);
+dyn_engine_guest_due(const DynEngine *engine, const DynEngineGuest *guest);
 void
-dyn_engine_guest_wake(DynEngine *engine, DynGuest *guest, int64_t now_usec);
+dyn_engine_guest_wake(DynEngine *engine, DynEngineGuest *guest, int64_t now_usec);
 
 /* engine-period.c */
 /* Bring the live statistics period a step nearer to what it should be. */
 void
-dyn_engine_period_settle(DynEngine *engine, DynGuest *guest);
+dyn_engine_period_settle(DynEngine *engine, DynEngineGuest *guest);
 void
-dyn_engine_period_found(DynEngine *engine, DynGuest *guest, uint32_t live_sec, bool same_run);
+dyn_engine_period_found(DynEngine *engine, DynEngineGuest *guest, uint32_t live_sec, bool same_run);
 void
-dyn_engine_period_saved(DynEngine *engine, DynGuest *guest, const GError *error);
+dyn_engine_period_saved(DynEngine *engine, DynEngineGuest *guest, const GError *error);
 void
 dyn_engine_period_job(DynEngine *engine, const DynJob *job);
 
 /* engine-release.c */
 void
-dyn_release_free(gpointer release);
+dyn_engine_releasing_free(gpointer release);
 void
 dyn_engine_release_outcome(DynEngine *engine, const DynOutcome *outcome);
 void

@@ -10,15 +10,15 @@
 #include "engine-priv.h"
 
 typedef enum {
-    DYN_RELEASE_SENDING,
-    DYN_RELEASE_WATCHING,
-    DYN_RELEASE_READING,
-    DYN_RELEASE_WRITING,
-} DynReleaseStep;
+    DYN_RELEASING_SENDING,
+    DYN_RELEASING_WATCHING,
+    DYN_RELEASING_READING,
+    DYN_RELEASING_WRITING,
+} DynReleasingStep;
 
-struct DynRelease {
+struct DynReleasing {
     char uuid[DYN_UUID_SIZE];
-    DynReleaseStep step;
+    DynReleasingStep step;
     uint64_t serial;
     uint64_t from_kib;
     uint64_t to_kib;
@@ -30,16 +30,16 @@ struct DynRelease {
 };
 
 void
-dyn_release_free(gpointer release)
+dyn_engine_releasing_free(gpointer release)
 {
     g_free(release);
 }
 
-static DynRelease *
+static DynReleasing *
 find(const DynEngine *engine, const char *uuid)
 {
     for (guint i = 0; i < engine->releases->len; i++) {
-        DynRelease *release = g_ptr_array_index(engine->releases, i);
+        DynReleasing *release = g_ptr_array_index(engine->releases, i);
 
         if (g_str_equal(release->uuid, uuid))
             return release;
@@ -49,7 +49,7 @@ find(const DynEngine *engine, const char *uuid)
 
 /* Answers and drops @release. */
 static void
-finish(DynEngine *engine, DynRelease *release, const GError *error)
+finish(DynEngine *engine, DynReleasing *release, const GError *error)
 {
     uint64_t given_kib = dyn_sat_sub(release->held_kib, release->from_kib);
     uint64_t lacking_kib = dyn_sat_sub(release->to_kib, release->held_kib);
@@ -66,9 +66,9 @@ finish(DynEngine *engine, DynRelease *release, const GError *error)
 }
 
 static void
-begin_reading(DynEngine *engine, DynRelease *release)
+begin_reading(DynEngine *engine, DynReleasing *release)
 {
-    release->step = DYN_RELEASE_READING;
+    release->step = DYN_RELEASING_READING;
     release->due_usec = dyn_engine_now(engine) + DYN_ENGINE_RELEASE_USEC;
     dyn_engine_guest_read(engine, release->uuid);
 }
@@ -88,7 +88,7 @@ policy_off(const char *previous, GError **error)
 }
 
 static void
-begin_writing(DynEngine *engine, DynRelease *release, const DynFound *found)
+begin_writing(DynEngine *engine, DynReleasing *release, const DynFound *found)
 {
     g_autoptr(GError) error = NULL;
     g_autofree char *xml = policy_off(found->domain->policy_xml, &error);
@@ -100,7 +100,7 @@ begin_writing(DynEngine *engine, DynRelease *release, const DynFound *found)
         finish(engine, release, error);
         return;
     }
-    release->step = DYN_RELEASE_WRITING;
+    release->step = DYN_RELEASING_WRITING;
     release->due_usec = dyn_engine_now(engine) + DYN_ENGINE_RELEASE_USEC;
     job = dyn_job_new(DYN_JOB_WRITE_POLICY, release->uuid);
     job->policy_xml = g_steal_pointer(&xml);
@@ -110,20 +110,20 @@ begin_writing(DynEngine *engine, DynRelease *release, const DynFound *found)
 void
 dyn_engine_release_outcome(DynEngine *engine, const DynOutcome *outcome)
 {
-    DynRelease *release = find(engine, outcome->uuid);
+    DynReleasing *release = find(engine, outcome->uuid);
     g_autoptr(GError) error = NULL;
 
-    if (!release || release->step != DYN_RELEASE_SENDING || release->serial != outcome->serial)
+    if (!release || release->step != DYN_RELEASING_SENDING || release->serial != outcome->serial)
         return;
     if (outcome->result == DYN_OUTCOME_SENT) {
-        release->step = DYN_RELEASE_WATCHING;
+        release->step = DYN_RELEASING_WATCHING;
         return;
     }
     if (outcome->result == DYN_OUTCOME_NO_ROOM) {
         begin_reading(engine, release); /* as far as the host allows: not at all */
         return;
     }
-    error = g_error_new(DYN_ERROR, DYN_ERROR_BUSY, "%s could not be released: %s%s%s; try again later",
+    error = g_error_new(DYN_ERROR, DYN_ERROR_BUSY, "%s could not be released: %s%s%s; it is left alone until its policy is written again",
                         dyn_engine_guest_shown(engine, release->uuid),
                         dyn_outcome_word(outcome->result), outcome->message ? ": " : "",
                         outcome->message ? outcome->message : "");
@@ -134,10 +134,10 @@ void
 dyn_engine_release_sample(DynEngine *engine, const DynSnapshot *snapshot)
 {
     for (guint i = engine->releases->len; i > 0; i--) {
-        DynRelease *release = g_ptr_array_index(engine->releases, i - 1);
+        DynReleasing *release = g_ptr_array_index(engine->releases, i - 1);
         const DynGuestSample *sample = dyn_snapshot_find(snapshot, release->uuid);
 
-        if (release->step != DYN_RELEASE_WATCHING || !sample || sample->balloon_kib == DYN_UNKNOWN)
+        if (release->step != DYN_RELEASING_WATCHING || !sample || sample->balloon_kib == DYN_UNKNOWN)
             continue;
         release->held_kib = MIN(sample->balloon_kib, release->to_kib);
         if (release->held_kib >= release->to_kib)
@@ -148,26 +148,26 @@ dyn_engine_release_sample(DynEngine *engine, const DynSnapshot *snapshot)
 void
 dyn_engine_release_job(DynEngine *engine, const DynJob *job)
 {
-    DynRelease *release = find(engine, job->uuid);
+    DynReleasing *release = find(engine, job->uuid);
 
     if (!release)
         return;
-    if (job->kind == DYN_JOB_READ && release->step == DYN_RELEASE_READING) {
+    if (job->kind == DYN_JOB_READ && release->step == DYN_RELEASING_READING) {
         if (job->error)
             finish(engine, release, job->error);
         else
             begin_writing(engine, release, job->found);
-    } else if (job->kind == DYN_JOB_WRITE_POLICY && release->step == DYN_RELEASE_WRITING) {
+    } else if (job->kind == DYN_JOB_WRITE_POLICY && release->step == DYN_RELEASING_WRITING) {
         finish(engine, release, job->error);
     }
 }
 
 static void
-time_out(DynEngine *engine, DynRelease *release)
+time_out(DynEngine *engine, DynReleasing *release)
 {
     g_autoptr(GError) error = NULL;
 
-    if (release->step == DYN_RELEASE_WATCHING) {
+    if (release->step == DYN_RELEASING_WATCHING) {
         begin_reading(engine, release); /* it took what it took */
         return;
     }
@@ -181,7 +181,7 @@ void
 dyn_engine_release_wake(DynEngine *engine, int64_t now_usec)
 {
     for (guint i = engine->releases->len; i > 0; i--) {
-        DynRelease *release = g_ptr_array_index(engine->releases, i - 1);
+        DynReleasing *release = g_ptr_array_index(engine->releases, i - 1);
 
         if (release->due_usec <= now_usec)
             time_out(engine, release);
@@ -195,7 +195,7 @@ dyn_engine_release_due(const DynEngine *engine)
 
     for (guint i = 0; i < engine->releases->len; i++)
         due_usec = dyn_engine_sooner(
-            due_usec, ((const DynRelease *)g_ptr_array_index(engine->releases, i))->due_usec);
+            due_usec, ((const DynReleasing *)g_ptr_array_index(engine->releases, i))->due_usec);
     return due_usec;
 }
 
@@ -252,14 +252,14 @@ dyn_engine_release(DynEngine *engine, const char *uuid, DynReleasedFunc done, gp
 {
     g_autoptr(GError) error = NULL;
     DynGiven given = { 0 };
-    DynRelease *release;
+    DynReleasing *release;
 
     if (!check_request(engine, uuid, &error)
         || !dyn_world_release(engine->world, uuid, dyn_engine_now(engine), &given, &error)) {
         done(0, 0, error, user_data);
         return;
     }
-    release = g_new0(DynRelease, 1);
+    release = g_new0(DynReleasing, 1);
     g_strlcpy(release->uuid, uuid, sizeof(release->uuid));
     release->missing_kib = given.missing_kib;
     release->due_usec = dyn_engine_now(engine) + DYN_ENGINE_RELEASE_USEC;

@@ -124,9 +124,9 @@ dyn_engine_new(const DynEngineSetup *setup)
     dyn_world_set_paused(engine->world, engine->paused);
     engine->report = dyn_world_report(engine->world);
     engine->repeat = dyn_repeat_new();
-    engine->guests = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, dyn_guest_free);
+    engine->guests = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, dyn_engine_guest_free);
     engine->out = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
-    engine->releases = g_ptr_array_new_with_free_func(dyn_release_free);
+    engine->releases = g_ptr_array_new_with_free_func(dyn_engine_releasing_free);
     engine->pausing = g_queue_new();
     engine->connect_usec = -1;
     for (guint i = 0; setup->records && i < setup->records->len; i++)
@@ -170,7 +170,7 @@ is_busy(const DynEngine *engine)
         return true;
     g_hash_table_iter_init(&iter, engine->guests);
     while (g_hash_table_iter_next(&iter, NULL, &value)) {
-        const DynGuest *guest = value;
+        const DynEngineGuest *guest = value;
 
         if (guest->step != DYN_PERIOD_IDLE || guest->saving)
             return true;
@@ -205,7 +205,7 @@ dyn_engine_stop(DynEngine *engine)
     engine->executor->ops->drop_waiting(engine->executor, error->message);
     g_hash_table_iter_init(&iter, engine->guests);
     while (g_hash_table_iter_next(&iter, NULL, &value)) {
-        DynGuest *guest = value;
+        DynEngineGuest *guest = value;
 
         guest->period_usec = 0; /* no more waiting for a better moment */
         if (guest->save_usec >= 0)
@@ -303,7 +303,7 @@ dyn_engine_report(const DynEngine *engine)
 }
 
 DynPlan *
-dyn_engine_dry_plan(const DynEngine *engine)
+dyn_engine_dry_plan(DynEngine *engine)
 {
     return dyn_world_dry_plan(engine->world, dyn_engine_now(engine));
 }
