@@ -43,6 +43,10 @@ dyn_service_find(const DynService *service, const char *domain, GError **error);
 bool
 dyn_service_is_shown(const DynGuestReport *guest);
 
+/* -1 where not known. */
+double
+dyn_service_ratio(int32_t permyriad);
+
 /* service-manager.c */
 void
 dyn_service_connect_methods(DynService *service);

@@ -64,8 +64,8 @@ dyn_service_find(const DynService *service, const char *domain, GError **error)
 
 /* ---- what the engine tells ----------------------------------------------------------------------- */
 
-static double
-ratio(int32_t permyriad)
+double
+dyn_service_ratio(int32_t permyriad)
 {
     return permyriad < 0 ? -1.0 : permyriad / 10000.0;
 }
@@ -82,7 +82,7 @@ set_manager(DynService *service)
     dyn_bus_manager_set_pool(service->manager, host->pool_kib * 1024);
     dyn_bus_manager_set_available(service->manager, host->available_kib * 1024);
     dyn_bus_manager_set_reserve(service->manager, host->reserve_kib * 1024);
-    dyn_bus_manager_set_pressure(service->manager, ratio(host->system_pressure_permyriad));
+    dyn_bus_manager_set_pressure(service->manager, dyn_service_ratio(host->system_pressure_permyriad));
 }
 
 static void
