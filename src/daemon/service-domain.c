@@ -102,6 +102,12 @@ domain_get_property(GObject *object, guint id, GValue *value, GParamSpec *spec)
     get_policy(guest->effective ? &guest->effective->policy : &none, spec->name, value);
 }
 
+static void
+domain_set_property(GObject *object, guint id, const GValue *value, GParamSpec *spec)
+{
+    /* Needed by GObject, used by nobody: all properties are read-only on the bus. */
+}
+
 static gboolean
 on_stats(DynBusDomain *domain, GDBusMethodInvocation *invocation, gpointer user_data)
 {
@@ -133,6 +139,7 @@ static void
 dyn_service_domain_class_init(DynServiceDomainClass *class)
 {
     ((GObjectClass *)class)->get_property = domain_get_property;
+    ((GObjectClass *)class)->set_property = domain_set_property;
     ((GObjectClass *)class)->finalize = domain_finalize;
     /* GObject asks the class that a property belongs to: make them ours. */
     dyn_bus_domain_override_properties((GObjectClass *)class, 1);
