@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* dynmemd: puts the parts together and turns the loop. */
+#include "config.h"
+
+#include <dynmem/conffiles.h>
+#include <dynmem/engine.h>
+#include <dynmem/log.h>
+#include <dynmem/notify.h>
+#include <dynmem/service.h>
+#include <dynmem/threads.h>
+#include <dynmem/version.h>
+#include <dynmem/virt.h>
+
+#include <glib-unix.h>
+#include <libvirt-glib/libvirt-glib.h>
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "timer.h"
+
+#define EXIT_USAGE 2
+
+#define MAX_IDLE_THREADS 10
+
+typedef struct DynOptions {
+    char *connect;
+    char *config;
+    char *state_directory;
+    gboolean session;
+    gboolean debug;
+    gboolean version;
+} DynOptions;
+
+typedef struct DynDaemon {
+    DynOptions options;
+    GMainLoop *loop;
+    DynNotify *notify;
+    DynStore *store;
+    DynHypervisor *hypervisor;
+    DynExecutor *threads;
+    GSource *timer;
+    DynClock clock;
+    DynEngine *engine;
+    GDBusConnection *bus;
+    DynService *service;
+    guint signal_ids[3];
+    bool owned;    /* the bus name is ours */
+    bool attempted;/* one connection attempt or cycle is through */
+    bool ready;
+    int status;
+} DynDaemon;
+
+/* ---- the clock ----------------------------------------------------------------------------------- */
+
+static int64_t
+now_usec(gpointer data)
+{
+    return g_get_monotonic_time();
+}
+
+static void
+wake_at(gpointer data, int64_t at_usec)
+{
+    DynDaemon *self = data;
+
+    g_source_set_ready_time(self->timer, at_usec);
+}
+
+static gboolean
+on_timer(gpointer user_data)
+{
+    DynDaemon *self = user_data;
+
+    dyn_engine_wake(self->engine);
+    return G_SOURCE_CONTINUE;
+}
+
+/* ---- what the engine tells ----------------------------------------------------------------------- */
+
+static void
+tell_ready(DynDaemon *self)
+{
+    if (self->ready || !self->owned || !self->attempted)
+        return;
+    self->ready = true;
+    dyn_notify_ready(self->notify);
+    dyn_log(G_LOG_LEVEL_INFO, NULL, "dynmemd %s is ready", dyn_version_string());
+}
+
+static void
+on_report(DynReport *report, gpointer user_data)
+{
+    DynDaemon *self = user_data;
+    g_autofree char *status = NULL;
+
+    if (!self->service)
+        return; /* the engine does not run yet */
+    status = dyn_engine_describe(self->engine);
+    dyn_service_report(self->service, report);
+    dyn_notify_status(self->notify, status);
+}
+
+static void
+on_action(const DynAction *action, const char *name, gpointer user_data)
+{
+    DynDaemon *self = user_data;
+
+    dyn_service_action(self->service, action, name);
+}
+
+static void
+on_status(const DynGuestReport *guest, gpointer user_data)
+{
+    DynDaemon *self = user_data;
+
+    if (self->service)
+        dyn_service_status(self->service, guest);
+}
+
+static void
+on_progress(gpointer user_data)
+{
+    DynDaemon *self = user_data;
+
+    self->attempted = true;
+    tell_ready(self);
+    dyn_notify_watchdog(self->notify);
+}
+
+static void
+on_stopped(gpointer user_data)
+{
+    DynDaemon *self = user_data;
+
+    g_main_loop_quit(self->loop);
+}
+
+static void
+stop(DynDaemon *self, int status)
+{
+    self->status = MAX(self->status, status);
+    dyn_notify_stopping(self->notify);
+    dyn_engine_stop(self->engine);
+}
+
+/* ---- configuration ------------------------------------------------------------------------------- */
+
+static bool
+load_conf(const DynDaemon *self, DynConf **ret_conf, char ***ret_warnings, GError **error)
+{
+    g_auto(GStrv) warnings = NULL;
+
+    if (!dyn_conffiles_load("", self->options.config, ret_conf, &warnings, error))
+        return false;
+    for (char **warning = warnings; *warning; warning++)
+        dyn_log(G_LOG_LEVEL_WARNING, NULL, "%s", *warning);
+    if (self->options.connect) {
+        g_free((*ret_conf)->connect);
+        (*ret_conf)->connect = g_strdup(self->options.connect);
+    }
+    *ret_warnings = g_steal_pointer(&warnings);
+    return true;
+}
+
+static void
+take_conf(DynDaemon *self, DynConf *conf)
+{
+    static const DynLogFields fields = { .id = DYN_LOG_ID_CONFIG };
+    const DynConf *old = dyn_engine_conf(self->engine);
+
+    if (g_strcmp0(old->connect, conf->connect) != 0) {
+        dyn_log(G_LOG_LEVEL_WARNING, &fields, "Connect=%s takes effect at the next start; until then %s",
+                conf->connect, old->connect);
+        g_free(conf->connect);
+        conf->connect = g_strdup(old->connect);
+    }
+    dyn_engine_set_note(self->engine, NULL);
+    dyn_engine_set_conf(self->engine, conf);
+    dyn_log(G_LOG_LEVEL_INFO, &fields, "configuration read again");
+}
+
+static bool
+reload(char ***ret_warnings, GError **error, gpointer user_data)
+{
+    static const DynLogFields fields = { .id = DYN_LOG_ID_CONFIG };
+    DynDaemon *self = user_data;
+    g_autoptr(GError) failure = NULL;
+    g_autofree char *note = NULL;
+    DynConf *conf = NULL;
+
+    if (load_conf(self, &conf, ret_warnings, &failure)) {
+        take_conf(self, conf);
+        return true;
+    }
+    dyn_log(G_LOG_LEVEL_CRITICAL, &fields, "configuration refused, the one before holds: %s",
+            failure->message);
+    note = g_strdup_printf("configuration refused, the one before holds: %s", failure->message);
+    dyn_engine_set_note(self->engine, note);
+    g_propagate_error(error, g_steal_pointer(&failure));
+    return false;
+}
+
+/* ---- signals, bus -------------------------------------------------------------------------------- */
+
+static gboolean
+on_terminate(gpointer user_data)
+{
+    stop(user_data, EXIT_SUCCESS);
+    return G_SOURCE_CONTINUE;
+}
+
+static gboolean
+on_hangup(gpointer user_data)
+{
+    DynDaemon *self = user_data;
+    g_auto(GStrv) warnings = NULL;
+
+    dyn_notify_reloading(self->notify, g_get_monotonic_time());
+    (void)reload(&warnings, NULL, self); /* it has been logged, and stands in the status */
+    dyn_notify_ready(self->notify);
+    return G_SOURCE_CONTINUE;
+}
+
+static void
+on_owned(gpointer user_data)
+{
+    DynDaemon *self = user_data;
+
+    self->owned = true;
+    dyn_engine_start(self->engine);
+    tell_ready(self);
+}
+
+static void
+on_bus_failed(const GError *error, gpointer user_data)
+{
+    dyn_log(G_LOG_LEVEL_CRITICAL, NULL, "%s", error->message);
+    stop(user_data, EXIT_FAILURE);
+}
+
+static bool
+open_bus(DynDaemon *self, GError **error)
+{
+    static const DynServiceFuncs funcs = {
+        .on_owned = on_owned,
+        .on_failed = on_bus_failed,
+        .reload = reload,
+    };
+    GBusType type = self->options.session ? G_BUS_TYPE_SESSION : G_BUS_TYPE_SYSTEM;
+
+    self->bus = g_bus_get_sync(type, NULL, error);
+    if (!self->bus) {
+        g_prefix_error(error, "no %s bus: ", self->options.session ? "session" : "system");
+        return false;
+    }
+    g_dbus_connection_set_exit_on_close(self->bus, FALSE);
+    self->service = dyn_service_new(self->bus, self->engine, self->options.session, &funcs, self);
+    return true;
+}
+
+/* ---- life ---------------------------------------------------------------------------------------- */
+
+static const char *
+state_directory(const DynOptions *options)
+{
+    const char *from_systemd = g_getenv("STATE_DIRECTORY");
+
+    if (options->state_directory)
+        return options->state_directory;
+    return from_systemd && *from_systemd ? from_systemd : DYN_STATEDIR;
+}
+
+static GPtrArray *
+open_store(DynDaemon *self, GError **error)
+{
+    g_auto(GStrv) warnings = NULL;
+    GPtrArray *records;
+
+    self->store = dyn_store_open(state_directory(&self->options), error);
+    if (!self->store)
+        return NULL;
+    records = dyn_store_load(self->store, &warnings, error);
+    for (char **warning = warnings; warning && *warning; warning++)
+        dyn_log(G_LOG_LEVEL_WARNING, NULL, "%s", *warning);
+    return records;
+}
+
+static void
+make_engine(DynDaemon *self, DynConf *conf, GPtrArray *records)
+{
+    static const DynEngineFuncs funcs = {
+        .on_report = on_report,
+        .on_action = on_action,
+        .on_status = on_status,
+        .on_progress = on_progress,
+        .on_stopped = on_stopped,
+    };
+    DynEngineSetup setup = {
+        .executor = self->threads,
+        .clock = &self->clock,
+        .funcs = &funcs,
+        .funcs_data = self,
+        .conf = conf,
+        .records = records,
+        .paused = dyn_store_is_paused(self->store),
+    };
+
+    self->engine = dyn_engine_new(&setup);
+}
+
+static bool
+set_up(DynDaemon *self, GError **error)
+{
+    g_autoptr(DynConf) conf = NULL;
+    g_auto(GStrv) warnings = NULL;
+    g_autoptr(GPtrArray) records = NULL;
+
+    if (!load_conf(self, &conf, &warnings, error))
+        return false;
+    self->notify = dyn_notify_new(g_getenv("NOTIFY_SOCKET"), error);
+    if (!self->notify)
+        return false;
+    records = open_store(self, error);
+    if (!records)
+        return false;
+    self->loop = g_main_loop_new(NULL, FALSE);
+    gvir_event_register();
+    /* One each for sampling, control and storing, the acting ones, and the hypervisor's own: without room
+     * to wait they would be started anew every second. */
+    g_thread_pool_set_max_unused_threads(MAX_IDLE_THREADS);
+    self->hypervisor = dyn_virt_new(conf->connect, "/proc");
+    self->threads = dyn_threads_new(self->hypervisor, self->store, "/proc", NULL);
+    self->timer = dyn_timer_new(NULL, on_timer, self);
+    self->clock = (DynClock){ now_usec, wake_at, self };
+    make_engine(self, g_steal_pointer(&conf), records);
+    self->hypervisor->on_event = dyn_engine_event;
+    self->hypervisor->on_event_data = self->engine;
+    self->signal_ids[0] = g_unix_signal_add(SIGTERM, on_terminate, self);
+    self->signal_ids[1] = g_unix_signal_add(SIGINT, on_terminate, self);
+    self->signal_ids[2] = g_unix_signal_add(SIGHUP, on_hangup, self);
+    return open_bus(self, error);
+}
+
+/* Not everything may be there: set_up() can stop anywhere. */
+static void
+tear_down(DynDaemon *self)
+{
+    dyn_service_free(self->service);
+    /* A thread that still sits in a call looks at the hypervisor and the store: leave them to the kernel. */
+    if (self->threads && !self->threads->ops->close(self->threads)) {
+        dyn_log(G_LOG_LEVEL_INFO, NULL, "a call to libvirt is still unanswered; leaving without it");
+        _exit(self->status);
+    }
+    dyn_executor_free(self->threads);
+    dyn_engine_free(self->engine);
+    dyn_timer_free(self->timer);
+    dyn_hypervisor_free(self->hypervisor);
+    dyn_store_free(self->store);
+    dyn_notify_free(self->notify);
+    g_clear_object(&self->bus);
+    for (size_t i = 0; i < G_N_ELEMENTS(self->signal_ids); i++)
+        if (self->signal_ids[i] > 0)
+            g_source_remove(self->signal_ids[i]);
+    if (self->loop)
+        g_main_loop_unref(self->loop);
+}
+
+static bool
+parse_options(DynOptions *options, int argc, char **argv, GError **error)
+{
+    const GOptionEntry entries[] = {
+        { "connect", 'c', 0, G_OPTION_ARG_STRING, &options->connect,
+          "libvirt to connect to, instead of Connect= of the configuration", "URI" },
+        { "config", 0, 0, G_OPTION_ARG_FILENAME, &options->config,
+          "read FILE and FILE.d/*.conf instead of " DYN_SYSCONFDIR "/dynmem.conf and its drop-ins",
+          "FILE" },
+        { "state-directory", 0, 0, G_OPTION_ARG_FILENAME, &options->state_directory,
+          "keep records there (default: $STATE_DIRECTORY, else " DYN_STATEDIR ")", "DIR" },
+        { "session", 0, 0, G_OPTION_ARG_NONE, &options->session,
+          "serve on the session bus, for tests", NULL },
+        { "debug", 0, 0, G_OPTION_ARG_NONE, &options->debug, "log more", NULL },
+        { "version", 0, 0, G_OPTION_ARG_NONE, &options->version, "print the version and exit", NULL },
+        { NULL, 0, 0, 0, NULL, NULL, NULL },
+    };
+    g_autoptr(GOptionContext) context = g_option_context_new("- dynamic memory for libvirt guests");
+
+    g_option_context_add_main_entries(context, entries, NULL);
+    if (!g_option_context_parse(context, &argc, &argv, error))
+        return false;
+    if (argc > 1) {
+        g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED, "unexpected argument '%s'", argv[1]);
+        return false;
+    }
+    return true;
+}
+
+static void
+options_clear(DynOptions *options)
+{
+    g_free(options->connect);
+    g_free(options->config);
+    g_free(options->state_directory);
+}
+
+int
+main(int argc, char **argv)
+{
+    DynDaemon self = { 0 };
+    g_autoptr(GError) error = NULL;
+
+    setlocale(LC_ALL, "");
+    dyn_virt_init();
+    if (!parse_options(&self.options, argc, argv, &error)) {
+        fprintf(stderr, "error: %s\nTry 'dynmemd --help'.\n", error->message);
+        options_clear(&self.options);
+        return EXIT_USAGE;
+    }
+    if (self.options.version) {
+        printf("dynmemd %s\n", dyn_version_string());
+        options_clear(&self.options);
+        return EXIT_SUCCESS;
+    }
+    dyn_log_init(self.options.debug);
+    if (set_up(&self, &error)) {
+        g_main_loop_run(self.loop);
+    } else {
+        dyn_log(G_LOG_LEVEL_CRITICAL, NULL, "%s", error->message);
+        self.status = EXIT_FAILURE;
+    }
+    tear_down(&self);
+    options_clear(&self.options);
+    return self.status;
+}
