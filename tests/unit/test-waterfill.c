@@ -64,7 +64,7 @@ give_rest(const DynBowl *bowls, size_t n, uint64_t rest, uint64_t *ret, const Wi
         }
         ck_assert_uint_lt(best, n);
         ret[best]++;
-        last = bowls[best].key + 2;
+        last = bowls[best].key + 1;
     }
 }
 
