@@ -178,8 +178,8 @@ note_foreign(DynGuest *guest, uint64_t before, uint64_t after, const DynConf *co
     if (distance(before, after) <= DYN_FOREIGN_KIB || is_own_move(guest, before, after) ||
         is_self_deflation(guest, before, after))
         return;
-    if (now_usec - guest->first_seen_usec < DYN_SETTLE_USEC || guest->fresh_usec == 0 ||
-        !dyn_guest_is_managed(guest, conf))
+    if (guest->fresh_usec == 0 || !dyn_guest_is_managed(guest, conf) ||
+        now_usec - MAX(guest->first_seen_usec, guest->fresh_usec) < DYN_SETTLE_USEC)
         return;
     guest->sent_kib = DYN_UNKNOWN;
     guest->last_sent_kib = DYN_UNKNOWN;

@@ -28,7 +28,8 @@
 #define DYN_STUCK_USEC (INT64_C(10) * USEC_PER_SEC)
 #define DYN_STUCK_PAUSE_USEC (INT64_C(10) * USEC_PER_SEC)
 #define DYN_STUCK_PAUSE_MOST_USEC (INT64_C(320) * USEC_PER_SEC)
-/* Changes right after the first sight of a running guest may be a former daemon's last request. */
+/* Changes right after the first sight of a running guest may be a former daemon's last request, those right
+ * after a start libvirt's own (it inflates to <currentMemory>). */
 #define DYN_SETTLE_USEC (INT64_C(15) * USEC_PER_SEC)
 /* A guest that proves nothing wrong for this long after its statistics are back has its balloon back too. */
 #define DYN_CONFIRM_USEC (INT64_C(15) * USEC_PER_SEC)

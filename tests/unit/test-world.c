@@ -193,6 +193,38 @@ START_TEST(test_world_respects_an_outside_setmem)
 }
 END_TEST
 
+/* At a start libvirt itself inflates to <currentMemory>, slowly here: no pin, no shrink in the grace. */
+START_TEST(test_world_takes_a_start_for_what_it_is)
+{
+    ToyGuest *guest = toy_add(&toy, 512, 64, 50, 200);
+    g_autoptr(DynReport) booting = NULL;
+    g_autoptr(DynReport) up = NULL;
+
+    toy_run(&toy, 20);
+    guest->running = false;
+    toy_event(&toy, guest, DYN_EVENT_STOPPED, 0);
+    toy_put(&toy, guest);
+    toy_run(&toy, 5);
+    guest->running = true;
+    guest->driver = false;
+    guest->balloon = guest->told = 512 * MIB;
+    guest->speed = 40 * MIB;
+    toy_event(&toy, guest, DYN_EVENT_STARTED, 0);
+    toy_put(&toy, guest);
+    toy_run(&toy, 3);
+    booting = dyn_world_report(toy.world);
+    ck_assert_int_eq(toy_report(booting, guest)->hold, DYN_HOLD_STARTING);
+    ck_assert_uint_eq(toy_report(booting, guest)->assigned_kib, 512 * MIB);
+    guest->driver = true;
+    toy.actions = 0;
+    toy_run(&toy, 12);
+    up = dyn_world_report(toy.world);
+    ck_assert_int_eq(toy_report(up, guest)->hold, DYN_HOLD_NONE);
+    ck_assert_uint_eq(toy_report(up, guest)->assigned_kib, 200 * MIB);
+    ck_assert_uint_eq(toy.actions, 0);
+}
+END_TEST
+
 START_TEST(test_world_gives_a_stuck_guest_up_and_withdraws)
 {
     ToyGuest *guest = toy_add(&toy, 1024, 64, 50, 1024);
@@ -441,6 +473,7 @@ main(void)
     tcase_add_test(tcase, test_world_leaves_idle_memory_where_all_maxima_fit);
     tcase_add_test(tcase, test_world_charges_a_reboot_and_sends_a_safe_target);
     tcase_add_test(tcase, test_world_respects_an_outside_setmem);
+    tcase_add_test(tcase, test_world_takes_a_start_for_what_it_is);
     tcase_add_test(tcase, test_world_gives_a_stuck_guest_up_and_withdraws);
     tcase_add_test(tcase, test_world_sends_nothing_to_a_frozen_guest);
     tcase_add_test(tcase, test_world_only_observes_in_observe_mode);
