@@ -25,6 +25,7 @@ static const PolicyRow policy_rows[] = {
       "<minimum unit='MiB'>256</minimum><maximum unit='MiB'>4096</maximum><buffer>20</buffer>"
       "<priority>50</priority><smartPaging directory='/srv/paging'/></policy>",
       NULL },
+    { "<policy xmlns:dynmem='" DYN_POLICY_NAMESPACE "' mode='on'/>", NULL }, /* what libvirt 9.0 leaves */
     { "<policy>\n  <!-- why -->\n  <buffer>\n    20\n  </buffer>\n  <?pi x?>\n</policy>\n", NULL },
     { "<?xml version='1.0'?><policy><buffer><![CDATA[20]]></buffer></policy>", NULL },
     { "<policy xmlns='urn:dynmem:policy:2'/>", "its namespace is 'urn:dynmem:policy:2'" },

@@ -80,7 +80,7 @@ START_TEST(test_domain_reads_everything)
     ck_assert_uint_eq(domain->dimm_kib, 1048576);
     ck_assert_uint_eq(domain->max_memory_kib, 16777216 - 2 * 524288);
     ck_assert_uint_eq(domain->slots, 16);
-    ck_assert_uint_eq(domain->slots_used, 3);
+    ck_assert_uint_eq(domain->slots_used, 6);
     ck_assert_uint_eq(domain->vmem_devices, 2);
     ck_assert_uint_eq(domain->vmem_size_kib, 3 * 1048576);
     ck_assert_uint_eq(domain->vmem_current_kib, 524288);
@@ -119,6 +119,9 @@ typedef struct {
 
 #define DIMM "<memory model='dimm'><target><size unit='MiB'>256</size></target></memory>"
 
+#define VMEM "<memory model='virtio-mem'><target><size unit='MiB'>256</size></target></memory>"
+#define EPC "<memory model='sgx-epc'><target><size unit='MiB'>256</size></target></memory>"
+
 static const ReachRow reaches[] = {
     { MEMORY, 1048576 },
     { "<memory>1048576</memory><maxMemory slots='1' unit='GiB'>4</maxMemory>", 4194304 },
@@ -126,6 +129,8 @@ static const ReachRow reaches[] = {
     { MEMORY "<maxMemory unit='GiB'>4</maxMemory>", 1048576 },
     { MEMORY "<maxMemory slots='1' unit='GiB'>4</maxMemory><devices>" DIMM "</devices>", 1048576 },
     { MEMORY "<maxMemory slots='2' unit='GiB'>4</maxMemory><devices>" DIMM "</devices>", 4194304 },
+    { MEMORY "<maxMemory slots='1' unit='GiB'>4</maxMemory><devices>" VMEM "</devices>", 1048576 },
+    { MEMORY "<maxMemory slots='1' unit='GiB'>4</maxMemory><devices>" EPC "</devices>", 4194304 - 262144 },
     { MEMORY "<maxMemory slots='2' unit='MiB'>4</maxMemory>", 1048576 },
 };
 
