@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "commands.h"
+#include "edit.h"
+
+#include <string.h>
+
+static const char *
+remedy(DynObstacle obstacle)
+{
+    switch (obstacle) {
+    case DYN_OBSTACLE_NO_BALLOON:
+    case DYN_OBSTACLE_BALLOON_MODEL:
+        return "give it <memballoon model='virtio'/> (virsh edit) and start it anew";
+    case DYN_OBSTACLE_HUGEPAGES:
+        return "remove <hugepages/> from its <memoryBacking> (virsh edit) and start it anew";
+    case DYN_OBSTACLE_LOCKED:
+        return "remove <locked/> from its <memoryBacking> (virsh edit) and start it anew";
+    case DYN_OBSTACLE_VFIO:
+        return "remove its host devices (virsh detach-device): memory a device may write to cannot be "
+               "taken back";
+    case DYN_OBSTACLE_ENCRYPTED:
+        return "memory of a guest with <launchSecurity> cannot be taken back";
+    case DYN_OBSTACLE_NONE:
+    case DYN_N_OBSTACLES:
+        break;
+    }
+    return "";
+}
+
+static bool
+check_obstacles(const DynEdit *edit, GError **error)
+{
+    for (guint t = 0; t < edit->targets->len; t++) {
+        const DynEditTarget *target = edit->targets->pdata[t];
+        DynObstacle obstacle = target->domain->obstacle;
+
+        if (obstacle == DYN_OBSTACLE_NONE)
+            continue;
+        g_set_error(error, DYN_ERROR, DYN_ERROR_UNSUPPORTED,
+                    "domain %s cannot have dynamic memory: %s; %s", edit->name,
+                    dyn_obstacle_text(obstacle), remedy(obstacle));
+        return false;
+    }
+    return true;
+}
+
+/* Write down what was chosen: sizes derived from the domain must not move when its XML does, and the
+ * policy goes with the guest to hosts that have other defaults. */
+static void
+fill_in(DynEdit *edit, DynEditTarget *target)
+{
+    g_autoptr(DynEffective) chosen = NULL;
+    DynPolicy *after = target->after;
+    const DynPolicy *from;
+
+    if (!DYN_POLICY_HAS(after, DYN_KEY_MODE) || after->mode == DYN_MODE_OFF)
+        after->mode = DYN_MODE_ON;
+    after->present |= 1u << DYN_KEY_MODE;
+    chosen = dyn_cli_resolve(edit->cli, target->domain, after);
+    from = &chosen->policy;
+    after->startup_kib = from->startup_kib;
+    after->minimum_kib = from->minimum_kib;
+    after->maximum_kib = from->maximum_kib;
+    after->buffer_percent = from->buffer_percent;
+    after->priority = from->priority;
+    after->present |= 1u << DYN_KEY_STARTUP | 1u << DYN_KEY_MINIMUM | 1u << DYN_KEY_MAXIMUM |
+                      1u << DYN_KEY_BUFFER | 1u << DYN_KEY_PRIORITY;
+}
+
+static bool
+run(DynCli *cli, gconstpointer data, char **args, GError **error)
+{
+    const DynEditOptions *options = data;
+    g_autoptr(DynEdit) edit = NULL;
+    g_autofree char *what = NULL;
+
+    if (!dyn_edit_check_options(options, error))
+        return false;
+    if (g_strcmp0(options->mode, "off") == 0) {
+        dyn_cli_usage_error(error, "--mode: 'off' does not enable; allowed are on and observe");
+        return false;
+    }
+    edit = dyn_edit_open(cli, args[0], options, error);
+    if (!edit || !check_obstacles(edit, error) || !dyn_edit_apply(edit, options, error))
+        return false;
+    for (guint t = 0; t < edit->targets->len; t++)
+        fill_in(edit, edit->targets->pdata[t]);
+    if (!dyn_edit_check(edit, error) || (!options->dry_run && !dyn_edit_write(edit, error)))
+        return false;
+    what = g_strdup_printf("Domain %s %s:", edit->name,
+                           options->dry_run ? "would be enabled (dry run)" : "enabled");
+    if (!dyn_edit_print(edit, what, options->dry_run, error))
+        return false;
+    dyn_edit_warn_of_host(edit);
+    return true;
+}
+
+const DynCliCommand dyn_cli_cmd_enable = {
+    .name = "enable",
+    .summary = "Give a guest dynamic memory",
+    .syntax = "DOMAIN [--startup SIZE] [--minimum SIZE] [--maximum SIZE] [--buffer PERCENT]\n"
+              "           [--priority NUMBER] [--mode on|observe] [--charge auto|full|startup]\n"
+              "           [--smart-paging-directory DIRECTORY] [--live] [--config] [--current] "
+              "[--dry-run]",
+    .details = "What is not given is kept from a former policy, else chosen and printed: maximum = what the\n"
+               "domain can reach, startup = its <currentMemory>, minimum = 512M or startup if that is\n"
+               "less, buffer 20, priority 50 (the configuration's [defaults] come before these).",
+    .get_options = dyn_edit_option_list,
+    .options_size = sizeof(DynEditOptions),
+    .least = 1,
+    .most = 1,
+    .takes_domain = true,
+    .run = run,
+};

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "daemon.h"
+
+#include <string.h>
+
+#define BUS_NAME "org.dynmem1"
+#define MANAGER_PATH "/org/dynmem1"
+#define MANAGER_INTERFACE "org.dynmem1.Manager"
+
+/* The daemon answers from memory; release waits for libvirt, which gives up after 30 s itself. */
+#define ASK_TIMEOUT_MSEC 5000
+#define ACT_TIMEOUT_MSEC 60000
+
+static GDBusConnection *
+bus(DynCli *cli, GError **error)
+{
+    if (!cli->bus)
+        cli->bus = g_bus_get_sync(cli->session ? G_BUS_TYPE_SESSION : G_BUS_TYPE_SYSTEM, NULL, error);
+    return cli->bus;
+}
+
+static const char *
+bus_word(const DynCli *cli)
+{
+    return cli->session ? "session" : "system";
+}
+
+/* A remote error's name ends in the word of a DynError: org.dynmem1.Error.Gone. */
+static DynError
+code_of(const GError *error)
+{
+    g_autofree char *name = g_dbus_error_get_remote_error(error);
+    const char *word = name && g_str_has_prefix(name, BUS_NAME ".Error.")
+                           ? name + strlen(BUS_NAME ".Error.") : "";
+
+    for (int code = 0; code < DYN_N_ERRORS; code++)
+        if (g_ascii_strcasecmp(word, dyn_error_word((DynError)code)) == 0)
+            return (DynError)code;
+    return DYN_ERROR_FAILED;
+}
+
+static bool
+means_not_running(const GError *error)
+{
+    return g_error_matches(error, G_DBUS_ERROR, G_DBUS_ERROR_SERVICE_UNKNOWN) ||
+           g_error_matches(error, G_DBUS_ERROR, G_DBUS_ERROR_NAME_HAS_NO_OWNER) ||
+           g_error_matches(error, G_DBUS_ERROR, G_DBUS_ERROR_NO_REPLY);
+}
+
+static void
+translate_error(const DynCli *cli, GError **error, GError *dbus_error)
+{
+    g_autoptr(GError) owned = dbus_error;
+    DynError code = code_of(owned);
+
+    if (means_not_running(owned)) {
+        g_set_error(error, DYN_ERROR, DYN_ERROR_DISCONNECTED,
+                    "dynmemd is not running (nobody owns " BUS_NAME " on the %s bus); "
+                    "start it with 'systemctl start dynmemd'", bus_word(cli));
+        return;
+    }
+    if (g_error_matches(owned, G_IO_ERROR, G_IO_ERROR_TIMED_OUT) ||
+        g_error_matches(owned, G_DBUS_ERROR, G_DBUS_ERROR_TIMEOUT)) {
+        g_set_error(error, DYN_ERROR, DYN_ERROR_TIMEOUT,
+                    "dynmemd does not answer; see 'systemctl status dynmemd'");
+        return;
+    }
+    g_dbus_error_strip_remote_error(owned);
+    if (g_error_matches(owned, G_DBUS_ERROR, G_DBUS_ERROR_ACCESS_DENIED))
+        g_set_error(error, DYN_ERROR, DYN_ERROR_DENIED, "the bus refuses (only root may do this): %s",
+                    owned->message);
+    else
+        g_set_error(error, DYN_ERROR, code, "%s", owned->message);
+}
+
+static GVariant *
+call(DynCli *cli, const char *method, GVariant *parameters, const char *reply_type, GError **error)
+{
+    g_autoptr(GVariant) owned = parameters ? g_variant_ref_sink(parameters) : NULL;
+    GDBusConnection *connection;
+    GError *dbus_error = NULL;
+    GVariant *reply;
+
+    connection = bus(cli, &dbus_error);
+    if (!connection) {
+        g_set_error(error, DYN_ERROR, DYN_ERROR_DISCONNECTED,
+                    "dynmemd is not running (the %s bus cannot be reached: %s)", bus_word(cli),
+                    dbus_error->message);
+        g_error_free(dbus_error);
+        return NULL;
+    }
+    reply = g_dbus_connection_call_sync(connection, BUS_NAME, MANAGER_PATH, MANAGER_INTERFACE, method,
+                                        owned, G_VARIANT_TYPE(reply_type),
+                                        G_DBUS_CALL_FLAGS_NO_AUTO_START,
+                                        strcmp(method, "Stats") == 0 ? ASK_TIMEOUT_MSEC
+                                                                     : ACT_TIMEOUT_MSEC,
+                                        NULL, &dbus_error);
+    if (!reply)
+        translate_error(cli, error, dbus_error);
+    return reply;
+}
+
+DynDaemonStats *
+dyn_daemon_read_stats(DynCli *cli, GError **error)
+{
+    g_autoptr(GVariant) reply = call(cli, "Stats", NULL, "(a{sv}aa{sv})", error);
+    g_autoptr(GVariant) guests = NULL;
+    DynDaemonStats *stats;
+
+    if (!reply)
+        return NULL;
+    stats = g_new0(DynDaemonStats, 1);
+    stats->host = g_variant_get_child_value(reply, 0);
+    stats->guests = g_ptr_array_new_with_free_func((GDestroyNotify)g_variant_unref);
+    guests = g_variant_get_child_value(reply, 1);
+    for (gsize i = 0; i < g_variant_n_children(guests); i++)
+        g_ptr_array_add(stats->guests, g_variant_get_child_value(guests, i));
+    return stats;
+}
+
+DynDaemonStats *
+dyn_daemon_try_stats(DynCli *cli)
+{
+    g_autoptr(GError) error = NULL;
+    DynDaemonStats *stats = dyn_daemon_read_stats(cli, &error);
+
+    if (!stats)
+        dyn_cli_warn(cli, "%s; only what libvirt knows is shown", error->message);
+    return stats;
+}
+
+void
+dyn_daemon_stats_free(DynDaemonStats *stats)
+{
+    if (!stats)
+        return;
+    g_variant_unref(stats->host);
+    g_ptr_array_unref(stats->guests);
+    g_free(stats);
+}
+
+bool
+dyn_daemon_pause(DynCli *cli, GError **error)
+{
+    g_autoptr(GVariant) reply = call(cli, "Pause", NULL, "()", error);
+
+    return reply != NULL;
+}
+
+bool
+dyn_daemon_resume(DynCli *cli, GError **error)
+{
+    g_autoptr(GVariant) reply = call(cli, "Resume", NULL, "()", error);
+
+    return reply != NULL;
+}
+
+bool
+dyn_daemon_release(DynCli *cli, const char *domain, uint64_t *ret_given, uint64_t *ret_missing,
+                   GError **error)
+{
+    g_autoptr(GVariant) reply = NULL;
+    guint64 given, missing;
+
+    reply = call(cli, "Release", g_variant_new("(s)", domain), "(tt)", error);
+    if (!reply)
+        return false;
+    g_variant_get(reply, "(tt)", &given, &missing);
+    *ret_given = given;
+    *ret_missing = missing;
+    return true;
+}
+
+static GVariant *
+look_up(GVariant *dict, const char *key)
+{
+    return g_variant_lookup_value(dict, key, NULL);
+}
+
+bool
+dyn_dict_get_uint(GVariant *dict, const char *key, uint64_t *ret_value)
+{
+    g_autoptr(GVariant) value = look_up(dict, key);
+
+    if (!value)
+        return false;
+    if (g_variant_is_of_type(value, G_VARIANT_TYPE_UINT64))
+        *ret_value = g_variant_get_uint64(value);
+    else if (g_variant_is_of_type(value, G_VARIANT_TYPE_UINT32))
+        *ret_value = g_variant_get_uint32(value);
+    else
+        return false;
+    return true;
+}
+
+bool
+dyn_dict_get_double(GVariant *dict, const char *key, double *ret_value)
+{
+    return g_variant_lookup(dict, key, "d", ret_value);
+}
+
+bool
+dyn_dict_get_bool(GVariant *dict, const char *key)
+{
+    gboolean value = FALSE;
+
+    return g_variant_lookup(dict, key, "b", &value) && value;
+}
+
+const char *
+dyn_dict_get_string(GVariant *dict, const char *key)
+{
+    const char *value = NULL;
+
+    return g_variant_lookup(dict, key, "&s", &value) ? value : NULL;
+}
