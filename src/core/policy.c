@@ -105,8 +105,11 @@ dyn_policy_free(DynPolicy *policy)
 DynEffective *
 dyn_effective_copy(const DynEffective *effective)
 {
-    DynEffective *copy = g_memdup2(effective, sizeof *effective);
+    DynEffective *copy;
 
+    if (effective == NULL)
+        return NULL;
+    copy = g_memdup2(effective, sizeof *effective);
     copy_policy_into(&copy->policy, &effective->policy);
     copy->group = g_strdup(effective->group);
     return copy;
