@@ -11,7 +11,7 @@ G_BEGIN_DECLS
  * PoolCapped(b) Assigned Available AvailableForBalancing Demand Contention(b) MinimaShort(b)
  * AveragePressure(d) SystemPressure(d) PsiSome(d, absent without PSI) SwapIn SwapOut Guests(u) Managed(u)
  * Added Removed AddOperations RemoveOperations Cycle Mode(s) Paused(b) Connected(b) Time(x, seconds).
- * Returns a floating a{sv}. */
+ * The service adds DaemonCpu(t, microseconds) and DaemonAnonymous of its own process. Returns a floating a{sv}. */
 GVariant *
 dyn_stats_host(const DynReport *report);
 
