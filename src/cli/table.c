@@ -6,15 +6,28 @@
 
 #include <libsmartcols/libsmartcols.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
+
+/* However narrow the terminal: a word a line reads worse than a line too long. */
+#define LEAST_WRAPPED 24
 
 struct DynTable {
     const DynTableColumn *columns;
     size_t n_columns;
     GArray *chosen; /* of size_t */
     struct libscols_table *scols;
+    GPtrArray *rows; /* of char **, a cell for every chosen column */
     FILE *out;
+    size_t width;    /* of the terminal; 0: no limit */
+    bool noheadings;
 };
+
+static const DynTableColumn *
+chosen_column(const DynTable *table, guint i)
+{
+    return &table->columns[g_array_index(table->chosen, size_t, i)];
+}
 
 static bool
 find_column(const DynTable *table, const char *name, size_t *ret_index)
@@ -69,29 +82,33 @@ choose(DynTable *table, const char *wanted, GError **error)
     return table->chosen->len > 0;
 }
 
-static void
-setup_output(DynTable *table, const DynCli *cli)
+/* 0 where it is no terminal, or one that does not tell. */
+static size_t
+terminal_width(FILE *out)
 {
-    int fd = fileno(cli->out);
+    struct winsize size;
+    int fd = fileno(out);
 
-    table->out = cli->out;
-    scols_table_enable_noheadings(table->scols, cli->noheadings);
-    /* Cells are escaped by ourselves, in tables as in messages. */
-    scols_table_enable_noencoding(table->scols, 1);
-    if (fd < 0 || !isatty(fd))
-        scols_table_set_termforce(table->scols, SCOLS_TERMFORCE_NEVER);
+    return fd >= 0 && isatty(fd) && ioctl(fd, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }
 
 static void
-setup_columns(DynTable *table)
+setup_scols(DynTable *table, const DynCli *cli)
 {
+    scols_table_enable_noheadings(table->scols, cli->noheadings);
+    /* Cells are escaped by ourselves, in tables as in messages, and wrapped between words, which
+     * libsmartcols does not: it must neither encode nor fit. */
+    scols_table_enable_noencoding(table->scols, 1);
+    scols_table_set_termforce(table->scols, SCOLS_TERMFORCE_NEVER);
     for (guint i = 0; i < table->chosen->len; i++) {
-        const DynTableColumn *column = &table->columns[g_array_index(table->chosen, size_t, i)];
-        bool wraps = column->flags & DYN_COLUMN_WRAPS;
+        const DynTableColumn *column = chosen_column(table, i);
         int flags = (column->flags & DYN_COLUMN_RIGHT ? SCOLS_FL_RIGHT : 0) |
-                    (wraps ? SCOLS_FL_WRAP : 0);
+                    (column->flags & DYN_COLUMN_WRAPS ? SCOLS_FL_WRAP : 0);
+        struct libscols_column *scols;
 
-        scols_table_new_column(table->scols, column->name, wraps ? 0.1 : 0, flags);
+        scols = scols_table_new_column(table->scols, column->name, 0, flags);
+        if (column->flags & DYN_COLUMN_WRAPS)
+            scols_column_set_wrapfunc(scols, scols_wrapnl_chunksize, scols_wrapnl_nextchunk, NULL);
     }
 }
 
@@ -107,8 +124,11 @@ dyn_table_new(DynCli *cli, const DynTableColumn *columns, size_t n, GError **err
     g_assert(table->scols); /* NULL only without memory */
     if (!choose(table, cli->columns, error))
         return NULL;
-    setup_output(table, cli);
-    setup_columns(table);
+    table->width = terminal_width(cli->out);
+    table->noheadings = cli->noheadings;
+    table->out = cli->out;
+    table->rows = g_ptr_array_new_with_free_func((GDestroyNotify)g_strfreev);
+    setup_scols(table, cli);
     return g_steal_pointer(&table);
 }
 
@@ -119,6 +139,8 @@ dyn_table_free(DynTable *table)
         return;
     scols_unref_table(table->scols);
     g_array_unref(table->chosen);
+    if (table->rows)
+        g_ptr_array_unref(table->rows);
     g_free(table);
 }
 
@@ -132,13 +154,55 @@ dyn_table_chosen(const DynTable *table, size_t *ret_n)
 void
 dyn_table_add(DynTable *table, const char *const *cells)
 {
-    struct libscols_line *line = scols_table_new_line(table->scols, NULL);
+    char **row = g_new0(char *, table->chosen->len + 1);
 
     for (guint i = 0; i < table->chosen->len; i++) {
         const char *cell = cells[g_array_index(table->chosen, size_t, i)];
-        g_autofree char *escaped = cell ? dyn_cli_cell(cell) : NULL;
 
-        (void)scols_line_set_data(line, i, escaped); /* fails only without memory */
+        row[i] = dyn_cli_cell(cell ? cell : "");
+    }
+    g_ptr_array_add(table->rows, row);
+}
+
+static size_t
+column_width(const DynTable *table, guint i)
+{
+    size_t width = table->noheadings ? 0 : dyn_cli_width(chosen_column(table, i)->name);
+
+    for (guint r = 0; r < table->rows->len; r++)
+        width = MAX(width, dyn_cli_width(((char **)table->rows->pdata[r])[i]));
+    return width;
+}
+
+/* Width for the column that wraps: what the others leave of the terminal. */
+static size_t
+width_left(const DynTable *table)
+{
+    size_t taken = 0;
+
+    if (table->width == 0)
+        return SIZE_MAX;
+    for (guint i = 0; i < table->chosen->len; i++)
+        taken += chosen_column(table, i)->flags & DYN_COLUMN_WRAPS ? 1 : column_width(table, i) + 1;
+    return table->width > taken + LEAST_WRAPPED ? table->width - taken : LEAST_WRAPPED;
+}
+
+static void
+fill_lines(DynTable *table)
+{
+    size_t left = width_left(table);
+
+    for (guint r = 0; r < table->rows->len; r++) {
+        struct libscols_line *line = scols_table_new_line(table->scols, NULL);
+        char **row = table->rows->pdata[r];
+
+        for (guint i = 0; i < table->chosen->len; i++) {
+            bool wraps = chosen_column(table, i)->flags & DYN_COLUMN_WRAPS;
+            g_autofree char *wrapped = wraps ? dyn_cli_wrap(row[i], left) : NULL;
+
+            /* fails only without memory */
+            (void)scols_line_set_data(line, i, wrapped ? wrapped : row[i]);
+        }
     }
 }
 
@@ -160,7 +224,7 @@ put_headings(const DynTable *table)
 {
     for (guint i = 0; i < table->chosen->len; i++)
         fprintf(table->out, "%s%s", i > 0 ? " " : "",
-                table->columns[g_array_index(table->chosen, size_t, i)].name);
+                chosen_column(table, i)->name);
     fputc('\n', table->out);
 }
 
@@ -170,11 +234,12 @@ dyn_table_print(DynTable *table, GError **error)
     char *text = NULL;
     int result;
 
-    if (scols_table_get_nlines(table->scols) == 0) {
-        if (!scols_table_is_noheadings(table->scols))
+    if (table->rows->len == 0) {
+        if (!table->noheadings)
             put_headings(table);
         return true;
     }
+    fill_lines(table);
     result = scols_print_table_to_string(table->scols, &text);
     if (result < 0) {
         g_set_error(error, DYN_ERROR, DYN_ERROR_FAILED, "cannot print the table: %s",

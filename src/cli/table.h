@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Tables by libsmartcols, with the options every table honours: --output, --noheadings. On a terminal
- * long texts wrap; anywhere else nothing is cut and nothing is coloured. */
+/* Tables by libsmartcols, with the options every table honours: --output, --noheadings. On a terminal the
+ * one long column wraps between words; anywhere else no line is broken. Nothing is ever cut or coloured. */
 #pragma once
 
 #include "cli.h"

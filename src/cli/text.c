@@ -60,6 +60,42 @@ dyn_cli_cell(const char *text)
     return g_string_free(out, FALSE);
 }
 
+size_t
+dyn_cli_width(const char *cell)
+{
+    mbstate_t state = { 0 };
+    size_t width = 0;
+
+    for (const char *p = cell; *p;) {
+        wchar_t c;
+        size_t n = mbrtowc(&c, p, strlen(p), &state);
+
+        if (n == (size_t)-1 || n == (size_t)-2)
+            return width + strlen(p);
+        width += (size_t)MAX(wcwidth(c), 0);
+        p += n;
+    }
+    return width;
+}
+
+char *
+dyn_cli_wrap(const char *cell, size_t width)
+{
+    g_auto(GStrv) words = g_strsplit(cell, " ", -1);
+    GString *out = g_string_new(words[0]);
+    size_t used = words[0] ? dyn_cli_width(words[0]) : 0;
+
+    for (size_t i = 1; words[0] && words[i]; i++) {
+        size_t word = dyn_cli_width(words[i]);
+        bool fits = used + 1 + word <= width;
+
+        g_string_append_c(out, fits ? ' ' : '\n');
+        g_string_append(out, words[i]);
+        used = fits ? used + 1 + word : word;
+    }
+    return g_string_free(out, FALSE);
+}
+
 char *
 dyn_cli_size(uint64_t bytes, bool plain)
 {

@@ -20,6 +20,15 @@ dyn_cli_sanitize(const char *text);
 char *
 dyn_cli_cell(const char *text);
 
+/* Columns that the result of dyn_cli_cell() takes on a terminal. */
+size_t
+dyn_cli_width(const char *cell);
+
+/* @cell with line breaks between words so that no line is wider than @width, where words allow. Free
+ * with g_free(). */
+char *
+dyn_cli_wrap(const char *cell, size_t width);
+
 /* @bytes as "512 MiB", or as a plain number. */
 char *
 dyn_cli_size(uint64_t bytes, bool plain);
