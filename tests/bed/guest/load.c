@@ -52,16 +52,16 @@ random_next(uint64_t *state)
     return *state;
 }
 
-/* Half a page of noise, half of one repeated word: compresses about 2:1 as real memory does, so that
- * zram neither works wonders nor is useless. */
+/* A third of a page noise, the rest one repeated word: compresses about 3:1, as real memory does on zram,
+ * so that zram neither works wonders nor is useless. */
 static void
 fill_page(void *page, uint64_t *state)
 {
     uint64_t *words = page;
 
-    for (size_t i = 0; i < PAGE_WORDS / 2; i++)
+    for (size_t i = 0; i < PAGE_WORDS / 3; i++)
         words[i] = random_next(state);
-    for (size_t i = PAGE_WORDS / 2; i < PAGE_WORDS; i++)
+    for (size_t i = PAGE_WORDS / 3; i < PAGE_WORDS; i++)
         words[i] = *state;
 }
 

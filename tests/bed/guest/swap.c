@@ -76,11 +76,29 @@ prove_swap(void)
     return is_proven;
 }
 
+/* The tuning distributions ship with zram: it needs memory to free memory, so reclaim has to begin
+ * earlier (or the guest locks up with nothing free), and there is no seek to read around. */
+static void
+tune_for_zram(void)
+{
+    static const char *const settings[][2] = {
+        {"/proc/sys/vm/watermark_scale_factor", "125"},
+        {"/proc/sys/vm/watermark_boost_factor", "0"},
+        {"/proc/sys/vm/page-cluster", "0"},
+    };
+
+    for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
+        if (!bed_write_file(settings[i][0], settings[i][1]))
+            perror(settings[i][0]);
+    }
+}
+
 static bool
 prepare_zram(const char *mib)
 {
     char size[32];
 
+    tune_for_zram();
     snprintf(size, sizeof size, "%sM", mib);
     return bed_write_file("/sys/block/zram0/disksize", size);
 }
