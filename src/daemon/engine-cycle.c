@@ -8,6 +8,9 @@
  * this much. */
 #define WOULD_STEP_KIB (64 * DYN_KIB_PER_MIB)
 
+/* Under contention the balance is kept in steps of less than this, each second: not worth a line. */
+#define SMALL_STEP_KIB DYN_KIB_PER_MIB
+
 /* ---- reports ------------------------------------------------------------------------------------- */
 
 static bool
@@ -18,20 +21,33 @@ is_bad(const DynGuestReport *guest)
            || guest->hold == DYN_HOLD_BAD_STATS;
 }
 
+/* " (assigned 128 MiB, demand 120 MiB)", or "" where one is not known. Free with g_free(). */
+static char *
+status_numbers(const DynGuestReport *guest)
+{
+    g_autofree char *assigned = dyn_size_format(guest->assigned_kib);
+    g_autofree char *demand = dyn_size_format(guest->demand_kib);
+
+    if (guest->assigned_kib == DYN_UNKNOWN || guest->demand_kib == DYN_UNKNOWN)
+        return g_strdup("");
+    return g_strdup_printf(" (assigned %s, demand %s)", assigned, demand);
+}
+
 static void
 tell_status(DynEngine *engine, DynEngineGuest *guest, const DynGuestReport *now)
 {
     DynLogFields fields = { DYN_LOG_ID_STATUS, now->name, now->uuid, dyn_hold_word(now->hold) };
     g_autofree char *text = g_strdup_printf("%s %s", dyn_status_word(now->status),
                                             dyn_hold_word(now->hold));
+    g_autofree char *numbers = status_numbers(now);
     bool has_reason = now->hold_text && *now->hold_text;
 
     if (engine->funcs->on_status)
         engine->funcs->on_status(now, engine->funcs_data);
     if (!dyn_engine_is_news(engine, "status", now->uuid, text))
         return;
-    dyn_log(is_bad(now) ? G_LOG_LEVEL_WARNING : G_LOG_LEVEL_INFO, &fields, "%s: %s%s%s", guest->shown,
-            dyn_status_word(now->status), has_reason ? ": " : "", has_reason ? now->hold_text : "");
+    dyn_log(is_bad(now) ? G_LOG_LEVEL_WARNING : G_LOG_LEVEL_INFO, &fields, "%s: %s%s%s%s", guest->shown,
+            dyn_status_word(now->status), has_reason ? ": " : "", has_reason ? now->hold_text : "", numbers);
 }
 
 static void
@@ -85,13 +101,15 @@ log_action(DynEngine *engine, const DynAction *action, const char *verb)
     const DynEngineGuest *guest = g_hash_table_lookup(engine->guests, action->uuid);
     DynLogFields fields = { DYN_LOG_ID_ACTION, guest ? guest->name : NULL, action->uuid,
                             dyn_reason_word(action->reason) };
+    uint64_t step_kib = MAX(action->from_kib, action->to_kib) - MIN(action->from_kib, action->to_kib);
+    GLogLevelFlags level = step_kib < SMALL_STEP_KIB ? G_LOG_LEVEL_DEBUG : G_LOG_LEVEL_INFO;
     g_autofree char *from = dyn_size_format(action->from_kib);
     g_autofree char *to = dyn_size_format(action->to_kib);
     g_autofree char *demand = dyn_size_format(action->demand_kib);
     g_autofree char *target = dyn_size_format(action->target_kib);
     g_autofree char *available = dyn_size_format(action->available_kib);
 
-    dyn_log(G_LOG_LEVEL_INFO, &fields, "%s: %s %s -> %s (%s; demand %s, target %s, available %s)",
+    dyn_log(level, &fields, "%s: %s %s -> %s (%s; demand %s, target %s, available %s)",
             dyn_engine_guest_shown(engine, action->uuid), verb, from, to,
             dyn_reason_word(action->reason), action->demand_kib == DYN_UNKNOWN ? "unknown" : demand,
             action->target_kib == DYN_UNKNOWN ? "unknown" : target, available);
@@ -225,7 +243,8 @@ settle_guests(DynEngine *engine)
     while (g_hash_table_iter_next(&iter, NULL, &guest)) {
         if (!((DynEngineGuest *)guest)->active)
             continue;
-        dyn_engine_guest_keep(engine, guest);
+        if (dyn_engine_guest_keep(engine, guest))
+            dyn_engine_guest_save(engine, guest);
         dyn_engine_period_settle(engine, guest);
     }
 }

@@ -126,7 +126,7 @@ adopt_run(DynEngineGuest *guest, const char *incarnation)
     return false;
 }
 
-void
+bool
 dyn_engine_guest_keep(DynEngine *engine, DynEngineGuest *guest)
 {
     g_autoptr(DynRecord) wanted = dyn_world_record(engine->world, guest->uuid);
@@ -140,7 +140,7 @@ dyn_engine_guest_keep(DynEngine *engine, DynEngineGuest *guest)
              || wanted->maximum_kib != record->maximum_kib
              || wanted->startup_kib != record->startup_kib || wanted->charge != record->charge;
     if (!urgent && wanted->boot_peak_kib == record->boot_peak_kib)
-        return;
+        return false;
     record->has_limits = wanted->has_limits;
     record->minimum_kib = wanted->minimum_kib;
     record->maximum_kib = wanted->maximum_kib;
@@ -148,11 +148,10 @@ dyn_engine_guest_keep(DynEngine *engine, DynEngineGuest *guest)
     record->charge = wanted->charge;
     record->swap_seen = wanted->swap_seen;
     record->boot_peak_kib = wanted->boot_peak_kib;
-    if (urgent)
-        dyn_engine_guest_save(engine, guest);
-    else
+    if (!urgent)
         guest->save_usec = dyn_engine_sooner(guest->save_usec,
                                              dyn_engine_now(engine) + PEAK_SAVE_USEC);
+    return urgent;
 }
 
 /* ---- reading ------------------------------------------------------------------------------------- */
@@ -179,6 +178,8 @@ dyn_engine_guest_put(DynEngine *engine, const DynFound *found)
 {
     DynEngineGuest *guest = dyn_engine_guest(engine, found->domain->uuid);
     bool same_run;
+    bool was_saving = guest->saving;
+    bool changed;
 
     if (g_strcmp0(guest->name, found->domain->name) != 0) {
         g_free(guest->name);
@@ -189,11 +190,11 @@ dyn_engine_guest_put(DynEngine *engine, const DynFound *found)
     guest->active = found->active;
     same_run = adopt_run(guest, found->incarnation);
     dyn_world_put(engine->world, found, guest->record, dyn_engine_now(engine));
+    changed = dyn_engine_guest_keep(engine, guest) || (!same_run && guest->stored);
     /* A domain whose XML cannot be used says nothing of its period either. */
     dyn_engine_period_found(engine, guest,
                             found->problem ? guest->live_sec : found->domain->stats_period_sec, same_run);
-    dyn_engine_guest_keep(engine, guest);
-    if (!same_run && guest->stored && !guest->saving)
+    if (changed && (was_saving || !guest->saving)) /* else it has just begun, with everything */
         dyn_engine_guest_save(engine, guest);
     guest->known = true;
     engine->publish_due = true;

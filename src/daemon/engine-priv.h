@@ -155,8 +155,8 @@ void
 dyn_engine_guest_retain(DynEngine *engine, const GPtrArray *list);
 void
 dyn_engine_guest_job(DynEngine *engine, const DynJob *job);
-/* Take over what the world wants kept. */
-void
+/* Take over what the world wants kept; true if that has to be saved now. */
+bool
 dyn_engine_guest_keep(DynEngine *engine, DynEngineGuest *guest);
 void
 dyn_engine_guest_save(DynEngine *engine, DynEngineGuest *guest);

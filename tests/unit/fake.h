@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Fake: an executor, a hypervisor and a store of a few lines, and a clock that stands still until told. The
+ * real engine runs on them without threads, bus or waiting: what it asks for is queued, and answered when
+ * the test says so. Every request is noted in @log, so that tests can compare whole sequences. */
+#pragma once
+
+#include <check.h>
+#include <string.h>
+
+#include <dynmem/conf.h>
+#include <dynmem/engine.h>
+#include <dynmem/error.h>
+
+#define FAKE_MIB UINT64_C(1024)
+#define FAKE_SEC G_USEC_PER_SEC
+#define FAKE_MOST 8
+
+typedef struct FakeGuest {
+    char uuid[DYN_UUID_SIZE];
+    char name[32];
+    bool defined;
+    bool running;
+    unsigned int run;       /* number of this run: its incarnation */
+    uint32_t period_sec;
+    uint64_t balloon_kib;
+    uint64_t used_kib;      /* what the guest uses of what it has */
+    char *policy;
+} FakeGuest;
+
+typedef struct Fake {
+    DynExecutor base;
+    DynEngine *engine;
+    DynClock clock;
+    int64_t now_usec;
+    int64_t wake_usec;
+    FakeGuest guests[FAKE_MOST];
+    size_t n;
+    GQueue jobs;            /* of DynJob */
+    DynSampleRequest *request;
+    GQueue actions;         /* of DynAction */
+    GHashTable *store;      /* uuid -> DynRecord */
+    bool store_paused;
+    GString *log;
+    /* scripts */
+    bool down;              /* libvirt does not answer */
+    bool hold_samples;      /* they stay out */
+    bool hold_actions;
+    bool fail_store;
+    bool fail_period;
+    DynJobKind hold_kind;   /* jobs of that kind stay out; DYN_N_JOBS: none */
+    DynOutcomeResult outcome;
+    /* what was told */
+    unsigned int progress, reports, told_actions, stopped;
+} Fake;
+
+static inline FakeGuest *
+fake_guest(Fake *fake, const char *uuid)
+{
+    for (size_t i = 0; i < fake->n; i++)
+        if (g_str_equal(fake->guests[i].uuid, uuid))
+            return &fake->guests[i];
+    return NULL;
+}
+
+/* ---- answers ------------------------------------------------------------------------------------- */
+
+static inline DynFound *
+fake_found(const FakeGuest *guest)
+{
+    g_autofree char *metadata =
+        guest->policy ? g_strdup_printf("<metadata>%s</metadata>", guest->policy) : g_strdup("");
+    g_autofree char *xml = g_strdup_printf(
+        "<domain type='kvm'><name>%s</name><uuid>%s</uuid>%s<memory unit='MiB'>512</memory>"
+        "<currentMemory unit='MiB'>128</currentMemory><vcpu>1</vcpu><devices><memballoon model='virtio'>"
+        "<stats period='%u'/></memballoon></devices></domain>",
+        guest->name, guest->uuid, metadata, guest->period_sec);
+    DynFound *found = g_new0(DynFound, 1);
+    GError *error = NULL;
+
+    ck_assert_msg(dyn_domain_parse(xml, strlen(xml), &found->domain, &error), "%s",
+                  error ? error->message : "");
+    found->active = guest->running;
+    found->persistent = true;
+    found->run = guest->running ? DYN_RUN_RUNNING : DYN_RUN_OFF;
+    found->incarnation = guest->running ? g_strdup_printf("100:%u", guest->run) : NULL;
+    return found;
+}
+
+static inline GPtrArray *
+fake_list(Fake *fake)
+{
+    GPtrArray *list = g_ptr_array_new_with_free_func((GDestroyNotify)dyn_found_free);
+
+    for (size_t i = 0; i < fake->n; i++)
+        if (fake->guests[i].defined)
+            g_ptr_array_add(list, fake_found(&fake->guests[i]));
+    return list;
+}
+
+static inline void
+fake_change(Fake *fake, DynJob *job)
+{
+    FakeGuest *guest = fake_guest(fake, job->uuid);
+
+    if (!guest || !guest->defined) {
+        g_set_error(&job->error, DYN_ERROR, DYN_ERROR_GONE, "no such domain");
+    } else if (job->kind == DYN_JOB_READ) {
+        job->found = fake_found(guest);
+    } else if (job->kind == DYN_JOB_WRITE_POLICY) {
+        g_free(guest->policy);
+        guest->policy = g_strdup(job->policy_xml);
+    } else if (fake->fail_period || !guest->running) {
+        g_set_error(&job->error, DYN_ERROR, DYN_ERROR_BUSY, "no period now");
+    } else {
+        guest->period_sec = job->period_sec;
+    }
+}
+
+static inline void
+fake_keep(Fake *fake, DynJob *job)
+{
+    if (fake->fail_store)
+        g_set_error(&job->error, DYN_ERROR, DYN_ERROR_FAILED, "disk full");
+    else if (job->kind == DYN_JOB_SAVE)
+        g_hash_table_replace(fake->store, g_strdup(job->record->uuid), dyn_record_copy(job->record));
+    else if (job->kind == DYN_JOB_FORGET)
+        g_hash_table_remove(fake->store, job->uuid);
+    else
+        fake->store_paused = job->paused;
+}
+
+static inline void
+fake_do_job(Fake *fake, DynJob *job)
+{
+    if (job->kind >= DYN_JOB_SAVE)
+        fake_keep(fake, job);
+    else if (fake->down)
+        g_set_error(&job->error, DYN_ERROR, DYN_ERROR_DISCONNECTED, "nobody answers");
+    else if (job->kind == DYN_JOB_LIST)
+        job->list = fake_list(fake);
+    else if (job->kind != DYN_JOB_CONNECT)
+        fake_change(fake, job);
+    fake->base.funcs->on_job(job, fake->base.funcs_data);
+}
+
+static inline DynSnapshot *
+fake_snapshot(Fake *fake, const DynSampleRequest *request)
+{
+    int64_t wall_usec = INT64_C(1700000000) * FAKE_SEC + fake->now_usec;
+    DynSnapshot *snapshot = dyn_snapshot_new(fake->now_usec, wall_usec);
+
+    snapshot->host = (DynHostSample){ 16 * DYN_KIB_PER_GIB, 12 * DYN_KIB_PER_GIB, 8 * DYN_KIB_PER_GIB,
+                                      0, 0, 0 };
+    for (guint i = 0; i < request->uuids->len; i++) {
+        const FakeGuest *guest = fake_guest(fake, g_ptr_array_index(request->uuids, i));
+        DynGuestSample sample;
+
+        if (!guest || !guest->running)
+            continue;
+        dyn_guest_sample_init(&sample, guest->uuid);
+        sample.run = DYN_RUN_RUNNING;
+        sample.has_stats = guest->period_sec > 0;
+        sample.exact = true;
+        sample.balloon_kib = guest->balloon_kib;
+        sample.vmem_kib = 0;
+        sample.rss_kib = guest->balloon_kib + 50 * FAKE_MIB;
+        sample.stats.total_kib = guest->balloon_kib - 20 * FAKE_MIB;
+        sample.stats.available_kib = dyn_sat_sub(sample.stats.total_kib, guest->used_kib);
+        sample.stats.free_kib = sample.stats.available_kib / 2;
+        sample.stats.last_update_sec = (uint64_t)(wall_usec / FAKE_SEC);
+        g_array_append_val(snapshot->guests, sample);
+    }
+    dyn_snapshot_seal(snapshot);
+    return snapshot;
+}
+
+static inline void
+fake_do_sample(Fake *fake)
+{
+    g_autoptr(DynSampleRequest) request = g_steal_pointer(&fake->request);
+    g_autoptr(DynSnapshot) snapshot = fake->down ? NULL : fake_snapshot(fake, request);
+    g_autoptr(GError) error = NULL;
+
+    if (fake->down)
+        error = g_error_new(DYN_ERROR, DYN_ERROR_DISCONNECTED, "nobody answers");
+    fake->base.funcs->on_sample(snapshot, error, fake->base.funcs_data);
+}
+
+static inline void
+fake_do_action(Fake *fake, DynAction *action)
+{
+    FakeGuest *guest = fake_guest(fake, action->uuid);
+    DynOutcome outcome = { .serial = action->serial, .result = fake->outcome, .to_kib = action->to_kib,
+                           .when_usec = fake->now_usec };
+
+    g_strlcpy(outcome.uuid, action->uuid, sizeof(outcome.uuid));
+    if (outcome.result == DYN_OUTCOME_SENT)
+        guest->balloon_kib = action->to_kib;
+    fake->base.funcs->on_outcome(&outcome, fake->base.funcs_data);
+    g_free(action);
+}
+
+/* ---- requests ------------------------------------------------------------------------------------ */
+
+static inline void
+fake_sample(DynExecutor *base, DynSampleRequest *request)
+{
+    Fake *fake = (Fake *)base;
+
+    ck_assert_ptr_null(fake->request); /* never two at a time */
+    fake->request = request;
+    g_string_append(fake->log, "sample ");
+}
+
+static inline void
+fake_act(DynExecutor *base, const DynAction *action, uint64_t reserve_kib)
+{
+    Fake *fake = (Fake *)base;
+
+    ck_assert_uint_gt(reserve_kib, 0);
+    g_string_append_printf(fake->log, "act:%s ", fake_guest(fake, action->uuid)->name);
+    g_queue_push_tail(&fake->actions, g_memdup2(action, sizeof(*action)));
+}
+
+static inline void
+fake_run(DynExecutor *base, DynJob *job)
+{
+    static const char *const words[] = { "connect", "list", "read", "write", "period",
+                                         "save", "forget", "pause" };
+    Fake *fake = (Fake *)base;
+    const FakeGuest *guest = fake_guest(fake, job->record ? job->record->uuid : job->uuid);
+
+    g_string_append(fake->log, words[job->kind]);
+    if (guest)
+        g_string_append_printf(fake->log, ":%s", guest->name);
+    if (job->kind == DYN_JOB_SET_PERIOD)
+        g_string_append_printf(fake->log, "=%u", job->period_sec);
+    g_string_append_c(fake->log, ' ');
+    g_queue_push_tail(&fake->jobs, job);
+}
+
+static inline void
+fake_drop_waiting(DynExecutor *base, const char *why)
+{
+    g_string_append(((Fake *)base)->log, "drop ");
+}
+
+static inline bool
+fake_close(DynExecutor *base)
+{
+    return true;
+}
+
+static inline void
+fake_nothing(DynExecutor *base)
+{
+}
+
+/* ---- what the test does -------------------------------------------------------------------------- */
+
+static inline DynJob *
+fake_next_job(Fake *fake)
+{
+    for (GList *link = fake->jobs.head; link; link = link->next) {
+        DynJob *job = link->data;
+
+        if (job->kind == fake->hold_kind)
+            continue;
+        g_queue_delete_link(&fake->jobs, link);
+        return job;
+    }
+    return NULL;
+}
+
+/* Answer whatever is out and not held, and what that leads to. */
+static inline void
+fake_answer(Fake *fake)
+{
+    bool busy = true;
+
+    while (busy) {
+        DynJob *job = fake_next_job(fake);
+
+        busy = true;
+        if (job)
+            fake_do_job(fake, job);
+        else if (!fake->hold_actions && !g_queue_is_empty(&fake->actions))
+            fake_do_action(fake, g_queue_pop_head(&fake->actions));
+        else if (!fake->hold_samples && fake->request)
+            fake_do_sample(fake);
+        else if (fake->wake_usec >= 0 && fake->wake_usec <= fake->now_usec)
+            dyn_engine_wake(fake->engine);
+        else
+            busy = false;
+    }
+}
+
+static inline void
+fake_advance(Fake *fake, int64_t usec)
+{
+    int64_t end_usec = fake->now_usec + usec;
+
+    fake_answer(fake);
+    while (fake->wake_usec >= 0 && fake->wake_usec <= end_usec) {
+        fake->now_usec = MAX(fake->now_usec, fake->wake_usec);
+        dyn_engine_wake(fake->engine);
+        fake_answer(fake);
+    }
+    fake->now_usec = end_usec;
+}
+
+static inline void
+fake_event(Fake *fake, DynEventType type, const char *uuid)
+{
+    DynEvent event = { .type = type, .when_usec = fake->now_usec };
+
+    if (uuid)
+        g_strlcpy(event.uuid, uuid, sizeof(event.uuid));
+    dyn_engine_event(&event, fake->engine);
+}
+
+/* What was asked for since the last call. Free with g_free(). */
+static inline char *
+fake_take_log(Fake *fake)
+{
+    char *log = g_strchomp(g_strdup(fake->log->str));
+
+    g_string_truncate(fake->log, 0);
+    return log;
+}
+
+#define fake_assert_log(fake, expected)                                                                  \
+    do {                                                                                                 \
+        g_autofree char *fake_log_ = fake_take_log(fake);                                                \
+        ck_assert_str_eq(fake_log_, expected);                                                           \
+    } while (0)
+
+static inline FakeGuest *
+fake_add(Fake *fake, const char *name, const char *policy)
+{
+    FakeGuest *guest = &fake->guests[fake->n];
+
+    g_snprintf(guest->uuid, sizeof(guest->uuid), "00000000-0000-0000-0000-%012zu", fake->n + 1);
+    g_strlcpy(guest->name, name, sizeof(guest->name));
+    guest->defined = true;
+    guest->running = true;
+    guest->run = 1;
+    guest->balloon_kib = 256 * FAKE_MIB;
+    guest->used_kib = 100 * FAKE_MIB;
+    guest->policy = g_strdup(policy);
+    fake->n++;
+    return guest;
+}
+
+/* ---- what the engine tells ----------------------------------------------------------------------- */
+
+static inline void
+fake_on_report(DynReport *report, gpointer user_data)
+{
+    ((Fake *)user_data)->reports++;
+}
+
+static inline void
+fake_on_action(const DynAction *action, const char *name, gpointer user_data)
+{
+    ((Fake *)user_data)->told_actions++;
+}
+
+static inline void
+fake_on_progress(gpointer user_data)
+{
+    ((Fake *)user_data)->progress++;
+}
+
+static inline void
+fake_on_stopped(gpointer user_data)
+{
+    ((Fake *)user_data)->stopped++;
+}
+
+static inline int64_t
+fake_now(gpointer data)
+{
+    return ((Fake *)data)->now_usec;
+}
+
+static inline void
+fake_wake_at(gpointer data, int64_t at_usec)
+{
+    ((Fake *)data)->wake_usec = at_usec;
+}
+
+static inline DynConf *
+fake_conf(const char *text)
+{
+    const DynConfSource source = { "fake.conf", text, strlen(text) };
+    g_auto(GStrv) warnings = NULL;
+    GError *error = NULL;
+    DynConf *conf = NULL;
+
+    ck_assert_msg(dyn_conf_parse(&source, 1, &conf, &warnings, &error), "%s",
+                  error ? error->message : "");
+    return conf;
+}
+
+/* Give it to g_log_set_writer_func(), once, in main(): the log is not what is tested. */
+static inline GLogWriterOutput
+fake_no_writer(GLogLevelFlags level, const GLogField *fields, gsize n, gpointer data)
+{
+    return G_LOG_WRITER_HANDLED;
+}
+
+/* A new engine on what @fake holds now: also a restart after a crash. */
+static inline void
+fake_begin(Fake *fake, const char *conf_text)
+{
+    static const DynEngineFuncs funcs = {
+        .on_report = fake_on_report,
+        .on_action = fake_on_action,
+        .on_progress = fake_on_progress,
+        .on_stopped = fake_on_stopped,
+    };
+    g_autoptr(GPtrArray) records = g_ptr_array_new();
+    DynEngineSetup setup = { &fake->base, &fake->clock, &funcs, fake, fake_conf(conf_text), records,
+                             fake->store_paused };
+    GHashTableIter iter;
+    gpointer record;
+
+    g_hash_table_iter_init(&iter, fake->store);
+    while (g_hash_table_iter_next(&iter, NULL, &record))
+        g_ptr_array_add(records, record);
+    fake->engine = dyn_engine_new(&setup);
+    dyn_engine_start(fake->engine);
+}
+
+static inline void
+fake_init(Fake *fake)
+{
+    static const DynExecutorOps ops = {
+        .sample = fake_sample,
+        .act = fake_act,
+        .run = fake_run,
+        .drop_waiting = fake_drop_waiting,
+        .close = fake_close,
+        .free = fake_nothing,
+    };
+
+    memset(fake, 0, sizeof(*fake));
+    fake->base.ops = &ops;
+    fake->clock = (DynClock){ fake_now, fake_wake_at, fake };
+    fake->now_usec = 1000 * FAKE_SEC;
+    fake->wake_usec = -1;
+    fake->hold_kind = DYN_N_JOBS;
+    fake->outcome = DYN_OUTCOME_SENT;
+    g_queue_init(&fake->jobs);
+    g_queue_init(&fake->actions);
+    fake->log = g_string_new("");
+    fake->store = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)dyn_record_free);
+}
+
+/* The engine is gone without a word, as after SIGKILL. */
+static inline void
+fake_kill(Fake *fake)
+{
+    g_clear_pointer(&fake->engine, dyn_engine_free);
+    g_queue_clear_full(&fake->jobs, (GDestroyNotify)dyn_job_free);
+    g_queue_clear_full(&fake->actions, g_free);
+    g_clear_pointer(&fake->request, dyn_sample_request_free);
+    fake->wake_usec = -1;
+}
+
+static inline void
+fake_clear(Fake *fake)
+{
+    fake_kill(fake);
+    for (size_t i = 0; i < fake->n; i++)
+        g_free(fake->guests[i].policy);
+    g_string_free(fake->log, TRUE);
+    g_hash_table_unref(fake->store);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Fake, fake_clear)
