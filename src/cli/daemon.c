@@ -3,6 +3,8 @@
 
 #include "daemon.h"
 
+#include <dynmem/buserror.h>
+
 #include <string.h>
 
 #define BUS_NAME "org.dynmem1"
@@ -27,20 +29,6 @@ bus_word(const DynCli *cli)
     return cli->session ? "session" : "system";
 }
 
-/* A remote error's name ends in the word of a DynError: org.dynmem1.Error.Gone. */
-static DynError
-code_of(const GError *error)
-{
-    g_autofree char *name = g_dbus_error_get_remote_error(error);
-    const char *word = name && g_str_has_prefix(name, BUS_NAME ".Error.")
-                           ? name + strlen(BUS_NAME ".Error.") : "";
-
-    for (int code = 0; code < DYN_N_ERRORS; code++)
-        if (g_ascii_strcasecmp(word, dyn_error_word((DynError)code)) == 0)
-            return (DynError)code;
-    return DYN_ERROR_FAILED;
-}
-
 static bool
 means_not_running(const GError *error)
 {
@@ -53,7 +41,6 @@ static void
 translate_error(const DynCli *cli, GError **error, GError *dbus_error)
 {
     g_autoptr(GError) owned = dbus_error;
-    DynError code = code_of(owned);
 
     if (means_not_running(owned)) {
         g_set_error(error, DYN_ERROR, DYN_ERROR_DISCONNECTED,
@@ -72,7 +59,8 @@ translate_error(const DynCli *cli, GError **error, GError *dbus_error)
         g_set_error(error, DYN_ERROR, DYN_ERROR_DENIED, "the bus refuses (only root may do this): %s",
                     owned->message);
     else
-        g_set_error(error, DYN_ERROR, code, "%s", owned->message);
+        g_set_error(error, DYN_ERROR, owned->domain == DYN_ERROR ? owned->code : DYN_ERROR_FAILED, "%s",
+                    owned->message);
 }
 
 static GVariant *
@@ -83,6 +71,7 @@ call(DynCli *cli, const char *method, GVariant *parameters, const char *reply_ty
     GError *dbus_error = NULL;
     GVariant *reply;
 
+    dyn_buserror_register();
     connection = bus(cli, &dbus_error);
     if (!connection) {
         g_set_error(error, DYN_ERROR, DYN_ERROR_DISCONNECTED,
