@@ -48,7 +48,6 @@ class Bed:
         self._say = say or (lambda _text: None)
         self._connection = None
         self._hold_fd = -1
-        self._keeper = None
         if self.is_running():
             self._attach()
 
@@ -78,12 +77,10 @@ class Bed:
     def start(self):
         """Bring the bed up: image, KVM or not, namespaces, bus, libvirtd. One without a caller still
         ends with this process until detach()."""
-        if self._keeper is not None and self._keeper.poll() is not None:
-            self._keeper = None
         self.image = image.ensure(self._say)
-        works, why = (self.use_kvm, "asked for") if self.use_kvm is not None else \
+        works, why = (self.use_kvm, "as asked for") if self.use_kvm is not None else \
             kvm.decide(self.image)
-        self._say(f"guests run under {'KVM' if works else 'TCG'}: {why}")
+        self._say(f"guests run under {'KVM' if works else 'TCG, not KVM'}: {why}")
         self.kvm = works
         self._spawn_keeper()
         self._say(f"bed {self.name} is up: libvirtd {self.connection().getLibVersion()} in "
@@ -97,17 +94,16 @@ class Bed:
             self.detach()
         passed = [fd for fd in (ready_write, caller_fd, hold_read) if fd >= 0]
         try:
-            self._keeper = subprocess.Popen(
+            subprocess.run(
                 _module("keeper", self.name, str(ready_write), str(caller_fd), str(hold_read),
                         "0" if self.kvm else "1"),
                 pass_fds=passed, start_new_session=True, cwd="/", stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL, env=_environment())
+                stdout=subprocess.DEVNULL, env=_environment(), check=True)
         finally:
             for fd in passed:
                 os.close(fd)
         text = self._read_ready(ready_read)
         if text != "ok\n":
-            self._reap_keeper()
             raise BedError(f"bed {self.name} did not start: {text.strip() or 'its keeper died'}")
 
     def detach(self):
@@ -142,7 +138,6 @@ class Bed:
             self._end_keeper(deadline)
             if time.monotonic() > deadline:
                 raise BedError(f"bed {self.name} does not end: see {self.paths.log_file}")
-        self._reap_keeper()
         self._remove_stale()
 
     def _end_keeper(self, deadline):
@@ -162,11 +157,6 @@ class Bed:
             pass
         finally:
             os.close(process)
-
-    def _reap_keeper(self):
-        if self._keeper is not None:
-            self._keeper.wait()
-            self._keeper = None
 
     def _remove_stale(self):
         if not (self.paths.run.exists() or self.paths.lock_file.exists()):

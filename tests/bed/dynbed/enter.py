@@ -9,15 +9,17 @@ import sys
 
 from . import syscalls
 
-# A terminal sends its signals to the command as well; these are only for us to pass on.
-_FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
-_FROM_TERMINAL = (signal.SIGINT, signal.SIGQUIT)
+_FORWARDED = {signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1,
+              signal.SIGUSR2}
+# si_code of a signal the kernel made, as for Ctrl-C: the terminal sends that to the command as well.
+_SI_KERNEL = 0x80
 
 
-def _exec(command, directory):
+def _exec(command, directory, mask):
     syscalls.die_with_parent()
-    for signum in _FROM_TERMINAL + _FORWARDED:
-        signal.signal(signum, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Python's own
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
         os.chdir(directory)
     except OSError:
@@ -32,21 +34,26 @@ def _exec(command, directory):
         os._exit(126 if isinstance(error, PermissionError) else 127)
 
 
+def _wait(child):
+    """Pass signals on until the child ends; its wait status."""
+    while True:
+        info = signal.sigwaitinfo(_FORWARDED | {signal.SIGCHLD})
+        if info.si_signo == signal.SIGCHLD:
+            pid, status = os.waitpid(child, os.WNOHANG)
+            if pid == child:
+                return status
+        elif info.si_code != _SI_KERNEL:
+            os.kill(child, info.si_signo)
+
+
 def run(init_pid, command):
     """Run `command` inside; its exit code, 128 + N if it died of signal N."""
     directory = os.getcwd()
     syscalls.setns(f"/proc/{init_pid}/ns/pid", syscalls.CLONE_NEWPID)
     syscalls.setns(f"/proc/{init_pid}/ns/mnt", syscalls.CLONE_NEWNS)
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _FORWARDED)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _FORWARDED | {signal.SIGCHLD})
     child = os.fork()
     if child == 0:
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-        _exec(command, directory)
-    for signum in _FROM_TERMINAL:
-        signal.signal(signum, signal.SIG_IGN)
-    for signum in _FORWARDED:
-        signal.signal(signum, lambda number, _: os.kill(child, number))
-    signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-    _, status = os.waitpid(child, 0)
+        _exec(command, directory, mask)
+    status = _wait(child)
     return os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
-

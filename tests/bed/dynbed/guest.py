@@ -65,6 +65,18 @@ class Guest:
                 raise BedError(f"guest {self.name} did not come back from its reboot")
             time.sleep(0.1)
 
+    def qemu_pid(self):
+        """The host's pid of its QEMU (for /proc, SIGSTOP); BedError if there is none."""
+        wanted = self.uuid.encode()
+        for entry in Path("/proc").iterdir():
+            try:
+                words = (entry / "cmdline").read_bytes().split(b"\0") if entry.name.isdigit() else []
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if b"-uuid" in words and words[words.index(b"-uuid") + 1] == wanted:
+                return int(entry.name)
+        raise BedError(f"guest {self.name} has no QEMU process")
+
     def memory_stats(self):
         """virsh dommemstat."""
         return self.domain.memoryStats()

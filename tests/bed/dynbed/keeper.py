@@ -121,6 +121,8 @@ def _keep(paths, ready_fd, caller_fd, hold_fd, hide_kvm):
 
 def main():
     """See the module's text."""
+    if os.fork() > 0:  # a daemon: nobody has to collect it
+        return 0
     name, ready_fd, caller_fd, hold_fd, hide_kvm = sys.argv[1], *map(int, sys.argv[2:6])
     paths = BedPaths(name)
     lock = try_lock(paths.lock_file)

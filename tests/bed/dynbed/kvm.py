@@ -30,12 +30,12 @@ def _probe(image):
         result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True,
                                 timeout=_TIMEOUT_SEC, check=False)
     except subprocess.TimeoutExpired:
-        return False, f"a guest did not reach user space within {_TIMEOUT_SEC:.0f} s"
+        return False, f"tried, a guest did not reach user space within {_TIMEOUT_SEC:.0f} s"
     took = time.monotonic() - start
     if _PROOF in result.stdout:
-        return True, f"a guest reached user space in {took:.1f} s"
+        return True, f"tried, a guest reached user space in {took:.1f} s"
     lines = result.stderr.decode(errors="replace").strip().splitlines()
-    return False, "a guest did not boot: " + (lines[-1] if lines else "it ended without a word")
+    return False, "tried, a guest did not boot: " + (lines[-1] if lines else "it ended without a word")
 
 
 def decide(image):

@@ -61,7 +61,9 @@ def enter(paths, hide_kvm):
             own[name].mkdir(parents=True, exist_ok=True)
         _make_view(Path(directory), scratch, own)
     run = paths.inside / "run"
-    run.mkdir(parents=True, exist_ok=True)
+    # What systemd would make before it starts the daemon, and what programs take for granted.
+    for name in ("dynmem", "lock"):
+        (run / name).mkdir(parents=True, exist_ok=True)
     syscalls.mount(run, "/run", flags=syscalls.MS_BIND)
     if not Path("/var/run").is_symlink():
         syscalls.mount(run, "/var/run", flags=syscalls.MS_BIND)

@@ -2,6 +2,7 @@
 """The bed's own dbus-daemon and libvirtd. Runs inside the namespace."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -118,15 +119,22 @@ def libvirtd_pid():
     return pid if name == "libvirtd" else None
 
 
+def _prepare_libvirtd():
+    """In the child. QEMU inherits both: with huge pages a booting guest touches nearly all of its RAM, and
+    100 of them do not fit; a hundred guests need more files than the usual 1024."""
+    syscalls.disable_huge_pages()
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def start_libvirtd():
     """Start libvirtd; returns once its socket answers to connect()."""
     if libvirtd_pid() is not None:
         return
     Path("/run/libvirt").mkdir(exist_ok=True)
-    # --daemon returns only after the sockets are open and the drivers initialised. QEMU inherits the
-    # setting: with huge pages a booting guest touches nearly all of its RAM, and 100 do not fit.
+    # --daemon returns only after the sockets are open and the drivers initialised.
     _run(["libvirtd", "--daemon", "--pid-file", str(LIBVIRTD_PID_FILE)], "libvirtd",
-         "/run/libvirt/start.log", prepare=syscalls.disable_huge_pages)
+         "/run/libvirt/start.log", prepare=_prepare_libvirtd)
     if not _LIBVIRT_SOCKET.exists():
         raise BedError(f"libvirtd runs, but {_LIBVIRT_SOCKET} is missing: see {LIBVIRTD_LOG}")
 

@@ -11,12 +11,14 @@ _END_TIMEOUT_SEC = 60.0
 
 
 def start_time(pid):
-    """Field 22 of /proc/PID/stat (a pid is only unique together with it), None if there is none."""
+    """Field 22 of /proc/PID/stat (a pid is only unique together with it), None if it has ended: also
+    as a zombie, which the init of a container may never collect."""
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
-            return int(file.read().rpartition(")")[2].split()[19])
+            fields = file.read().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return None
+    return None if fields[0] in "ZX" else int(fields[19])
 
 
 def remove_stale(paths):
