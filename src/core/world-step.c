@@ -112,7 +112,7 @@ decide(DynWorld *world, bool observed, int64_t now_usec)
         g_array_index(world->claims, DynClaim, i) = claim_of(world, guest, observed, now_usec);
         g_array_index(world->holdings, DynHolding, i) = holding_of(world, guest, observed, now_usec);
     }
-    allotted = dyn_balancer_allot((const DynClaim *)world->claims->data, n, world->ledger.pool_kib,
+    allotted = dyn_balancer_allot((const void *)world->claims->data, n, world->ledger.pool_kib,
                                   world->scratch, (uint64_t *)(void *)world->allotted->data);
     input.n = n;
     input.holdings = (const DynHolding *)(const void *)world->holdings->data;
