@@ -8,6 +8,8 @@
 
 #define FIELD(name) offsetof(DynConf, name)
 
+#define UNUSED "Read and checked, but not used by this version."
+
 static const DynConfKey keys[] = {
     { "host", "Connect", &dyn_conf_type_connect, 0, "qemu:///system", 0, 0,
       "The libvirt whose guests are looked after." },
@@ -23,7 +25,8 @@ static const DynConfKey keys[] = {
     { "sampling", "IntervalSec", &dyn_conf_type_number, FIELD(interval_sec), "1", 1, 60,
       "Seconds between two looks at all guests, 1 to 60." },
     { "sampling", "OnDemandPerSec", &dyn_conf_type_number, FIELD(on_demand_per_sec), "20", 0, 1000,
-      "How many times a second, at most, guests near their edge are asked out of turn, 0 to 1000." },
+      "How many times a second, at most, guests near their edge are asked out of turn, 0 to 1000.\n"
+      UNUSED },
 
     { "balance", "IdleReclaim", &dyn_conf_type_idle, 0, "auto", 1, 86400,
       "When idle memory is taken back: when-needed (the pool is low, or another guest needs it), a number\n"
@@ -38,7 +41,7 @@ static const DynConfKey keys[] = {
     { "balance", "PinSec", &dyn_conf_type_number, FIELD(pin_sec), "600", 0, 86400,
       "Seconds for which a size set by others (virsh setmem) is respected, 0 to 86400." },
     { "balance", "StartGraceSec", &dyn_conf_type_number, FIELD(start_grace_sec), "45", 0, 600,
-      "Seconds after its start before a guest is made smaller without need, 0 to 600." },
+      "Seconds after a guest's first statistics in which nothing is taken from it, 0 to 600." },
 
     { "smart-paging", "Enabled", &dyn_conf_type_bool, FIELD(paging_enabled), "true", 0, 0,
       "Whether a restart that memory cannot cover may use a temporary swap file: true or false." },
@@ -62,8 +65,6 @@ typedef struct {
     const char *group;
     const char *help;
 } GroupHelp;
-
-#define UNUSED "Read and checked, but not used by this version."
 
 static const GroupHelp group_helps[] = {
     { "smart-paging", UNUSED },
