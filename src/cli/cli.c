@@ -21,7 +21,7 @@ dyn_cli_usage_error(GError **error, const char *format, ...)
     g_set_error_literal(error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED, text);
 }
 
-static void
+static void G_GNUC_PRINTF(3, 0)
 vsay(FILE *stream, const char *prefix, const char *format, va_list args)
 {
     g_autofree char *text = g_strdup_vprintf(format, args);
