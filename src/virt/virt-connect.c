@@ -42,7 +42,7 @@ keep_alive(virConnectPtr link, bool *ret_wired, GError **error)
 }
 
 static virConnectPtr
-open_link(DynVirt *self, GError **error)
+open_link(DynVirt *self, bool *ret_wired, GError **error)
 {
     g_autofree char *what = g_strdup_printf("cannot connect to %s", self->uri ? self->uri : "libvirt");
     g_autoptr(virConnect) link = virConnectOpen(self->uri);
@@ -51,7 +51,7 @@ open_link(DynVirt *self, GError **error)
         dyn_virt_set_error(error, what);
         return NULL;
     }
-    if (!check_local(link, error) || !keep_alive(link, &self->wired, error))
+    if (!check_local(link, error) || !keep_alive(link, ret_wired, error))
         return NULL;
     return g_steal_pointer(&link);
 }
@@ -88,7 +88,7 @@ static bool
 open_links(DynVirt *self, virConnectPtr *link, GError **error)
 {
     for (int i = 0; i < DYN_N_LINKS; i++) {
-        link[i] = open_link(self, error);
+        link[i] = open_link(self, &self->wired, error);
         if (!link[i]) {
             close_links(link);
             return false;
@@ -109,9 +109,9 @@ dyn_virt_connect(DynHypervisor *hypervisor, GError **error)
     g_mutex_lock(&self->lock);
     memcpy(self->link, link, sizeof(link));
     self->generation++;
-    self->pid_directory = find_pid_directory(link[DYN_LINK_CONTROL]);
+    self->pid_directory = find_pid_directory(link[DYN_LINK_EVENTS]);
     g_mutex_unlock(&self->lock);
-    if (dyn_virt_events_register(self, link[DYN_LINK_CONTROL], error))
+    if (dyn_virt_events_register(self, link[DYN_LINK_EVENTS], error))
         return true;
     dyn_virt_disconnect(self);
     return false;
@@ -134,8 +134,8 @@ dyn_virt_disconnect(DynVirt *self)
     g_mutex_unlock(&self->lock);
 
     dyn_virt_events_down(self, generation);
-    if (link[DYN_LINK_CONTROL])
-        dyn_virt_events_deregister(self, link[DYN_LINK_CONTROL]);
+    if (link[DYN_LINK_EVENTS])
+        dyn_virt_events_deregister(self, link[DYN_LINK_EVENTS]);
     g_clear_pointer(&guests, g_hash_table_unref); /* handles first: they hold the connections open */
     close_links(link);
 }
@@ -173,6 +173,85 @@ dyn_virt_check_links(DynVirt *self)
     g_mutex_unlock(&self->lock);
     if (!alive)
         dyn_virt_events_down(self, generation);
+}
+
+/* Put @fresh in the place of the connection @stuck, if nobody else has. Returns what is to be closed. The
+ * handles of the old one go too; what is stuck holds its own references. */
+static virConnectPtr
+swap_link(DynVirt *self, DynVirtLink link, virConnectPtr stuck, virConnectPtr fresh)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
+    GHashTableIter iter;
+    gpointer value;
+
+    if (self->link[link] != stuck || !self->up)
+        return fresh;
+    self->link[link] = fresh;
+    g_hash_table_iter_init(&iter, self->guests);
+    while (link < DYN_LINK_QUERY && g_hash_table_iter_next(&iter, NULL, &value)) {
+        DynVirtGuest *guest = value;
+
+        if (guest->handle[link])
+            virDomainFree(guest->handle[link]); /* local: @stuck is still open */
+        guest->handle[link] = NULL;
+    }
+    return stuck;
+}
+
+/* The connection on @link if a call on it seems to be stuck, else NULL; with a reference. */
+static virConnectPtr
+find_stuck(DynVirt *self, DynVirtLink link)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
+    int64_t now_usec = g_get_monotonic_time();
+
+    for (size_t i = 0; self->link[link] && i < G_N_ELEMENTS(self->call); i++) {
+        const DynVirtCall *call = &self->call[i];
+
+        if (call->link == self->link[link] && now_usec - call->since_usec > DYN_VIRT_STUCK_USEC) {
+            virConnectRef(self->link[link]);
+            return self->link[link];
+        }
+    }
+    return NULL;
+}
+
+/* The index of a slot that watches a call beginning now on @link; -1 if none is free. */
+static int
+watch_call(DynVirt *self, DynVirtLink link)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
+
+    for (int i = 0; self->link[link] && i < DYN_VIRT_N_CALLS; i++) {
+        if (!self->call[i].link) {
+            self->call[i] = (DynVirtCall){.link = self->link[link], .since_usec = g_get_monotonic_time()};
+            return i;
+        }
+    }
+    return -1;
+}
+
+DynVirtUse
+dyn_virt_use(DynVirt *self, DynVirtLink link)
+{
+    g_autoptr(virConnect) stuck = find_stuck(self, link);
+    bool wired;
+    /* Without a new one the old one has to do: it is slow at worst. */
+    virConnectPtr fresh = stuck ? open_link(self, &wired, NULL) : NULL;
+
+    if (fresh)
+        (void)virConnectClose(swap_link(self, link, stuck, fresh)); /* others may hold references */
+    return (DynVirtUse){.virt = self, .call = watch_call(self, link)};
+}
+
+void
+dyn_virt_use_clear(DynVirtUse *use)
+{
+    if (use->call < 0)
+        return;
+    g_mutex_lock(&use->virt->lock);
+    use->virt->call[use->call].link = NULL;
+    g_mutex_unlock(&use->virt->lock);
 }
 
 virConnectPtr

@@ -265,12 +265,12 @@ static const EventRow rows[] = {
 G_STATIC_ASSERT(G_N_ELEMENTS(rows) == DYN_VIRT_N_CALLBACKS);
 
 static bool
-register_domain_events(DynVirt *self, virConnectPtr control, uint32_t generation, GError **error)
+register_domain_events(DynVirt *self, virConnectPtr link, uint32_t generation, GError **error)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
         Watch *watch = watch_new(self, generation);
 
-        self->callback[i] = virConnectDomainEventRegisterAny(control, NULL, rows[i].id, rows[i].callback,
+        self->callback[i] = virConnectDomainEventRegisterAny(link, NULL, rows[i].id, rows[i].callback,
                                                              watch, watch_free);
         if (self->callback[i] < 0) {
             dyn_virt_set_error(error, "cannot register for libvirt's events");
@@ -284,14 +284,14 @@ register_domain_events(DynVirt *self, virConnectPtr control, uint32_t generation
 /* A driver inside this process cannot be lost; libvirt would accept the callback and never free what
  * belongs to it. */
 static bool
-watch_close(DynVirt *self, virConnectPtr control, uint32_t generation, GError **error)
+watch_close(DynVirt *self, virConnectPtr link, uint32_t generation, GError **error)
 {
     Watch *watch;
 
     if (!self->wired)
         return true;
     watch = watch_new(self, generation);
-    if (virConnectRegisterCloseCallback(control, on_close, watch, watch_free) == 0)
+    if (virConnectRegisterCloseCallback(link, on_close, watch, watch_free) == 0)
         return true;
     dyn_virt_set_error(error, "cannot watch the connection to libvirt");
     watch_free(watch);
@@ -299,14 +299,14 @@ watch_close(DynVirt *self, virConnectPtr control, uint32_t generation, GError **
 }
 
 bool
-dyn_virt_events_register(DynVirt *self, virConnectPtr control, GError **error)
+dyn_virt_events_register(DynVirt *self, virConnectPtr link, GError **error)
 {
     uint32_t generation;
 
     g_mutex_lock(&self->lock);
     generation = self->generation;
     g_mutex_unlock(&self->lock);
-    if (!register_domain_events(self, control, generation, error))
+    if (!register_domain_events(self, link, generation, error))
         return false;
 
     g_mutex_lock(&self->lock);
@@ -314,17 +314,17 @@ dyn_virt_events_register(DynVirt *self, virConnectPtr control, GError **error)
     g_mutex_unlock(&self->lock);
     /* Before the close callback can speak, so that nobody hears of the end first. */
     dyn_virt_events_post(self, DYN_EVENT_CONNECTED);
-    return watch_close(self, control, generation, error);
+    return watch_close(self, link, generation, error);
 }
 
 void
-dyn_virt_events_deregister(DynVirt *self, virConnectPtr control)
+dyn_virt_events_deregister(DynVirt *self, virConnectPtr link)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
         if (self->callback[i] >= 0)
             /* Fails where the connection is already dead: libvirt then lets go at its end. */
-            (void)virConnectDomainEventDeregisterAny(control, self->callback[i]);
+            (void)virConnectDomainEventDeregisterAny(link, self->callback[i]);
         self->callback[i] = -1;
     }
-    (void)virConnectUnregisterCloseCallback(control, on_close); /* as above */
+    (void)virConnectUnregisterCloseCallback(link, on_close); /* as above */
 }

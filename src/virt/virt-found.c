@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* list() and read(): domains as they are now, always looked up afresh on the control connection. */
+/* list() and read(): domains as they are now, always looked up afresh on a connection of their own. */
 #include "config.h"
 
 #include "virt-priv.h"
@@ -146,7 +146,8 @@ GPtrArray *
 dyn_virt_list(DynHypervisor *hypervisor, GError **error)
 {
     DynVirt *self = (DynVirt *)hypervisor;
-    g_autoptr(virConnect) link = dyn_virt_link(self, DYN_LINK_CONTROL, error);
+    g_auto(DynVirtUse) use = dyn_virt_use(self, DYN_LINK_QUERY);
+    g_autoptr(virConnect) link = dyn_virt_link(self, DYN_LINK_QUERY, error);
     virDomainPtr *domains = NULL;
     GPtrArray *list;
     int n;
@@ -167,7 +168,8 @@ DynFound *
 dyn_virt_read(DynHypervisor *hypervisor, const char *uuid, GError **error)
 {
     DynVirt *self = (DynVirt *)hypervisor;
-    g_autoptr(virConnect) link = dyn_virt_link(self, DYN_LINK_CONTROL, error);
+    g_auto(DynVirtUse) use = dyn_virt_use(self, DYN_LINK_QUERY);
+    g_autoptr(virConnect) link = dyn_virt_link(self, DYN_LINK_QUERY, error);
     g_autoptr(virDomain) domain = NULL;
 
     if (!link)

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The libvirt hypervisor's insides, shared by the files of src/virt.
  *
- * Three connections, so that one never waits for another: a bulk call that hangs on a stopped QEMU must
- * not keep a balloon from being deflated, nor an event from arriving. A table of the guests known, with a
- * handle for each connection that calls often. One lock guards both; it is held for table work only, never
- * across a call of libvirt that could wait.
+ * Four connections, so that one never waits for another: a bulk call that hangs on a stopped QEMU must
+ * not keep a balloon from being deflated, nor an event from arriving. Where a call is stuck all the same,
+ * its connection is left to it and replaced: libvirt before 9.10 loses wake-ups between threads that share
+ * a connection, and then a call that follows another waits until the next keepalive (measured: 2.0 s). A
+ * table of the guests known, with a handle for each connection that calls often. One lock guards both; it
+ * is held for table work only, never across a call of libvirt that could wait.
  *
  * A DynVirt is counted: its owner holds one reference, and so does everything that may outlive free():
  * registered callbacks, events on their way to the main context, sampling calls that are stuck. */
@@ -25,15 +27,27 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(virConnect, virConnectClose)
 typedef enum {
     DYN_LINK_SAMPLE,
     DYN_LINK_ACT,
-    DYN_LINK_CONTROL, /* events, lists, XML */
+    DYN_LINK_QUERY,   /* lists, XML, metadata */
+    DYN_LINK_EVENTS,  /* nothing else: it cannot be replaced */
     DYN_N_LINKS
 } DynVirtLink;
 
 #define DYN_VIRT_N_CALLBACKS 7
 
+/* Calls that are out, on all connections; more are not watched. */
+#define DYN_VIRT_N_CALLS 32
+
+/* A call that has been out for so long may be stuck: its connection is replaced. */
+#define DYN_VIRT_STUCK_USEC (G_USEC_PER_SEC / 2)
+
+typedef struct DynVirtCall {
+    virConnectPtr link; /* borrowed, to compare only; NULL: free */
+    int64_t since_usec;
+} DynVirtCall;
+
 /* A guest as the table knows it. */
 typedef struct DynVirtGuest {
-    virDomainPtr handle[DYN_LINK_CONTROL]; /* owned; on the sampling and the acting connection */
+    virDomainPtr handle[DYN_LINK_QUERY]; /* owned; on the sampling and the acting connection */
     char *name;
     bool active;            /* false since STOPPED: nothing is called, it may sit in its start hook */
     int64_t changed_usec;   /* when it last started or stopped, by event */
@@ -52,17 +66,23 @@ typedef struct DynVirt {
     char *proc_root;
     bool freed;                  /* main thread only: no more events */
     GThreadPool *samplers;
-    int callback[DYN_VIRT_N_CALLBACKS]; /* connect() and free() only: on the control connection; -1: none */
+    int callback[DYN_VIRT_N_CALLBACKS]; /* connect() and free() only; -1: none */
     bool wired;                  /* connect() only: the driver is behind a socket */
     int sampling;                /* atomic: sampling calls out, abandoned ones included */
 
     GMutex lock;                 /* guards everything below */
     virConnectPtr link[DYN_N_LINKS];
+    DynVirtCall call[DYN_VIRT_N_CALLS];
     uint32_t generation;         /* counts connect(): tells late callbacks of an older connection */
     bool up;                     /* CONNECTED was said, DISCONNECTED was not */
     char *pid_directory;         /* where libvirt keeps NAME.pid; NULL: this driver has no processes */
     GHashTable *guests;          /* uuid -> DynVirtGuest */
 } DynVirt;
+
+typedef struct DynVirtUse {
+    DynVirt *virt;
+    int call; /* index in DynVirt.call; -1: not watched */
+} DynVirtUse;
 
 DynVirt *
 dyn_virt_ref(DynVirt *self);
@@ -89,6 +109,13 @@ dyn_virt_disconnect(DynVirt *self);
 /* A reference to a connection, or NULL with DYN_ERROR_DISCONNECTED. */
 virConnectPtr
 dyn_virt_link(DynVirt *self, DynVirtLink link, GError **error);
+/* Declare before everything that calls libvirt on @link, with g_auto: replaces a connection on which
+ * another call seems to be stuck, and watches this one until the end of the block. */
+DynVirtUse
+dyn_virt_use(DynVirt *self, DynVirtLink link);
+void
+dyn_virt_use_clear(DynVirtUse *use);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(DynVirtUse, dyn_virt_use_clear)
 /* A reference to the handle of a guest that runs, looked up once per connection. DYN_ERROR_GONE if it is
  * not there or known to be off. @link: sampling or acting. */
 virDomainPtr
@@ -109,9 +136,9 @@ dyn_virt_guests_note(DynVirt *self, const DynFound *found, int64_t asked_usec);
 
 /* ---- virt-events.c ---- */
 bool
-dyn_virt_events_register(DynVirt *self, virConnectPtr control, GError **error);
+dyn_virt_events_register(DynVirt *self, virConnectPtr link, GError **error);
 void
-dyn_virt_events_deregister(DynVirt *self, virConnectPtr control);
+dyn_virt_events_deregister(DynVirt *self, virConnectPtr link);
 /* Deliver an event without a guest on the main context. Any thread. */
 void
 dyn_virt_events_post(DynVirt *self, DynEventType type);
