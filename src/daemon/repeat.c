@@ -45,9 +45,7 @@ dyn_repeat_free(DynRepeat *repeat)
 static bool
 is_news(DynSubject *subject, const char *text, int64_t now_usec)
 {
-    if (!subject->text)
-        return true;
-    if (g_str_equal(subject->text, text) && now_usec - subject->said_usec < DYN_REPEAT_SAME_USEC)
+    if (g_strcmp0(subject->text, text) == 0 && now_usec - subject->said_usec < DYN_REPEAT_SAME_USEC)
         return false;
     if (now_usec - subject->burst_usec >= DYN_REPEAT_BURST_USEC)
         subject->burst = 0;
