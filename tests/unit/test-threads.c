@@ -70,7 +70,7 @@ static bool
 bench_probe(DynHypervisor *self, const char *uuid, DynProbe *ret_probe, GError **error)
 {
     Bench *bench = (Bench *)self;
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&bench->lock);
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&bench->lock);
 
     if (bench->probe_fails) {
         g_set_error(error, DYN_ERROR, DYN_ERROR_GONE, "it is gone");
@@ -84,7 +84,7 @@ static bool
 bench_set_balloon(DynHypervisor *self, const char *uuid, uint64_t kib, GError **error)
 {
     Bench *bench = (Bench *)self;
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&bench->lock);
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&bench->lock);
 
     bench->in_balloon++;
     bench->most_in_balloon = MAX(bench->most_in_balloon, bench->in_balloon);
@@ -100,7 +100,7 @@ static bool
 bench_set_period(DynHypervisor *self, const char *uuid, uint32_t sec, GError **error)
 {
     Bench *bench = (Bench *)self;
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&bench->lock);
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&bench->lock);
 
     g_string_append_printf(bench->calls, "period:%u=%u ", digit(uuid), sec);
     return true;
@@ -186,7 +186,7 @@ bench_init(Bench *bench)
 static void
 bench_let_go(Bench *bench)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&bench->lock);
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&bench->lock);
 
     memset(bench->hang_balloon, 0, sizeof(bench->hang_balloon));
     g_cond_broadcast(&bench->cond);
@@ -219,7 +219,7 @@ static void
 bench_wait_hanging(Bench *bench, guint n)
 {
     int64_t end_usec = g_get_monotonic_time() + PATIENCE_USEC;
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&bench->lock);
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&bench->lock);
 
     while (bench->in_balloon < n)
         ck_assert(g_cond_wait_until(&bench->cond, &bench->lock, end_usec));
