@@ -276,12 +276,24 @@ submit(DynThreads *self, DynCall *call)
     begin_what_may(self);
 }
 
+/* Out of the line before anybody is told: an answer makes the engine ask for more, and what is still in
+ * line and not begun would be begun. */
+static void
+take_out(DynThreads *self, DynCall *call)
+{
+    guint index = 0;
+
+    if (g_ptr_array_find(self->calls, call, &index))
+        (void)g_ptr_array_steal_index(self->calls, index); /* it is @call */
+}
+
 /* Answer and drop @call, which was never begun. */
 static void
 refuse(DynThreads *self, DynCall *call, const char *why)
 {
+    take_out(self, call);
     answer(self, call, DYN_OUTCOME_FROZEN, why);
-    g_ptr_array_remove(self->calls, call);
+    call_free(call);
 }
 
 static gboolean
@@ -312,10 +324,11 @@ finish_call(DynThreads *self, DynCall *call)
 {
     DynTask *task = call->task;
 
+    take_out(self, call);
     call->begun = false; /* the task is ours again */
     if (!call->answered)
         answer(self, call, task->result, task->message);
-    g_ptr_array_remove(self->calls, call);
+    call_free(call);
     begin_what_may(self);
 }
 
@@ -400,9 +413,9 @@ threads_drop_waiting(DynExecutor *base, const char *why)
     DynThreads *self = (DynThreads *)base;
 
     for (guint i = self->calls->len; i > 0; i--) {
-        DynCall *call = g_ptr_array_index(self->calls, i - 1);
+        DynCall *call = i <= self->calls->len ? g_ptr_array_index(self->calls, i - 1) : NULL;
 
-        if (!call->begun)
+        if (call && !call->begun)
             refuse(self, call, why);
     }
     arm(self);

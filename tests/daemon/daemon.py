@@ -324,7 +324,8 @@ def test_names(place):
         place.hear("STATUS=1 guests")
         uuid = "00000000-0000-0000-0000-000000000001"
         expect_in("org/dynmem1/domain", place.manager("GetDomain", uuid))
-        expect(stop(daemon) == 0, name)
+        status = stop(daemon)
+        expect(status == 0, f"{name!r}: exit status {status}")
     expect("\t" not in place.log(), "a raw control character in the log")
 
 
