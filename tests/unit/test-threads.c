@@ -118,13 +118,15 @@ START_TEST(test_threads_hung_call_delays_nobody)
 
     bench_init(&bench);
     bench.hang_balloon[1] = true;
+    dyn_threads_set_deadline(bench.threads, DEADLINE_USEC);
     bench_act(&bench, 1, 1000, 500);
+    dyn_threads_set_deadline(bench.threads, PATIENCE_USEC);
     bench_act(&bench, 2, 1000, 500);
     bench_act(&bench, 3, 1000, 500);
     bench_wait(&bench, 3);
     ck_assert_ptr_nonnull(strstr(bench.answers->str, "2:sent "));
     ck_assert_ptr_nonnull(strstr(bench.answers->str, "3:sent "));
-    ck_assert(g_str_has_suffix(bench.answers->str, "1:timeout "));
+    ck_assert_ptr_nonnull(strstr(bench.answers->str, "1:timeout "));
     /* its place is taken until it really returns; then nothing is said twice */
     ck_assert(!bench.threads->ops->close(bench.threads));
 }
@@ -136,6 +138,7 @@ START_TEST(test_threads_one_call_a_guest)
 
     bench_init(&bench);
     bench.hang_balloon[1] = true;
+    dyn_threads_set_deadline(bench.threads, DEADLINE_USEC);
     bench_act(&bench, 1, 1000, 500);
     bench_wait(&bench, 1);
     bench_act(&bench, 1, 1000, 600); /* the first never returned: this one is not sent */
@@ -159,6 +162,7 @@ START_TEST(test_threads_four_calls_in_all)
     bench_init(&bench);
     for (guint i = 1; i <= 4; i++)
         bench.hang_balloon[i] = true;
+    dyn_threads_set_deadline(bench.threads, DEADLINE_USEC);
     for (guint i = 1; i <= 4; i++)
         bench_act(&bench, i, 1000, 500);
     bench_wait_hanging(&bench, 4);
@@ -180,7 +184,6 @@ START_TEST(test_threads_drop_what_waits)
     g_auto(Bench) bench = { 0 };
 
     bench_init(&bench);
-    dyn_threads_set_deadline(bench.threads, PATIENCE_USEC);
     bench.hang_balloon[1] = true;
     bench_act(&bench, 1, 1000, 500);
     bench_wait_hanging(&bench, 1);
@@ -215,6 +218,7 @@ START_TEST(test_threads_request_from_a_refusal)
 
     bench_init(&bench);
     bench.hang_balloon[1] = true;
+    dyn_threads_set_deadline(bench.threads, DEADLINE_USEC);
     bench_act(&bench, 1, 1000, 500);
     bench_wait(&bench, 1);
     bench_act(&bench, 1, 1000, 600);
