@@ -19,3 +19,16 @@ dyn_suite_run(Suite *suite)
     srunner_free(runner);
     return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
+
+/* How many of @full random rounds to go: all, or one in DYN_TEST_DIVISOR of the environment where the
+ * program runs many times slower (valgrind). At least one. */
+static inline int
+dyn_suite_rounds(int full)
+{
+    const char *text = getenv("DYN_TEST_DIVISOR");
+    int divisor = text ? atoi(text) : 1;
+
+    if (divisor <= 1)
+        return full;
+    return full > divisor ? full / divisor : 1;
+}

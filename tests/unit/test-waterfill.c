@@ -151,7 +151,7 @@ START_TEST(test_waterfill_agrees_with_the_slow_solver)
     DynBowl mixed[MOST];
     uint64_t slow[MOST];
 
-    for (int world = 0; world < WORLDS / 10; world++) {
+    for (int world = 0; world < dyn_suite_rounds(WORLDS / 10); world++) {
         const size_t n = random_bowls(&state, bowls);
         uint64_t lo = 0;
         uint64_t hi = 0;

@@ -419,7 +419,7 @@ START_TEST(test_world_properties)
 {
     uint64_t state = SEED + (uint64_t)_i;
 
-    for (int world = 0; world < 40; world++) {
+    for (int world = 0; world < dyn_suite_rounds(40); world++) {
         const size_t n = 1 + next_random(&state) % 10;
         uint64_t holds = 0;
 
