@@ -76,6 +76,19 @@ print(DynCli *cli, const DynConf *conf, bool commented, GError **error)
     return true;
 }
 
+static void
+say_good(DynCli *cli)
+{
+    g_autoptr(DynJson) json = dyn_json_new();
+    g_autofree char *text = NULL;
+
+    dyn_json_add_bool(json, "good", true);
+    text = dyn_json_end(json);
+    if (cli->json)
+        fputs(text, cli->out);
+    dyn_cli_say(cli, "The configuration is good.");
+}
+
 static bool
 run(DynCli *cli, gconstpointer data, char **args, GError **error)
 {
@@ -98,7 +111,7 @@ run(DynCli *cli, gconstpointer data, char **args, GError **error)
         return false;
     if (!options->check)
         return print(cli, conf, false, error);
-    dyn_cli_say(cli, "The configuration is good.");
+    say_good(cli);
     return true;
 }
 

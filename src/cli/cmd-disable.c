@@ -52,6 +52,7 @@ run(DynCli *cli, gconstpointer data, char **args, GError **error)
         return false;
     if (!edit->was_managed) {
         dyn_cli_say(cli, "Domain %s is not managed: nothing to disable.", edit->name);
+        dyn_edit_print_unchanged(edit);
         return true;
     }
     if (!write_off(edit, options->dry_run, error))

@@ -4,46 +4,14 @@
 #include "commands.h"
 #include "edit.h"
 
-#include <string.h>
-
-static const char *
-remedy(DynObstacle obstacle)
-{
-    switch (obstacle) {
-    case DYN_OBSTACLE_NO_BALLOON:
-    case DYN_OBSTACLE_BALLOON_MODEL:
-        return "give it <memballoon model='virtio'/> (virsh edit) and start it anew";
-    case DYN_OBSTACLE_HUGEPAGES:
-        return "remove <hugepages/> from its <memoryBacking> (virsh edit) and start it anew";
-    case DYN_OBSTACLE_LOCKED:
-        return "remove <locked/> from its <memoryBacking> (virsh edit) and start it anew";
-    case DYN_OBSTACLE_VFIO:
-        return "remove its host devices (virsh detach-device): memory a device may write to cannot be "
-               "taken back";
-    case DYN_OBSTACLE_ENCRYPTED:
-        return "memory of a guest with <launchSecurity> cannot be taken back";
-    case DYN_OBSTACLE_NONE:
-    case DYN_N_OBSTACLES:
-        break;
-    }
-    return "";
-}
-
 static bool
 check_obstacles(const DynEdit *edit, GError **error)
 {
-    for (guint t = 0; t < edit->targets->len; t++) {
-        const DynEditTarget *target = edit->targets->pdata[t];
-        DynObstacle obstacle = target->domain->obstacle;
+    g_autofree char *obstacle = dyn_edit_obstacle(edit);
 
-        if (obstacle == DYN_OBSTACLE_NONE)
-            continue;
-        g_set_error(error, DYN_ERROR, DYN_ERROR_UNSUPPORTED,
-                    "domain %s cannot have dynamic memory: %s; %s", edit->name,
-                    dyn_obstacle_text(obstacle), remedy(obstacle));
-        return false;
-    }
-    return true;
+    if (obstacle)
+        g_set_error_literal(error, DYN_ERROR, DYN_ERROR_UNSUPPORTED, obstacle);
+    return !obstacle;
 }
 
 /* Write down what was chosen: sizes derived from the domain must not move when its XML does, and the

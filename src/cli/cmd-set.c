@@ -24,6 +24,17 @@ keep_unmanaged(DynEdit *edit, const DynEditOptions *options)
     }
 }
 
+/* Values may be written before the domain is mended, but they do nothing until then. */
+static void
+warn_of_obstacle(DynEdit *edit)
+{
+    const DynEditTarget *first = edit->targets->pdata[0];
+    g_autofree char *obstacle = dyn_edit_obstacle(edit);
+
+    if (obstacle && first->wanted->policy.mode != DYN_MODE_OFF)
+        dyn_cli_warn(edit->cli, "%s", obstacle);
+}
+
 static const char *
 where(const DynEdit *edit)
 {
@@ -57,6 +68,7 @@ run(DynCli *cli, gconstpointer data, char **args, GError **error)
                            options->dry_run ? " would be changed (dry run)" : " changed");
     if (!dyn_edit_print(edit, what, options->dry_run, error))
         return false;
+    warn_of_obstacle(edit);
     if (!edit->was_managed && !options->mode)
         dyn_cli_say(cli, "It is not managed; 'dynmem enable' changes that.");
     return true;

@@ -23,6 +23,7 @@ static const DynTableColumn columns[N_COLUMNS] = {
 
 typedef enum {
     KIND_TEXT,
+    KIND_MODE,
     KIND_SIZE,
     KIND_NUMBER,
     KIND_PERCENT_NUMBER, /* u, percent */
@@ -45,7 +46,7 @@ static const Property properties[] = {
     { "UUID", "UUID", "uuid", KIND_TEXT },
     { "State", "State", "state", KIND_TEXT },
     { "Status", "Status", "status", KIND_STATUS },
-    { "Mode", "Mode", "mode", KIND_TEXT },
+    { "Mode", "Mode", "mode", KIND_MODE },
     { "Startup", "Startup", "startup", KIND_SIZE },
     { "Charge", "Charge", "charge", KIND_TEXT },
     { "Minimum", "Minimum", "minimum", KIND_SIZE },
@@ -100,6 +101,18 @@ number_text(DynCli *cli, Kind kind, uint64_t number)
     return g_strdup_printf("%" G_GUINT64_FORMAT "%s", number, kind == KIND_PERCENT_NUMBER ? " %" : "");
 }
 
+/* With the policy's own where the host's ceiling makes it another. */
+static char *
+mode_text(GVariant *guest)
+{
+    const char *mode = dyn_dict_get_string(guest, "Mode");
+    const char *wanted = dyn_dict_get_string(guest, "PolicyMode");
+
+    if (mode && wanted && g_strcmp0(mode, "observe") == 0 && strcmp(wanted, "on") == 0)
+        return g_strdup_printf("%s (the policy's '%s' is overridden by the host's mode)", mode, wanted);
+    return g_strdup(mode);
+}
+
 static char *
 value_text(DynCli *cli, GVariant *guest, const Property *property)
 {
@@ -109,6 +122,8 @@ value_text(DynCli *cli, GVariant *guest, const Property *property)
     switch (property->kind) {
     case KIND_TEXT:
         return g_strdup(dyn_dict_get_string(guest, property->key));
+    case KIND_MODE:
+        return mode_text(guest);
     case KIND_STATUS:
         return dyn_guest_columns_status(guest);
     case KIND_YES:
@@ -191,7 +206,7 @@ add_json(DynJson *json, GVariant *guest, const Property *property)
     uint64_t number;
     double ratio;
 
-    if (property->kind == KIND_TEXT || property->kind == KIND_STATUS)
+    if (property->kind == KIND_TEXT || property->kind == KIND_MODE || property->kind == KIND_STATUS)
         dyn_json_add_string(json, property->json, dyn_dict_get_string(guest, property->key));
     else if (property->kind == KIND_YES)
         dyn_json_add_bool(json, property->json, dyn_dict_get_bool(guest, property->key));

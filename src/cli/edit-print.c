@@ -101,19 +101,37 @@ add_policy(DynJson *json, const char *member, const DynEffective *effective)
     dyn_json_close(json);
 }
 
-static void
-print_json(const DynEdit *edit, bool dry_run)
+static DynJson *
+new_json(const DynEdit *edit, bool dry_run)
 {
-    g_autoptr(DynJson) json = dyn_json_new();
-    const DynEditTarget *first = edit->targets->pdata[0];
+    DynJson *json = dyn_json_new();
     char uuid[VIR_UUID_STRING_BUFLEN] = "";
-    g_autofree char *text = NULL;
 
     (void)virDomainGetUUIDString(edit->handle, uuid); /* the handle has it; it cannot fail */
     dyn_json_add_string(json, "name", virDomainGetName(edit->handle));
     dyn_json_add_string(json, "uuid", uuid);
     dyn_json_add_bool(json, "dryRun", dry_run);
     dyn_json_open_array(json, "changed");
+    return json;
+}
+
+void
+dyn_edit_print_unchanged(DynEdit *edit)
+{
+    g_autoptr(DynJson) json = new_json(edit, false);
+    g_autofree char *text = dyn_json_end(json);
+
+    if (edit->cli->json)
+        fputs(text, edit->cli->out);
+}
+
+static void
+print_json(const DynEdit *edit, bool dry_run)
+{
+    g_autoptr(DynJson) json = new_json(edit, dry_run);
+    const DynEditTarget *first = edit->targets->pdata[0];
+    g_autofree char *text = NULL;
+
     for (guint t = 0; t < edit->targets->len; t++) {
         const DynEditTarget *target = edit->targets->pdata[t];
 

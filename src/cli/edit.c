@@ -3,8 +3,6 @@
 
 #include "edit.h"
 
-#include "daemon.h"
-
 #include <dynmem/text.h>
 
 #include <stddef.h>
@@ -152,6 +150,33 @@ is_managed(const DynEdit *edit, const DynEditTarget *target)
     return target->before || dyn_conf_group_for(dyn_cli_conf(edit->cli), target->domain->name);
 }
 
+static GVariant *
+find_stats(const DynEdit *edit, const DynDomain *domain)
+{
+    for (guint i = 0; edit->stats && i < edit->stats->guests->len; i++)
+        if (g_strcmp0(dyn_dict_get_string(edit->stats->guests->pdata[i], "UUID"), domain->uuid) == 0)
+            return edit->stats->guests->pdata[i];
+    return NULL;
+}
+
+/* The metadata may hold what the run could not take: the daemon knows what is in force. */
+static void
+take_values_in_force(const DynEdit *edit, DynEditTarget *target)
+{
+    GVariant *guest = find_stats(edit, target->domain);
+    DynPolicy *policy = &target->running->policy;
+    uint64_t bytes;
+
+    if (!guest || !dyn_dict_get_bool(guest, "Managed"))
+        return;
+    if (dyn_dict_get_uint(guest, "Startup", &bytes))
+        policy->startup_kib = bytes / 1024;
+    if (dyn_dict_get_uint(guest, "Minimum", &bytes))
+        policy->minimum_kib = bytes / 1024;
+    if (dyn_dict_get_uint(guest, "Maximum", &bytes))
+        policy->maximum_kib = bytes / 1024;
+}
+
 static bool
 add_target(DynEdit *edit, unsigned flag, GError **error)
 {
@@ -171,9 +196,21 @@ add_target(DynEdit *edit, unsigned flag, GError **error)
     if (!is_managed(edit, target))
         return true;
     edit->was_managed = true;
-    if (flag == VIR_DOMAIN_AFFECT_LIVE)
+    if (flag == VIR_DOMAIN_AFFECT_LIVE) {
         target->running = dyn_cli_resolve(edit->cli, target->domain, target->before);
+        take_values_in_force(edit, target);
+    }
     return true;
+}
+
+static void
+ask_daemon(DynEdit *edit)
+{
+    g_autoptr(GError) error = NULL;
+
+    edit->stats = dyn_daemon_read_stats(edit->cli, &error);
+    if (!edit->stats)
+        edit->no_daemon = g_strdup(error->message);
 }
 
 DynEdit *
@@ -192,6 +229,7 @@ dyn_edit_open(DynCli *cli, const char *domain, const DynEditOptions *options, GE
     edit->persistent = virDomainIsPersistent(edit->handle) == 1;
     if (!choose_targets(edit, options, &flags, error))
         return NULL;
+    ask_daemon(edit);
     if ((flags & VIR_DOMAIN_AFFECT_LIVE) && !add_target(edit, VIR_DOMAIN_AFFECT_LIVE, error))
         return NULL;
     if ((flags & VIR_DOMAIN_AFFECT_CONFIG) && !add_target(edit, VIR_DOMAIN_AFFECT_CONFIG, error))
@@ -207,6 +245,8 @@ dyn_edit_free(DynEdit *edit)
     g_ptr_array_unref(edit->targets);
     if (edit->handle)
         virDomainFree(edit->handle);
+    dyn_daemon_stats_free(edit->stats);
+    g_free(edit->no_daemon);
     g_free(edit->name);
     g_free(edit);
 }
@@ -256,7 +296,8 @@ dyn_edit_check(DynEdit *edit, GError **error)
 
         target->wanted = dyn_cli_resolve(edit->cli, target->domain, target->after);
         if (!dyn_effective_validate(target->wanted, target->domain, error)) {
-            g_prefix_error(error, "domain %s: ", edit->name);
+            g_prefix_error(error, "domain %s%s: ", edit->name,
+                           target->flag == VIR_DOMAIN_AFFECT_LIVE ? " as it runs" : "");
             return false;
         }
         if (target->flag == VIR_DOMAIN_AFFECT_CONFIG && !check_startup(edit, target, error))
@@ -266,6 +307,43 @@ dyn_edit_check(DynEdit *edit, GError **error)
                                        : target->wanted;
     }
     return true;
+}
+
+static const char *
+remedy(DynObstacle obstacle)
+{
+    switch (obstacle) {
+    case DYN_OBSTACLE_NO_BALLOON:
+    case DYN_OBSTACLE_BALLOON_MODEL:
+        return "give it <memballoon model='virtio'/> (virsh edit) and start it anew";
+    case DYN_OBSTACLE_HUGEPAGES:
+        return "remove <hugepages/> from its <memoryBacking> (virsh edit) and start it anew";
+    case DYN_OBSTACLE_LOCKED:
+        return "remove <locked/> from its <memoryBacking> (virsh edit) and start it anew";
+    case DYN_OBSTACLE_VFIO:
+        return "remove its host devices (virsh detach-device): memory a device may write to cannot be "
+               "taken back";
+    case DYN_OBSTACLE_ENCRYPTED:
+        return "memory of a guest with <launchSecurity> cannot be taken back";
+    case DYN_OBSTACLE_NONE:
+    case DYN_N_OBSTACLES:
+        break;
+    }
+    return "";
+}
+
+char *
+dyn_edit_obstacle(const DynEdit *edit)
+{
+    for (guint t = 0; t < edit->targets->len; t++) {
+        const DynEditTarget *target = edit->targets->pdata[t];
+        DynObstacle obstacle = target->domain->obstacle;
+
+        if (obstacle != DYN_OBSTACLE_NONE)
+            return g_strdup_printf("domain %s cannot have dynamic memory: %s; %s", edit->name,
+                                   dyn_obstacle_text(obstacle), remedy(obstacle));
+    }
+    return NULL;
 }
 
 /* Best effort on the way out of an error: the first failure is what the user has to read. */
@@ -316,8 +394,7 @@ dyn_edit_write(DynEdit *edit, GError **error)
 void
 dyn_edit_warn_of_host(DynEdit *edit)
 {
-    g_autoptr(GError) error = NULL;
-    g_autoptr(DynDaemonStats) stats = dyn_daemon_read_stats(edit->cli, &error);
+    const DynDaemonStats *stats = edit->stats;
     const char *word = stats ? dyn_dict_get_string(stats->host, "Mode") : NULL;
     const DynEditTarget *target = edit->targets->pdata[0];
     DynMode wanted = target->wanted->policy.mode;
@@ -331,7 +408,7 @@ dyn_edit_warn_of_host(DynEdit *edit)
                      "reported, nothing is done (Mode= in [host] of dynmem.conf)",
                      dyn_mode_word(host), dyn_mode_word(wanted));
     if (!stats)
-        dyn_cli_warn(edit->cli, "%s; until then the policy is only written down", error->message);
+        dyn_cli_warn(edit->cli, "%s; until then the policy is only written down", edit->no_daemon);
     else if (dyn_dict_get_bool(stats->host, "Paused"))
         dyn_cli_warn(edit->cli, "dynmemd is paused and acts on nothing; 'dynmem resume' ends that");
 }

@@ -3,6 +3,7 @@
  * anything is written, and what was written is put back where a later write fails. */
 #pragma once
 
+#include "daemon.h"
 #include "libvirt.h"
 
 G_BEGIN_DECLS
@@ -35,6 +36,8 @@ typedef struct DynEdit {
     char *name;               /* quoted and escaped, for messages */
     bool active, persistent;
     bool was_managed;         /* by metadata or by the configuration */
+    DynDaemonStats *stats;    /* NULL where no daemon answers, and then ... */
+    char *no_daemon;          /* ... why */
     GPtrArray *targets;       /* of DynEditTarget, one or two; the running domain first */
     uint64_t startup_kib;     /* to become <currentMemory> of the configuration; 0: leave it */
     uint64_t startup_before_kib;
@@ -58,9 +61,18 @@ dyn_edit_apply(DynEdit *edit, const DynEditOptions *options, GError **error);
 bool
 dyn_edit_check(DynEdit *edit, GError **error);
 
+/* The first target's reason why this domain's memory cannot be moved, and what to do about it; NULL if
+ * there is none. Free with g_free(). */
+char *
+dyn_edit_obstacle(const DynEdit *edit);
+
 /* Write every target, or nothing. */
 bool
 dyn_edit_write(DynEdit *edit, GError **error);
+
+/* As JSON, that nothing was changed. */
+void
+dyn_edit_print_unchanged(DynEdit *edit);
 
 /* Show what holds now and after the next start, as a table or as JSON, with the line @what above. */
 bool

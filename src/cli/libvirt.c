@@ -211,7 +211,7 @@ judge(DynCli *cli, DynGuestReport *report, const DynDomain *domain)
 /* Of everything dyn_stats_guest() tells only what libvirt knows: no counter of a daemon that is not
  * there may read 0. */
 static GVariant *
-keep_known(GVariant *all)
+keep_known(GVariant *all, const DynEffective *effective)
 {
     static const char *const known[] = { "UUID",    "Name",   "State",   "Mode",     "Status",
                                          "Hold",    "Reason", "Startup", "Minimum",  "Maximum",
@@ -226,23 +226,44 @@ keep_known(GVariant *all)
         if (value)
             g_variant_builder_add(&builder, "{sv}", known[i], value);
     }
+    if (effective)
+        g_variant_builder_add(&builder, "{sv}", "PolicyMode",
+                              g_variant_new_string(dyn_mode_word(effective->policy.mode)));
     return g_variant_ref_sink(g_variant_builder_end(&builder));
+}
+
+/* What libvirt says of a domain whose XML it gives and we do not take. */
+static bool
+name_unusable(virDomainPtr handle, DynGuestReport *report, const char *why)
+{
+    char uuid[VIR_UUID_STRING_BUFLEN];
+
+    if (virDomainGetUUIDString(handle, uuid) < 0)
+        return false;
+    g_strlcpy(report->uuid, uuid, sizeof report->uuid);
+    report->name = g_strdup(virDomainGetName(handle));
+    set_hold(report, DYN_STATUS_UNMANAGED, DYN_HOLD_BAD_POLICY, why);
+    return true;
 }
 
 GVariant *
 dyn_cli_describe_domain(DynCli *cli, virDomainPtr handle, bool config, GError **error)
 {
-    g_autoptr(DynDomain) domain = dyn_cli_read_domain(handle, config, error);
-    g_autoptr(DynGuestReport) report = NULL;
+    g_autoptr(GError) read_error = NULL;
+    g_autoptr(DynDomain) domain = dyn_cli_read_domain(handle, config, &read_error);
+    g_autoptr(DynGuestReport) report = g_new0(DynGuestReport, 1);
 
-    if (!domain)
-        return NULL;
-    report = g_new0(DynGuestReport, 1);
-    g_strlcpy(report->uuid, domain->uuid, sizeof report->uuid);
-    report->name = g_strdup(domain->name);
     report->run = run_state(handle);
-    judge(cli, report, domain);
-    return keep_known(dyn_stats_guest(report));
+    if (domain) {
+        g_strlcpy(report->uuid, domain->uuid, sizeof report->uuid);
+        report->name = g_strdup(domain->name);
+        judge(cli, report, domain);
+    } else if (!g_error_matches(read_error, DYN_ERROR, DYN_ERROR_INVALID) ||
+               !name_unusable(handle, report, read_error->message)) {
+        g_propagate_error(error, g_steal_pointer(&read_error));
+        return NULL;
+    }
+    return keep_known(dyn_stats_guest(report), report->effective);
 }
 
 int

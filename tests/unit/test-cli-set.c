@@ -7,6 +7,8 @@
 #include "fake-report.h"
 #include "suite.h"
 
+#include "../../src/cli/edit.h"
+
 #include <string.h>
 
 #define LIVE VIR_DOMAIN_AFFECT_LIVE
@@ -265,6 +267,74 @@ START_TEST(test_host_mode_and_pause_are_warned_of)
 }
 END_TEST
 
+/* One place was written when the other turns out to be gone: it gets its former policy back. */
+START_TEST(test_failed_write_is_undone)
+{
+    DynCli cli = { .out = stdout, .err = stderr, .session = TRUE, .uri = g_strdup("test:///default") };
+    DynEditOptions options = { .priority = g_strdup("99"),
+                               .startup = _i == 0 ? g_strdup("2G") : NULL };
+    g_autoptr(GError) error = NULL;
+    g_autoptr(DynEdit) edit = NULL;
+
+    assert_done(cli_run("enable", "vm", NULL));
+    ck_assert_int_eq(virDomainCreate(fixture.vm), 0);
+    edit = dyn_edit_open(&cli, "vm", &options, &error);
+    ck_assert_ptr_nonnull(edit);
+    ck_assert(dyn_edit_apply(edit, &options, &error));
+    ck_assert(dyn_edit_check(edit, &error));
+    if (_i == 0)
+        ck_assert_int_eq(virDomainDestroy(fixture.vm), 0); /* the running domain is gone */
+    else /* the configuration is */
+        ck_assert_int_eq(virDomainUndefine(fixture.vm), 0);
+    ck_assert(!dyn_edit_write(edit, &error));
+    ck_assert_ptr_nonnull(error);
+    if (_i == 0)
+        ck_assert_uint_eq(config_current_mib(fixture.vm), 1024);
+    assert_policy_has(fixture.vm, _i == 0 ? CONFIG : LIVE, "<priority>50</priority>");
+    g_free(options.priority);
+    g_free(options.startup);
+    virConnectClose(cli.connection);
+    g_clear_object(&cli.bus);
+    g_free(cli.uri);
+}
+END_TEST
+
+START_TEST(test_pending_is_judged_by_what_is_in_force)
+{
+    DynReport *report = fake_report_new();
+    DynGuestReport *guest = fake_report_add(report, "vm", 1);
+    g_autoptr(CliRun) run = NULL;
+
+    ck_assert_int_eq(virDomainGetUUIDString(fixture.vm, guest->uuid), 0);
+    fake_manager_serve(fixture.fake, report); /* runs with a minimum of 256 MiB */
+    ck_assert_int_eq(virDomainCreate(fixture.vm), 0);
+    assert_done(cli_run("enable", "vm", "--minimum", "768M", NULL));
+    run = cli_run("set", "vm", "--priority", "5", NULL);
+    ck_assert_int_eq(run->status, 0);
+    ck_assert_ptr_nonnull(strstr(run->out, "256 MiB metadata 768 MiB (pending)"));
+}
+END_TEST
+
+START_TEST(test_json_is_printed_whatever_is_done)
+{
+    g_autoptr(CliRun) unchanged = cli_run("disable", "vm", "--json", NULL);
+    g_autoptr(CliRun) enabled = cli_run("enable", "vm", "--json", NULL);
+
+    ck_assert_ptr_nonnull(strstr(unchanged->out, "\"changed\": []"));
+    ck_assert_ptr_nonnull(strstr(enabled->out, "\"changed\": [\n      \"config\"\n   ]"));
+    ck_assert_ptr_nonnull(strstr(enabled->out, "\"maximum\": 4294967296"));
+}
+END_TEST
+
+START_TEST(test_quiet_says_nothing)
+{
+    g_autoptr(CliRun) run = cli_run("-q", "enable", "vm", NULL);
+
+    ck_assert_int_eq(run->status, 0);
+    ck_assert_str_eq(run->out, "");
+}
+END_TEST
+
 typedef struct Bad {
     int status;
     const char *args[8];
@@ -348,6 +418,11 @@ START_TEST(test_obstacles_are_refused_with_the_remedy)
 
     cli_assert_error(run, 1, "'odd'", row->text, row->remedy, NULL);
     ck_assert_str_eq(policy, "");
+    cli_run_free(g_steal_pointer(&run));
+
+    run = cli_run("set", "odd", "--mode", "on", NULL);
+    ck_assert_int_eq(run->status, 0);
+    ck_assert_ptr_nonnull(strstr(run->err, "warning: domain 'odd' cannot have dynamic memory"));
     virDomainFree(domain);
 }
 END_TEST
@@ -427,6 +502,10 @@ writing_case(void)
     tcase_add_test(tcase, test_disable_says_how_to_give_back);
     tcase_add_test(tcase, test_disable_of_an_unmanaged_guest_writes_nothing);
     tcase_add_test(tcase, test_host_mode_and_pause_are_warned_of);
+    tcase_add_loop_test(tcase, test_failed_write_is_undone, 0, 2);
+    tcase_add_test(tcase, test_pending_is_judged_by_what_is_in_force);
+    tcase_add_test(tcase, test_json_is_printed_whatever_is_done);
+    tcase_add_test(tcase, test_quiet_says_nothing);
     return tcase;
 }
 

@@ -131,6 +131,33 @@ START_TEST(test_without_daemon_show_has_the_policy)
 }
 END_TEST
 
+START_TEST(test_host_mode_over_the_policys_is_said)
+{
+    g_autoptr(CliRun) run = NULL;
+
+    cli_teardown_libvirt(fixture.libvirt);
+    fixture.libvirt = cli_setup_libvirt("[host]\nMode=observe\n[domain \"te*\"]\nPriority=9\n");
+    run = cli_run("show", "test", NULL);
+    ck_assert_int_eq(run->status, 0);
+    cli_assert_golden("show-observed.txt", run->out);
+}
+END_TEST
+
+START_TEST(test_unusable_xml_is_listed_with_the_reason)
+{
+    virDomainPtr domain = cli_define_with(
+        fixture.libvirt, "hostile",
+        "<memory unit='MiB'>512</memory><metadata>"
+        "<a:policy xmlns:a='urn:dynmem:policy:1' mode='on'><a:buffer>1</a:buffer></a:policy>"
+        "</metadata>", "<memballoon model='virtio'/>");
+    g_autoptr(CliRun) run = cli_run("list", "--all", "-o", "Name,Mode,Status", NULL);
+
+    ck_assert_int_eq(run->status, 0);
+    cli_assert_golden("list-hostile.txt", run->out);
+    virDomainFree(domain);
+}
+END_TEST
+
 START_TEST(test_daemon_is_laid_over_another_connection)
 {
     DynReport *report = fake_report_new();
@@ -202,6 +229,8 @@ main(void)
     tcase_add_test(tcase, test_host_names_what_changes_the_meaning);
     tcase_add_test(tcase, test_without_daemon_policies_are_shown_and_said_so);
     tcase_add_test(tcase, test_without_daemon_show_has_the_policy);
+    tcase_add_test(tcase, test_host_mode_over_the_policys_is_said);
+    tcase_add_test(tcase, test_unusable_xml_is_listed_with_the_reason);
     tcase_add_test(tcase, test_daemon_is_laid_over_another_connection);
     tcase_add_test(tcase, test_any_locale_can_show_any_name);
     tcase_add_test(tcase, test_empty_list_has_its_headings);
