@@ -151,7 +151,8 @@ finish_output(DynCli *cli, DynExit status)
 
     errno = 0;
     if (fflush(cli->out) != 0 || failed) {
-        dyn_cli_error(cli, "cannot write the output: %s", errno ? g_strerror(errno) : "write failed");
+        dyn_cli_error(cli, "cannot write the output: %s",
+                      errno ? g_strerror(errno) : "write failed");
         return DYN_EXIT_FAILED;
     }
     return status;

@@ -24,12 +24,12 @@ typedef enum {
 
 /* An option of a command. @offset is that of its field in the command's options struct. */
 typedef struct DynCliOption {
-    const char *name;        /* long name, without dashes; NULL ends a list */
-    char short_name;         /* 0: none */
+    const char *name; /* long name, without dashes; NULL ends a list */
+    char short_name;  /* 0: none */
     DynOptionType type;
     size_t offset;
     const char *description;
-    const char *argument;    /* what stands for the value in help texts; NULL for a flag */
+    const char *argument; /* what stands for the value in help texts; NULL for a flag */
 } DynCliOption;
 
 typedef struct DynCli DynCli;
@@ -37,16 +37,16 @@ typedef struct DynCli DynCli;
 /* A subcommand. Each is a constant in a file of its own, listed in commands.c. */
 typedef struct DynCliCommand {
     const char *name;
-    const char *summary;           /* one line for "dynmem help" */
-    const char *syntax;            /* what follows the name: "[--all] DOMAIN" */
-    const char *details;           /* further lines of its help, or NULL */
+    const char *summary;                      /* one line for "dynmem help" */
+    const char *syntax;                       /* what follows the name: "[--all] DOMAIN" */
+    const char *details;                      /* further lines of its help, or NULL */
     const DynCliOption *(*get_options)(void); /* ends with name NULL; NULL: none */
-    size_t options_size;           /* of the options struct */
-    unsigned least, most;          /* number of arguments besides options */
-    bool takes_domain;             /* its arguments are domains: completion offers their names */
+    size_t options_size;                      /* of the options struct */
+    unsigned least, most;                     /* number of arguments besides options */
+    bool takes_domain; /* its arguments are domains: completion offers their names */
     bool hidden;
-    /* @args: the arguments, NULL-terminated. False with @error set: the exit status follows from the
-     * error's domain (G_OPTION_ERROR is wrong usage). */
+    /* @args: the arguments, NULL-terminated. False with @error set: the exit status follows from
+     * the error's domain (G_OPTION_ERROR is wrong usage). */
     bool (*run)(DynCli *cli, gconstpointer options, char **args, GError **error);
 } DynCliCommand;
 
@@ -84,11 +84,11 @@ dyn_cli_command_options(const DynCliCommand *command);
 const DynCliOption *
 dyn_cli_global_options(void);
 
-/* Parse one command's @args (without its name; rewritten to what is left) into a new options struct.
- * Free the struct with dyn_cli_options_free(). */
+/* Parse one command's @args (without its name; rewritten to what is left) into a new options
+ * struct. Free the struct with dyn_cli_options_free(). */
 bool
-dyn_cli_options_parse(DynCli *cli, const DynCliCommand *command, char ***args, gpointer *ret_options,
-                      GError **error);
+dyn_cli_options_parse(DynCli *cli, const DynCliCommand *command, char ***args,
+                      gpointer *ret_options, GError **error);
 void
 dyn_cli_options_free(const DynCliCommand *command, gpointer options);
 /* The options before the command's name, taken off @args. */
@@ -101,8 +101,8 @@ dyn_cli_print_help(DynCli *cli, const DynCliCommand *command);
 /* Set a usage error: exit status 2, and the message ends with where to read more. */
 void
 dyn_cli_usage_error(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
-/* "error: ..." on standard error, one line. What is not printable is escaped here, in these three: names
- * and libvirt's texts go in as they are. */
+/* "error: ..." on standard error, one line. What is not printable is escaped here, in these three:
+ * names and libvirt's texts go in as they are. */
 void
 dyn_cli_error(DynCli *cli, const char *format, ...) G_GNUC_PRINTF(2, 3);
 /* "warning: ..." on standard error; --quiet does not drop it. */
@@ -116,7 +116,8 @@ dyn_cli_say(DynCli *cli, const char *format, ...) G_GNUC_PRINTF(2, 3);
  * wrong: a command that only looks must not fail for it. Borrowed. */
 const DynConf *
 dyn_cli_conf(DynCli *cli);
-/* The file that DYNMEM_CONF names in place of the usual ones, as "dynmemd --config" does; NULL: those. */
+/* The file that DYNMEM_CONF names in place of the usual ones, as "dynmemd --config" does; NULL:
+ * those. */
 const char *
 dyn_cli_conf_file(void);
 

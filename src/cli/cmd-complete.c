@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* __complete: what bash may offer for the last of the given words, one candidate a line. Errors are no
- * candidates: whatever goes wrong, nothing is offered. */
+/* __complete: what bash may offer for the last of the given words, one candidate a line. Errors are
+ * no candidates: whatever goes wrong, nothing is offered. */
 #include "config.h"
 
 #include "commands.h"

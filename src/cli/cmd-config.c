@@ -119,7 +119,8 @@ static const DynCliOption *
 get_options(void)
 {
     static const DynCliOption options[] = {
-        { "check", 0, DYN_OPTION_FLAG, offsetof(ConfigOptions, check), "only say whether it is good", NULL },
+        { "check", 0, DYN_OPTION_FLAG, offsetof(ConfigOptions, check),
+          "only say whether it is good", NULL },
         { "dump", 0, DYN_OPTION_FLAG, offsetof(ConfigOptions, dump),
           "print every key with its value and where that comes from (what is done anyway)", NULL },
         { "defaults", 0, DYN_OPTION_FLAG, offsetof(ConfigOptions, defaults),
@@ -134,8 +135,10 @@ const DynCliCommand dyn_cli_cmd_config = {
     .name = "config",
     .summary = "Show or check the daemon's configuration",
     .syntax = "[--dump | --check] [FILE] | --defaults",
-    .details = "Reads the files that dynmemd would read, or FILE and FILE.d in their place. What a running\n"
-               "daemon works with may be older: it reads them when it starts and is told to reload.",
+    .details =
+        "Reads the files that dynmemd would read, or FILE and FILE.d in their place. What a\n"
+        "running daemon works with may be older: it reads them when it starts and is told to\n"
+        "reload.",
     .get_options = get_options,
     .options_size = sizeof(ConfigOptions),
     .least = 0,

@@ -32,7 +32,8 @@ tell_the_rest(DynEdit *edit)
 
     if (!edit->active || virDomainGetInfo(edit->handle, &info) < 0 || info.memory >= info.maxMem)
         return;
-    dyn_cli_say(edit->cli, "It keeps what it holds now; 'dynmem release' gives it back up to its maximum "
+    dyn_cli_say(edit->cli,
+                "It keeps what it holds now; 'dynmem release' gives it back up to its maximum "
                 "(next time: release first).");
 }
 
@@ -40,7 +41,8 @@ static bool
 run(DynCli *cli, gconstpointer data, char **args, GError **error)
 {
     const DisableOptions *options = data;
-    DynEditOptions targets = { .live = options->live, .config = options->config,
+    DynEditOptions targets = { .live = options->live,
+                               .config = options->config,
                                .current = options->current };
     g_autoptr(DynEdit) edit = NULL;
     g_autofree char *what = NULL;
@@ -69,7 +71,8 @@ static const DynCliOption *
 get_options(void)
 {
     static const DynCliOption options[] = {
-        { "live", 0, DYN_OPTION_FLAG, offsetof(DisableOptions, live), "change the running domain", NULL },
+        { "live", 0, DYN_OPTION_FLAG, offsetof(DisableOptions, live), "change the running domain",
+          NULL },
         { "config", 0, DYN_OPTION_FLAG, offsetof(DisableOptions, config),
           "change the configuration, for the next start", NULL },
         { "current", 0, DYN_OPTION_FLAG, offsetof(DisableOptions, current),
@@ -86,8 +89,9 @@ const DynCliCommand dyn_cli_cmd_disable = {
     .name = "disable",
     .summary = "Leave a guest alone from now on",
     .syntax = "DOMAIN [--live] [--config] [--current] [--dry-run]",
-    .details = "Its policy stays, with mode 'off'. It keeps the memory it holds at that moment: to give\n"
-               "back first what was taken from it, use 'dynmem release', which disables as well.",
+    .details =
+        "Its policy stays, with mode 'off'. It keeps the memory it holds at that moment: to give\n"
+        "back first what was taken from it, use 'dynmem release', which disables as well.",
     .get_options = get_options,
     .options_size = sizeof(DisableOptions),
     .least = 1,

@@ -14,8 +14,8 @@ check_obstacles(const DynEdit *edit, GError **error)
     return !obstacle;
 }
 
-/* Write down what was chosen: sizes derived from the domain must not move when its XML does, and the
- * policy goes with the guest to hosts that have other defaults. */
+/* Write down what was chosen: sizes derived from the domain must not move when its XML does, and
+ * the policy goes with the guest to hosts that have other defaults. */
 static void
 fill_in(DynEdit *edit, DynEditTarget *target)
 {
@@ -72,9 +72,10 @@ const DynCliCommand dyn_cli_cmd_enable = {
               "           [--priority NUMBER] [--mode on|observe] [--charge auto|full|startup]\n"
               "           [--smart-paging-directory DIRECTORY] [--live] [--config] [--current] "
               "[--dry-run]",
-    .details = "What is not given is kept from a former policy, else chosen and printed: maximum = what the\n"
-               "domain can reach, startup = its <currentMemory>, minimum = 512M or startup if that is\n"
-               "less, buffer 20, priority 50 (the configuration's [defaults] come before these).",
+    .details =
+        "What is not given is kept from a former policy, else chosen and printed: maximum = what\n"
+        "the domain can reach, startup = its <currentMemory>, minimum = 512M or startup if that\n"
+        "is less, buffer 20, priority 50 (the configuration's [defaults] come before these).",
     .get_options = dyn_edit_option_list,
     .options_size = sizeof(DynEditOptions),
     .least = 1,

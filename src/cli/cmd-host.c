@@ -32,14 +32,16 @@ typedef struct Term {
     const char *meaning;
 } Term;
 
-#define RESERVE_FORMULA \
-    "kept free: 384 MiB + 64 MiB per GiB up to 16 GiB, then 16 MiB per GiB; at most 25 % of the host"
+#define RESERVE_FORMULA                                                                            \
+    "kept free: 384 MiB + 64 MiB per GiB up to 16 GiB, then 16 MiB per GiB; at most 25 % of the "  \
+    "host"
 
 static const Term terms[] = {
     { "total", "Total", "total", KIND_SIZE, "the host's memory" },
     { "- reserve", "Reserve", "reserve", KIND_SIZE, NULL },
     { "- nonguest", "Nonguest", "nonguest", KIND_SIZE, "in use by everything but guests" },
-    { "- overhead", "Overhead", "overhead", KIND_SIZE, "what the QEMUs need beside their guests' RAM" },
+    { "- overhead", "Overhead", "overhead", KIND_SIZE,
+      "what the QEMUs need beside their guests' RAM" },
     { "= pool", "Pool", "pool", KIND_SIZE, NULL },
     { "assigned", "Assigned", "assigned", KIND_SIZE, "held by all guests, managed or not" },
     { "demand", "Demand", "demand", KIND_SIZE, "needed by the guests, without buffers" },
@@ -48,10 +50,12 @@ static const Term terms[] = {
       "available and what could be reclaimed" },
     { "MemAvailable", "MemAvailable", "memAvailable", KIND_SIZE, "as the host's kernel says" },
     { "free", "Free", "free", KIND_SIZE, "as the host's kernel says" },
-    { "pressure", "SystemPressure", "systemPressure", KIND_PERCENT, "demand in percent of assigned" },
+    { "pressure", "SystemPressure", "systemPressure", KIND_PERCENT,
+      "demand in percent of assigned" },
     { "average pressure", "AveragePressure", "averagePressure", KIND_PERCENT,
       "mean over the guests" },
-    { "memory stall", "PsiSome", "memoryStall", KIND_PERCENT, "time the host stalled on memory, 10 s" },
+    { "memory stall", "PsiSome", "memoryStall", KIND_PERCENT,
+      "time the host stalled on memory, 10 s" },
     { "swapped in", "SwapIn", "swapIn", KIND_SIZE, "by the host since its boot" },
     { "swapped out", "SwapOut", "swapOut", KIND_SIZE, "by the host since its boot" },
     { "added", "Added", "added", KIND_SIZE, "to guests since the daemon started" },
@@ -59,7 +63,8 @@ static const Term terms[] = {
     { "guests", "Guests", "guests", KIND_NUMBER, "running" },
     { "managed", "Managed", "managed", KIND_NUMBER, "of these" },
     { "daemon CPU", "DaemonCpu", "daemonCpu", KIND_USEC, "used by dynmemd since it started" },
-    { "daemon memory", "DaemonAnonymous", "daemonAnonymous", KIND_SIZE, "anonymous memory of dynmemd" },
+    { "daemon memory", "DaemonAnonymous", "daemonAnonymous", KIND_SIZE,
+      "anonymous memory of dynmemd" },
 };
 
 static char *
@@ -69,8 +74,9 @@ value_text(DynCli *cli, GVariant *host, const Term *term)
     double ratio;
 
     if (term->kind == KIND_PERCENT)
-        return dyn_dict_get_double(host, term->key, &ratio) ? g_strdup_printf("%.1f %%", ratio * 100)
-                                                            : NULL;
+        return dyn_dict_get_double(host, term->key, &ratio)
+                   ? g_strdup_printf("%.1f %%", ratio * 100)
+                   : NULL;
     if (!dyn_dict_get_uint(host, term->key, &number))
         return NULL;
     if (term->kind == KIND_SIZE)
@@ -87,9 +93,10 @@ meaning(GVariant *host, const Term *term)
         return dyn_dict_get_bool(host, "ReserveAuto") ? RESERVE_FORMULA
                                                       : "kept free: Reserve= of the configuration";
     if (strcmp(term->key, "Pool") == 0)
-        return dyn_dict_get_bool(host, "PoolCapped") ? "may be assigned to guests: capped by Pool= of the "
-                                                       "configuration"
-                                                     : "may be assigned to guests";
+        return dyn_dict_get_bool(host, "PoolCapped")
+                   ? "may be assigned to guests: capped by Pool= of the "
+                     "configuration"
+                   : "may be assigned to guests";
     return term->meaning;
 }
 
@@ -102,10 +109,13 @@ say_state(DynCli *cli, GVariant *host)
     if (dyn_dict_get_bool(host, "Paused"))
         dyn_cli_say(cli, "PAUSED: nothing is acted on until 'dynmem resume'.");
     if (g_strcmp0(mode, "on") != 0)
-        dyn_cli_say(cli, "OBSERVE: the host's mode is '%s': what would be done is reported, nothing is "
-                    "done.", mode ? mode : "?");
+        dyn_cli_say(cli,
+                    "OBSERVE: the host's mode is '%s': what would be done is reported, nothing is "
+                    "done.",
+                    mode ? mode : "?");
     if (!dyn_dict_get_bool(host, "Connected"))
-        dyn_cli_say(cli, "DISCONNECTED: libvirt does not answer; the numbers are those of the last cycle.");
+        dyn_cli_say(
+            cli, "DISCONNECTED: libvirt does not answer; the numbers are those of the last cycle.");
     if (dyn_dict_get_bool(host, "MinimaShort"))
         dyn_cli_say(cli, "MINIMA SHORT: the guests' minima do not fit into the pool.");
     if (dyn_dict_get_bool(host, "Contention"))
@@ -118,7 +128,8 @@ print_table(DynCli *cli, GVariant *host, DynTable *table, GError **error)
     say_state(cli, host);
     for (size_t i = 0; i < G_N_ELEMENTS(terms); i++) {
         g_autofree char *value = value_text(cli, host, &terms[i]);
-        const char *cells[N_COLUMNS] = { [COLUMN_TERM] = terms[i].label, [COLUMN_VALUE] = value,
+        const char *cells[N_COLUMNS] = { [COLUMN_TERM] = terms[i].label,
+                                         [COLUMN_VALUE] = value,
                                          [COLUMN_MEANING] = meaning(host, &terms[i]) };
 
         if (value)

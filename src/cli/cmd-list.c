@@ -70,9 +70,10 @@ const DynCliCommand dyn_cli_cmd_list = {
     .name = "list",
     .summary = "List the guests: policy, memory, pressure, status",
     .syntax = "[--all] [-o COLUMNS]",
-    .details = "Columns for --output: Name State Mode Startup Minimum Maximum Priority Assigned Demand\n"
-               "Pressure P Status (these by default), UUID Buffer Charge Target BufferSize GuestVisible\n"
-               "GuestAvailable Floor Overhead Rss Balloon InFlight Average Added Removed Stuck.",
+    .details =
+        "Columns for --output: Name State Mode Startup Minimum Maximum Priority Assigned Demand\n"
+        "Pressure P Status (these by default), UUID Buffer Charge Target BufferSize GuestVisible\n"
+        "GuestAvailable Floor Overhead Rss Balloon InFlight Average Added Removed Stuck.",
     .get_options = get_options,
     .options_size = sizeof(ListOptions),
     .run = run,

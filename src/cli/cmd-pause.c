@@ -25,7 +25,7 @@ run_pause(DynCli *cli, gconstpointer options, char **args, GError **error)
     if (!dyn_daemon_pause(cli, error))
         return false;
     dyn_cli_say(cli, "dynmemd is paused: it samples and reports, and acts on nothing until "
-                "'dynmem resume'.");
+                     "'dynmem resume'.");
     print_json(cli, true);
     return true;
 }
@@ -44,8 +44,9 @@ const DynCliCommand dyn_cli_cmd_pause = {
     .name = "pause",
     .summary = "Stop acting on guests at once, on the whole host",
     .syntax = "",
-    .details = "The daemon goes on sampling and reporting. It stays paused, also over restarts of the\n"
-               "daemon and of the host, until 'dynmem resume'.",
+    .details =
+        "The daemon goes on sampling and reporting. It stays paused, also over restarts of the\n"
+        "daemon and of the host, until 'dynmem resume'.",
     .run = run_pause,
 };
 

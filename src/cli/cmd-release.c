@@ -22,11 +22,15 @@ say_result(DynCli *cli, const char *name, uint64_t given, uint64_t missing)
     g_autofree char *missing_text = dyn_cli_size(missing, cli->bytes);
 
     if (missing == 0)
-        dyn_cli_say(cli, "Domain %s: %s given back; it has its maximum and is left alone from now on.",
+        dyn_cli_say(cli,
+                    "Domain %s: %s given back; it has its maximum and is left alone from now on.",
                     quoted, given_text);
     else
-        dyn_cli_say(cli, "Domain %s: %s given back, %s of its maximum still missing: the host has no more "
-                    "to give. It is left alone from now on.", quoted, given_text, missing_text);
+        dyn_cli_say(
+            cli,
+            "Domain %s: %s given back, %s of its maximum still missing: the host has no more "
+            "to give. It is left alone from now on.",
+            quoted, given_text, missing_text);
 }
 
 static bool
@@ -74,8 +78,8 @@ release_all(DynCli *cli, DynJson *json, GError **error)
     if (done == 0)
         dyn_cli_say(cli, "No running guest is managed: nothing to release.");
     if (failed > 0)
-        g_set_error(error, DYN_ERROR, DYN_ERROR_FAILED, "%u of %u guests could not be released", failed,
-                    done);
+        g_set_error(error, DYN_ERROR, DYN_ERROR_FAILED, "%u of %u guests could not be released",
+                    failed, done);
     return failed == 0;
 }
 
@@ -96,7 +100,8 @@ run(DynCli *cli, gconstpointer data, char **args, GError **error)
         return false;
     }
     dyn_json_open_array(json, "released");
-    done = options->all ? release_all(cli, json, error) : release(cli, args[0], args[0], json, error);
+    done = options->all ? release_all(cli, json, error)
+                        : release(cli, args[0], args[0], json, error);
     text = dyn_json_end(json);
     if (cli->json && (done || options->all))
         fputs(text, cli->out);
@@ -107,8 +112,8 @@ static const DynCliOption *
 get_options(void)
 {
     static const DynCliOption options[] = {
-        { "all", 'a', DYN_OPTION_FLAG, offsetof(ReleaseOptions, all), "every managed guest that runs",
-          NULL },
+        { "all", 'a', DYN_OPTION_FLAG, offsetof(ReleaseOptions, all),
+          "every managed guest that runs", NULL },
         { NULL, 0, DYN_OPTION_FLAG, 0, NULL, NULL },
     };
 
@@ -119,8 +124,9 @@ const DynCliCommand dyn_cli_cmd_release = {
     .name = "release",
     .summary = "Give a guest its memory back and leave it alone from now on",
     .syntax = "DOMAIN | --all",
-    .details = "It gets memory up to its own maximum, as far as the host allows, and mode 'off' in its\n"
-               "policy. The way out before dynmem is removed or a guest moves to a host without it.",
+    .details =
+        "It gets memory up to its own maximum, as far as the host allows, and mode 'off' in its\n"
+        "policy. The way out before dynmem is removed or a guest moves to a host without it.",
     .get_options = get_options,
     .options_size = sizeof(ReleaseOptions),
     .least = 0,

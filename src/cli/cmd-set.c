@@ -11,8 +11,8 @@ changes_something(const DynEditOptions *options)
            options->priority || options->mode || options->charge || options->paging_directory;
 }
 
-/* A policy of its own makes a guest managed. Setting a value is not enabling it: unless the mode was
- * given, a guest nobody managed so far stays off. */
+/* A policy of its own makes a guest managed. Setting a value is not enabling it: unless the mode
+ * was given, a guest nobody managed so far stays off. */
 static void
 keep_unmanaged(DynEdit *edit, const DynEditOptions *options)
 {
@@ -77,14 +77,16 @@ run(DynCli *cli, gconstpointer data, char **args, GError **error)
 const DynCliCommand dyn_cli_cmd_set = {
     .name = "set",
     .summary = "Change values of a guest's policy",
-    .syntax = "DOMAIN [--startup SIZE] [--minimum SIZE] [--maximum SIZE] [--buffer PERCENT]\n"
-              "           [--priority NUMBER] [--mode on|observe|off] [--charge auto|full|startup]\n"
-              "           [--smart-paging-directory DIRECTORY] [--live] [--config] [--current] "
-              "[--dry-run]",
-    .details = "A size is a number with a unit: 512M, 4G; without one it means KiB, as for virsh.\n"
-               "Without --live, --config or --current everything that applies is changed.\n"
-               "While a domain runs its minimum can only be lowered and its maximum only be raised;\n"
-               "other changes of these, of startup and of charge wait for the next start.",
+    .syntax =
+        "DOMAIN [--startup SIZE] [--minimum SIZE] [--maximum SIZE] [--buffer PERCENT]\n"
+        "           [--priority NUMBER] [--mode on|observe|off] [--charge auto|full|startup]\n"
+        "           [--smart-paging-directory DIRECTORY] [--live] [--config] [--current] "
+        "[--dry-run]",
+    .details =
+        "A size is a number with a unit: 512M, 4G; without one it means KiB, as for virsh.\n"
+        "Without --live, --config or --current everything that applies is changed.\n"
+        "While a domain runs its minimum can only be lowered and its maximum only be raised;\n"
+        "other changes of these, of startup and of charge wait for the next start.",
     .get_options = dyn_edit_option_list,
     .options_size = sizeof(DynEditOptions),
     .least = 1,

@@ -29,9 +29,9 @@ typedef enum {
     KIND_PERCENT_NUMBER, /* u, percent */
     KIND_PERCENT,        /* d */
     KIND_STATUS,
-    KIND_YES,            /* b: a line only if true */
-    KIND_TIME,           /* t, seconds since 1970; 0: never */
-    KIND_SECONDS,        /* t: a line only if not 0 */
+    KIND_YES,     /* b: a line only if true */
+    KIND_TIME,    /* t, seconds since 1970; 0: never */
+    KIND_SECONDS, /* t: a line only if not 0 */
 } Kind;
 
 typedef struct Property {
@@ -98,7 +98,8 @@ number_text(DynCli *cli, Kind kind, uint64_t number)
         return time_text(number);
     if (kind == KIND_SECONDS)
         return number ? g_strdup_printf("%" G_GUINT64_FORMAT " s", number) : NULL;
-    return g_strdup_printf("%" G_GUINT64_FORMAT "%s", number, kind == KIND_PERCENT_NUMBER ? " %" : "");
+    return g_strdup_printf("%" G_GUINT64_FORMAT "%s", number,
+                           kind == KIND_PERCENT_NUMBER ? " %" : "");
 }
 
 /* With the policy's own where the host's ceiling makes it another. */
@@ -109,7 +110,8 @@ mode_text(GVariant *guest)
     const char *wanted = dyn_dict_get_string(guest, "PolicyMode");
 
     if (mode && wanted && g_strcmp0(mode, "observe") == 0 && strcmp(wanted, "on") == 0)
-        return g_strdup_printf("%s (the policy's '%s' is overridden by the host's mode)", mode, wanted);
+        return g_strdup_printf("%s (the policy's '%s' is overridden by the host's mode)", mode,
+                               wanted);
     return g_strdup(mode);
 }
 
@@ -130,7 +132,8 @@ value_text(DynCli *cli, GVariant *guest, const Property *property)
         return dyn_dict_get_bool(guest, property->key) ? g_strdup("yes") : NULL;
     case KIND_PERCENT:
         return dyn_dict_get_double(guest, property->key, &ratio)
-                   ? g_strdup_printf("%.1f %%", ratio * 100) : NULL;
+                   ? g_strdup_printf("%.1f %%", ratio * 100)
+                   : NULL;
     case KIND_SIZE:
     case KIND_NUMBER:
     case KIND_PERCENT_NUMBER:
@@ -138,8 +141,9 @@ value_text(DynCli *cli, GVariant *guest, const Property *property)
     case KIND_SECONDS:
         break;
     }
-    return dyn_dict_get_uint(guest, property->key, &number) ? number_text(cli, property->kind, number)
-                                                            : NULL;
+    return dyn_dict_get_uint(guest, property->key, &number)
+               ? number_text(cli, property->kind, number)
+               : NULL;
 }
 
 /* An entry of the dictionary of strings that is @guest's @member. */
@@ -173,8 +177,10 @@ add_property(DynCli *cli, DynTable *table, GVariant *guest, const Property *prop
     g_autofree char *origin = origin_text(guest, property->key);
     g_autofree char *later = entry(guest, "Pending", property->key);
     g_autofree char *next = later ? g_strdup_printf("%s (pending at next start)", later) : NULL;
-    const char *cells[N_COLUMNS] = { [COLUMN_PROPERTY] = property->label, [COLUMN_VALUE] = value,
-                                     [COLUMN_ORIGIN] = value ? origin : NULL, [COLUMN_NEXT] = next };
+    const char *cells[N_COLUMNS] = { [COLUMN_PROPERTY] = property->label,
+                                     [COLUMN_VALUE] = value,
+                                     [COLUMN_ORIGIN] = value ? origin : NULL,
+                                     [COLUMN_NEXT] = next };
 
     if (value || next)
         dyn_table_add(table, cells);
@@ -183,7 +189,8 @@ add_property(DynCli *cli, DynTable *table, GVariant *guest, const Property *prop
 static void
 add_decisions(DynTable *table, GVariant *guest)
 {
-    g_autoptr(GVariant) decisions = g_variant_lookup_value(guest, "Decisions", G_VARIANT_TYPE("a{st}"));
+    g_autoptr(GVariant)
+        decisions = g_variant_lookup_value(guest, "Decisions", G_VARIANT_TYPE("a{st}"));
     GVariantIter iter;
     const char *reason;
     guint64 count;

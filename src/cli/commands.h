@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The subcommands, each defined in the file of its name (cmd-list.c and so on; pause and resume share one). */
+/* The subcommands, each defined in the file of its name (cmd-list.c and so on; pause and resume
+ * share one). */
 #pragma once
 
 #include "cli.h"

@@ -19,7 +19,8 @@ static GDBusConnection *
 bus(DynCli *cli, GError **error)
 {
     if (!cli->bus)
-        cli->bus = g_bus_get_sync(cli->session ? G_BUS_TYPE_SESSION : G_BUS_TYPE_SYSTEM, NULL, error);
+        cli->bus = g_bus_get_sync(cli->session ? G_BUS_TYPE_SESSION : G_BUS_TYPE_SYSTEM, NULL,
+                                  error);
     return cli->bus;
 }
 
@@ -45,7 +46,8 @@ translate_error(const DynCli *cli, GError **error, GError *dbus_error)
     if (means_not_running(owned)) {
         g_set_error(error, DYN_ERROR, DYN_ERROR_DISCONNECTED,
                     "dynmemd is not running (nobody owns " BUS_NAME " on the %s bus); "
-                    "start it with 'systemctl start dynmemd'", bus_word(cli));
+                    "start it with 'systemctl start dynmemd'",
+                    bus_word(cli));
         return;
     }
     if (g_error_matches(owned, G_IO_ERROR, G_IO_ERROR_TIMED_OUT) ||
@@ -56,11 +58,11 @@ translate_error(const DynCli *cli, GError **error, GError *dbus_error)
     }
     g_dbus_error_strip_remote_error(owned);
     if (g_error_matches(owned, G_DBUS_ERROR, G_DBUS_ERROR_ACCESS_DENIED))
-        g_set_error(error, DYN_ERROR, DYN_ERROR_DENIED, "the bus refuses (only root may do this): %s",
-                    owned->message);
+        g_set_error(error, DYN_ERROR, DYN_ERROR_DENIED,
+                    "the bus refuses (only root may do this): %s", owned->message);
     else
-        g_set_error(error, DYN_ERROR, owned->domain == DYN_ERROR ? owned->code : DYN_ERROR_FAILED, "%s",
-                    owned->message);
+        g_set_error(error, DYN_ERROR, owned->domain == DYN_ERROR ? owned->code : DYN_ERROR_FAILED,
+                    "%s", owned->message);
 }
 
 static GVariant *
@@ -80,12 +82,10 @@ call(DynCli *cli, const char *method, GVariant *parameters, const char *reply_ty
         g_error_free(dbus_error);
         return NULL;
     }
-    reply = g_dbus_connection_call_sync(connection, BUS_NAME, MANAGER_PATH, MANAGER_INTERFACE, method,
-                                        owned, G_VARIANT_TYPE(reply_type),
-                                        G_DBUS_CALL_FLAGS_NO_AUTO_START,
-                                        strcmp(method, "Stats") == 0 ? ASK_TIMEOUT_MSEC
-                                                                     : ACT_TIMEOUT_MSEC,
-                                        NULL, &dbus_error);
+    reply = g_dbus_connection_call_sync(
+        connection, BUS_NAME, MANAGER_PATH, MANAGER_INTERFACE, method, owned,
+        G_VARIANT_TYPE(reply_type), G_DBUS_CALL_FLAGS_NO_AUTO_START,
+        strcmp(method, "Stats") == 0 ? ASK_TIMEOUT_MSEC : ACT_TIMEOUT_MSEC, NULL, &dbus_error);
     if (!reply)
         translate_error(cli, error, dbus_error);
     return reply;

@@ -8,8 +8,8 @@ G_BEGIN_DECLS
 
 /* What all of it looks like, in the daemon's own words (stats.h). */
 typedef struct DynDaemonStats {
-    GVariant *host;     /* a{sv} */
-    GPtrArray *guests;  /* of GVariant, a{sv} */
+    GVariant *host;    /* a{sv} */
+    GPtrArray *guests; /* of GVariant, a{sv} */
 } DynDaemonStats;
 
 void
@@ -19,7 +19,8 @@ dyn_daemon_stats_free(DynDaemonStats *stats);
 DynDaemonStats *
 dyn_daemon_read_stats(DynCli *cli, GError **error);
 
-/* As above, for commands that do without: where no daemon answers, NULL and a warning that says why. */
+/* As above, for commands that do without: where no daemon answers, NULL and a warning that says
+ * why. */
 DynDaemonStats *
 dyn_daemon_try_stats(DynCli *cli);
 

@@ -40,8 +40,8 @@ show_value(const DynCli *cli, const DynPolicy *policy, DynPolicyKey key)
     return NULL;
 }
 
-/* The policy that the next start will find: the configuration's where it was changed too, else what the
- * running one could not take. */
+/* The policy that the next start will find: the configuration's where it was changed too, else what
+ * the running one could not take. */
 static const DynEffective *
 next_start(const DynEdit *edit)
 {

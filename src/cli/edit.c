@@ -23,7 +23,8 @@ static const ValueOption value_options[] = {
     { "--priority", DYN_KEY_PRIORITY, offsetof(DynEditOptions, priority) },
     { "--mode", DYN_KEY_MODE, offsetof(DynEditOptions, mode) },
     { "--charge", DYN_KEY_CHARGE, offsetof(DynEditOptions, charge) },
-    { "--smart-paging-directory", DYN_KEY_PAGING_DIRECTORY, offsetof(DynEditOptions, paging_directory) },
+    { "--smart-paging-directory", DYN_KEY_PAGING_DIRECTORY,
+      offsetof(DynEditOptions, paging_directory) },
 };
 
 const DynCliOption *
@@ -46,7 +47,8 @@ dyn_edit_option_list(void)
           "memory set aside for a start: auto, full or startup", "CHARGE" },
         { "smart-paging-directory", 0, DYN_OPTION_TEXT, offsetof(DynEditOptions, paging_directory),
           "where its paging files go, one of the host's", "DIRECTORY" },
-        { "live", 0, DYN_OPTION_FLAG, offsetof(DynEditOptions, live), "change the running domain", NULL },
+        { "live", 0, DYN_OPTION_FLAG, offsetof(DynEditOptions, live), "change the running domain",
+          NULL },
         { "config", 0, DYN_OPTION_FLAG, offsetof(DynEditOptions, config),
           "change the configuration, for the next start", NULL },
         { "current", 0, DYN_OPTION_FLAG, offsetof(DynEditOptions, current),
@@ -79,7 +81,8 @@ dyn_edit_check_options(const DynEditOptions *options, GError **error)
         const char *text = value_of(options, &value_options[i]);
         g_autoptr(GError) bad = NULL;
 
-        if (text && !dyn_policy_set(scratch, dyn_policy_key_name(value_options[i].key), text, &bad)) {
+        if (text &&
+            !dyn_policy_set(scratch, dyn_policy_key_name(value_options[i].key), text, &bad)) {
             dyn_cli_usage_error(error, "%s: %s", value_options[i].option, bad->message);
             return false;
         }
@@ -104,17 +107,21 @@ target_free(gpointer data)
 }
 
 static bool
-choose_targets(const DynEdit *edit, const DynEditOptions *options, unsigned *ret_flags, GError **error)
+choose_targets(const DynEdit *edit, const DynEditOptions *options, unsigned *ret_flags,
+               GError **error)
 {
     if (options->live && !edit->active) {
         g_set_error(error, DYN_ERROR, DYN_ERROR_INVALID,
-                    "--live: domain %s is not running; use --config, or none of the two", edit->name);
+                    "--live: domain %s is not running; use --config, or none of the two",
+                    edit->name);
         return false;
     }
     if (options->config && !edit->persistent) {
-        g_set_error(error, DYN_ERROR, DYN_ERROR_INVALID,
-                    "--config: domain %s is transient and has no configuration; use --live, or none of "
-                    "the two", edit->name);
+        g_set_error(
+            error, DYN_ERROR, DYN_ERROR_INVALID,
+            "--config: domain %s is transient and has no configuration; use --live, or none of "
+            "the two",
+            edit->name);
         return false;
     }
     if (options->live || options->config)
@@ -154,7 +161,8 @@ static GVariant *
 find_stats(const DynEdit *edit, const DynDomain *domain)
 {
     for (guint i = 0; edit->stats && i < edit->stats->guests->len; i++)
-        if (g_strcmp0(dyn_dict_get_string(edit->stats->guests->pdata[i], "UUID"), domain->uuid) == 0)
+        if (g_strcmp0(dyn_dict_get_string(edit->stats->guests->pdata[i], "UUID"), domain->uuid) ==
+            0)
             return edit->stats->guests->pdata[i];
     return NULL;
 }
@@ -260,8 +268,8 @@ dyn_edit_apply(DynEdit *edit, const DynEditOptions *options, GError **error)
         for (size_t i = 0; i < G_N_ELEMENTS(value_options); i++) {
             const char *text = value_of(options, &value_options[i]);
 
-            if (text && !dyn_policy_set(target->after, dyn_policy_key_name(value_options[i].key), text,
-                                        error))
+            if (text && !dyn_policy_set(target->after, dyn_policy_key_name(value_options[i].key),
+                                        text, error))
                 return false;
         }
         if (options->startup && DYN_POLICY_HAS(target->after, DYN_KEY_STARTUP) &&
@@ -282,9 +290,11 @@ check_startup(const DynEdit *edit, const DynEditTarget *target, GError **error)
 
     if (edit->startup_kib <= target->domain->memory_kib)
         return true;
-    g_set_error(error, DYN_ERROR, DYN_ERROR_INVALID,
-                "startup %s is more than the %s that domain %s starts with (<memory>); raise it with "
-                "'virsh setmaxmem --config' first", startup, memory, edit->name);
+    g_set_error(
+        error, DYN_ERROR, DYN_ERROR_INVALID,
+        "startup %s is more than the %s that domain %s starts with (<memory>); raise it with "
+        "'virsh setmaxmem --config' first",
+        startup, memory, edit->name);
     return false;
 }
 
@@ -302,9 +312,9 @@ dyn_edit_check(DynEdit *edit, GError **error)
         }
         if (target->flag == VIR_DOMAIN_AFFECT_CONFIG && !check_startup(edit, target, error))
             return false;
-        target->held = target->running ? dyn_policy_live(target->running, target->wanted,
-                                                         &target->pending)
-                                       : target->wanted;
+        target->held = target->running
+                           ? dyn_policy_live(target->running, target->wanted, &target->pending)
+                           : target->wanted;
     }
     return true;
 }
@@ -321,7 +331,8 @@ remedy(DynObstacle obstacle)
     case DYN_OBSTACLE_LOCKED:
         return "remove <locked/> from its <memoryBacking> (virsh edit) and start it anew";
     case DYN_OBSTACLE_VFIO:
-        return "remove its host devices (virsh detach-device): memory a device may write to cannot be "
+        return "remove its host devices (virsh detach-device): memory a device may write to cannot "
+               "be "
                "taken back";
     case DYN_OBSTACLE_ENCRYPTED:
         return "memory of a guest with <launchSecurity> cannot be taken back";
@@ -403,10 +414,11 @@ dyn_edit_warn_of_host(DynEdit *edit)
     if (word && !dyn_mode_parse(word, &host))
         return;
     if (host < wanted)
-        dyn_cli_warn(edit->cli,
-                     "the host's mode is '%s' and overrides the guest's '%s': what would be done is "
-                     "reported, nothing is done (Mode= in [host] of dynmem.conf)",
-                     dyn_mode_word(host), dyn_mode_word(wanted));
+        dyn_cli_warn(
+            edit->cli,
+            "the host's mode is '%s' and overrides the guest's '%s': what would be done is "
+            "reported, nothing is done (Mode= in [host] of dynmem.conf)",
+            dyn_mode_word(host), dyn_mode_word(wanted));
     if (!stats)
         dyn_cli_warn(edit->cli, "%s; until then the policy is only written down", edit->no_daemon);
     else if (dyn_dict_get_bool(stats->host, "Paused"))

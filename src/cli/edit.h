@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Changing a domain's policy: what set, enable and disable share. Everything is read and checked before
- * anything is written, and what was written is put back where a later write fails. */
+/* Changing a domain's policy: what set, enable and disable share. Everything is read and checked
+ * before anything is written, and what was written is put back where a later write fails. */
 #pragma once
 
 #include "daemon.h"
@@ -19,27 +19,27 @@ dyn_edit_option_list(void);
 
 /* The policy in one place: of the running domain, or of its configuration. */
 typedef struct DynEditTarget {
-    unsigned flag;            /* VIR_DOMAIN_AFFECT_LIVE or _CONFIG */
+    unsigned flag; /* VIR_DOMAIN_AFFECT_LIVE or _CONFIG */
     DynDomain *domain;
-    char *before_xml;         /* as libvirt gives and takes it; NULL: none */
-    DynPolicy *before;        /* NULL: none */
-    DynEffective *running;    /* LIVE: what holds for the run so far; NULL if it was not managed */
+    char *before_xml;      /* as libvirt gives and takes it; NULL: none */
+    DynPolicy *before;     /* NULL: none */
+    DynEffective *running; /* LIVE: what holds for the run so far; NULL if it was not managed */
     DynPolicy *after;
-    DynEffective *wanted;     /* what @after comes to */
-    DynEffective *held;       /* LIVE: what will hold at once; else @wanted (borrowed) */
-    uint32_t pending;         /* LIVE: bit per DynPolicyKey that waits for the next start */
+    DynEffective *wanted; /* what @after comes to */
+    DynEffective *held;   /* LIVE: what will hold at once; else @wanted (borrowed) */
+    uint32_t pending;     /* LIVE: bit per DynPolicyKey that waits for the next start */
 } DynEditTarget;
 
 typedef struct DynEdit {
     DynCli *cli;
     virDomainPtr handle;
-    char *name;               /* quoted and escaped, for messages */
+    char *name; /* quoted and escaped, for messages */
     bool active, persistent;
-    bool was_managed;         /* by metadata or by the configuration */
-    DynDaemonStats *stats;    /* NULL where no daemon answers, and then ... */
-    char *no_daemon;          /* ... why */
-    GPtrArray *targets;       /* of DynEditTarget, one or two; the running domain first */
-    uint64_t startup_kib;     /* to become <currentMemory> of the configuration; 0: leave it */
+    bool was_managed;      /* by metadata or by the configuration */
+    DynDaemonStats *stats; /* NULL where no daemon answers, and then ... */
+    char *no_daemon;       /* ... why */
+    GPtrArray *targets;    /* of DynEditTarget, one or two; the running domain first */
+    uint64_t startup_kib;  /* to become <currentMemory> of the configuration; 0: leave it */
     uint64_t startup_before_kib;
 } DynEdit;
 
@@ -61,8 +61,8 @@ dyn_edit_apply(DynEdit *edit, const DynEditOptions *options, GError **error);
 bool
 dyn_edit_check(DynEdit *edit, GError **error);
 
-/* The first target's reason why this domain's memory cannot be moved, and what to do about it; NULL if
- * there is none. Free with g_free(). */
+/* The first target's reason why this domain's memory cannot be moved, and what to do about it; NULL
+ * if there is none. Free with g_free(). */
 char *
 dyn_edit_obstacle(const DynEdit *edit);
 
@@ -74,11 +74,13 @@ dyn_edit_write(DynEdit *edit, GError **error);
 void
 dyn_edit_print_unchanged(DynEdit *edit);
 
-/* Show what holds now and after the next start, as a table or as JSON, with the line @what above. */
+/* Show what holds now and after the next start, as a table or as JSON, with the line @what above.
+ */
 bool
 dyn_edit_print(DynEdit *edit, const char *what, bool dry_run, GError **error);
 
-/* Warn of what keeps the policy from taking effect: the host's mode, the pause, a missing daemon. */
+/* Warn of what keeps the policy from taking effect: the host's mode, the pause, a missing daemon.
+ */
 void
 dyn_edit_warn_of_host(DynEdit *edit);
 

@@ -102,10 +102,12 @@ cell(GVariant *guest, const DynTableColumn *source, bool bytes)
         return dyn_dict_get_uint(guest, source->key, &number) ? dyn_cli_size(number, bytes) : NULL;
     case KIND_NUMBER:
         return dyn_dict_get_uint(guest, source->key, &number)
-                   ? g_strdup_printf("%" G_GUINT64_FORMAT, number) : NULL;
+                   ? g_strdup_printf("%" G_GUINT64_FORMAT, number)
+                   : NULL;
     case KIND_PERCENT:
         return dyn_dict_get_double(guest, source->key, &ratio)
-                   ? g_strdup_printf("%.0f %%", ratio * 100) : NULL;
+                   ? g_strdup_printf("%.0f %%", ratio * 100)
+                   : NULL;
     case KIND_FLAG:
         return dyn_dict_get_bool(guest, source->key) ? g_strdup("P") : NULL;
     case KIND_STATUS:

@@ -19,7 +19,8 @@ dyn_guest_columns_add(DynTable *table, GVariant *guest, bool bytes);
 void
 dyn_guest_columns_json(DynJson *json, GVariant *guest, const DynTable *table);
 
-/* "OK", "Low", "Warning", else what keeps the daemon from judging or managing it. Free with g_free(). */
+/* "OK", "Low", "Warning", else what keeps the daemon from judging or managing it. Free with
+ * g_free(). */
 char *
 dyn_guest_columns_status(GVariant *guest);
 

@@ -71,7 +71,8 @@ add_unknown(GPtrArray *known, GPtrArray *domains)
 static bool
 is_in(GVariant *guest, DynGuestsScope scope)
 {
-    return scope == DYN_GUESTS_ALL || g_strcmp0(dyn_dict_get_string(guest, "State"), "shut off") != 0;
+    return scope == DYN_GUESTS_ALL ||
+           g_strcmp0(dyn_dict_get_string(guest, "State"), "shut off") != 0;
 }
 
 static GPtrArray *
@@ -133,11 +134,13 @@ print_value(GVariant *guest, const char *key)
     return number % 1024 ? NULL : dyn_size_format(number / 1024);
 }
 
-/* What the next start changes: every policy value of the configuration that is not the one in force. */
+/* What the next start changes: every policy value of the configuration that is not the one in
+ * force. */
 static GVariant *
 differences(GVariant *now, GVariant *next)
 {
-    static const char *const keys[] = { "Startup", "Charge", "Minimum", "Maximum", "Buffer", "Priority" };
+    static const char *const keys[] = { "Startup", "Charge", "Minimum",
+                                        "Maximum", "Buffer", "Priority" };
     g_auto(GVariantBuilder) builder = G_VARIANT_BUILDER_INIT(G_VARIANT_TYPE("a{ss}"));
 
     for (size_t i = 0; i < G_N_ELEMENTS(keys); i++) {
@@ -151,8 +154,8 @@ differences(GVariant *now, GVariant *next)
     return g_variant_builder_end(&builder);
 }
 
-/* With the "Pending" of the configuration: at its next start a persistent domain takes its policy from
- * there, whatever was pending of the running one. */
+/* With the "Pending" of the configuration: at its next start a persistent domain takes its policy
+ * from there, whatever was pending of the running one. */
 static GVariant *
 with_next_start(DynCli *cli, GVariant *guest, virDomainPtr handle)
 {

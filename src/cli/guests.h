@@ -11,10 +11,10 @@ typedef enum {
     DYN_GUESTS_ALL, /* also shut off; the daemon leaves out those of them that have no policy */
 } DynGuestsScope;
 
-/* All guests of @scope, each a GVariant a{sv} with the keys of stats.h. The daemon alone is asked where
- * it can tell everything, since listing through libvirt blocks while any guest sits in a start hook.
- * Asked for another connection (--connect), or without a daemon, libvirt says which domains there are
- * and the daemon, if it runs, what it knows of them. NULL with @error. */
+/* All guests of @scope, each a GVariant a{sv} with the keys of stats.h. The daemon alone is asked
+ * where it can tell everything, since listing through libvirt blocks while any guest sits in a
+ * start hook. Asked for another connection (--connect), or without a daemon, libvirt says which
+ * domains there are and the daemon, if it runs, what it knows of them. NULL with @error. */
 GPtrArray *
 dyn_guests_collect(DynCli *cli, DynGuestsScope scope, GError **error);
 

@@ -127,10 +127,11 @@ dyn_cli_read_policy(const DynDomain *domain, DynPolicy **ret_policy, GError **er
 
     if (domain->policy_xml &&
         !dyn_policy_parse(domain->policy_xml, strlen(domain->policy_xml), &policy, &parse_error)) {
-        g_set_error(error, DYN_ERROR, DYN_ERROR_INVALID,
-                    "domain %s has a bad policy: %s; mend it with 'virsh metadata --edit' or remove it "
-                    "with 'virsh metadata --remove', both with the URI " DYN_POLICY_NAMESPACE,
-                    quoted, parse_error->message);
+        g_set_error(
+            error, DYN_ERROR, DYN_ERROR_INVALID,
+            "domain %s has a bad policy: %s; mend it with 'virsh metadata --edit' or remove it "
+            "with 'virsh metadata --remove', both with the URI " DYN_POLICY_NAMESPACE,
+            quoted, parse_error->message);
         return false;
     }
     *ret_policy = policy;
@@ -199,7 +200,8 @@ judge(DynCli *cli, DynGuestReport *report, const DynDomain *domain)
     if (report->effective->policy.mode == DYN_MODE_OFF)
         set_hold(report, DYN_STATUS_UNMANAGED, DYN_HOLD_OFF, "mode off");
     else if (domain->obstacle != DYN_OBSTACLE_NONE)
-        set_hold(report, DYN_STATUS_UNMANAGED, DYN_HOLD_OBSTACLE, dyn_obstacle_text(domain->obstacle));
+        set_hold(report, DYN_STATUS_UNMANAGED, DYN_HOLD_OBSTACLE,
+                 dyn_obstacle_text(domain->obstacle));
     else if (!dyn_effective_validate(report->effective, domain, &error))
         set_hold(report, DYN_STATUS_UNMANAGED, DYN_HOLD_BAD_POLICY, error->message);
     else if (report->run == DYN_RUN_OFF)

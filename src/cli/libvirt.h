@@ -37,7 +37,8 @@ dyn_cli_list_domains(DynCli *cli, GError **error);
 /* A GCompareFunc over pointers to such GVariants, by name. */
 int
 dyn_cli_compare_names(gconstpointer a, gconstpointer b);
-/* One of them, with "PolicyMode" besides: its mode as the policy says, without the host's ceiling. */
+/* One of them, with "PolicyMode" besides: its mode as the policy says, without the host's ceiling.
+ */
 GVariant *
 dyn_cli_describe_domain(DynCli *cli, virDomainPtr handle, bool config, GError **error);
 

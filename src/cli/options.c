@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Options by GOption, from the declarative lists of the commands: one place knows how they are parsed,
- * shown in help texts and completed. */
+/* Options by GOption, from the declarative lists of the commands: one place knows how they are
+ * parsed, shown in help texts and completed. */
 #include "config.h"
 
 #include "cli.h"
@@ -112,8 +112,8 @@ replace_args(char ***args, char **words, char **rest)
     *args = g_strv_builder_end(builder);
 }
 
-/* Parse @args up to @rest. GOption takes a program's name first, which neither the arguments before nor
- * after the command have. */
+/* Parse @args up to @rest. GOption takes a program's name first, which neither the arguments before
+ * nor after the command have. */
 static bool
 parse(GOptionContext *context, char ***args, char **rest, GError **error)
 {
@@ -155,8 +155,8 @@ parse_keeping_texts(DynCli *cli, GOptionContext *context, char ***args, char **r
 }
 
 bool
-dyn_cli_options_parse(DynCli *cli, const DynCliCommand *command, char ***args, gpointer *ret_options,
-                      GError **error)
+dyn_cli_options_parse(DynCli *cli, const DynCliCommand *command, char ***args,
+                      gpointer *ret_options, GError **error)
 {
     gpointer options = new_options(command);
     g_autoptr(GOptionContext) context = new_context(cli, command, options);
@@ -201,9 +201,11 @@ print_options(DynCli *cli, const char *heading, const DynCliOption *options)
     if (options->name)
         fprintf(cli->out, "\n%s:\n", heading);
     for (; options->name; options++) {
-        g_autofree char *word = g_strdup_printf("--%s%s%s", options->name, options->argument ? "=" : "",
+        g_autofree char *word = g_strdup_printf("--%s%s%s", options->name,
+                                                options->argument ? "=" : "",
                                                 options->argument ? options->argument : "");
-        char letter[] = { options->short_name ? '-' : ' ', options->short_name ? options->short_name : ' ',
+        char letter[] = { options->short_name ? '-' : ' ',
+                          options->short_name ? options->short_name : ' ',
                           options->short_name ? ',' : ' ', '\0' };
 
         fprintf(cli->out, "  %s %-24s %s\n", letter, word, options->description);
@@ -225,8 +227,8 @@ void
 dyn_cli_print_help(DynCli *cli, const DynCliCommand *command)
 {
     if (command) {
-        fprintf(cli->out, "Usage: dynmem %s%s%s\n\n%s.\n", command->name, *command->syntax ? " " : "",
-                command->syntax, command->summary);
+        fprintf(cli->out, "Usage: dynmem %s%s%s\n\n%s.\n", command->name,
+                *command->syntax ? " " : "", command->syntax, command->summary);
         if (command->details)
             fprintf(cli->out, "\n%s\n", command->details);
         print_options(cli, "Options", dyn_cli_command_options(command));
@@ -234,7 +236,8 @@ dyn_cli_print_help(DynCli *cli, const DynCliCommand *command)
         return;
     }
     fputs("Usage: dynmem [OPTION...] COMMAND [ARGUMENT...]\n\n"
-          "Dynamic memory for libvirt guests.\n", cli->out);
+          "Dynamic memory for libvirt guests.\n",
+          cli->out);
     print_commands(cli);
     fputs("\n'dynmem help COMMAND' says more about one of them.\n", cli->out);
     print_options(cli, "Options of every command", dyn_cli_global_options());

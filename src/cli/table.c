@@ -19,7 +19,7 @@ struct DynTable {
     struct libscols_table *scols;
     GPtrArray *rows; /* of char **, a cell for every chosen column */
     FILE *out;
-    size_t width;    /* of the terminal; 0: no limit */
+    size_t width; /* of the terminal; 0: no limit */
     bool noheadings;
 };
 
@@ -223,8 +223,7 @@ static void
 put_headings(const DynTable *table)
 {
     for (guint i = 0; i < table->chosen->len; i++)
-        fprintf(table->out, "%s%s", i > 0 ? " " : "",
-                chosen_column(table, i)->name);
+        fprintf(table->out, "%s%s", i > 0 ? " " : "", chosen_column(table, i)->name);
     fputc('\n', table->out);
 }
 

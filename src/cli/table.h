@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Tables by libsmartcols, with the options every table honours: --output, --noheadings. On a terminal the
- * one long column wraps between words; anywhere else no line is broken. Nothing is ever cut or coloured. */
+/* Tables by libsmartcols, with the options every table honours: --output, --noheadings. On a
+ * terminal the one long column wraps between words; anywhere else no line is broken. Nothing is
+ * ever cut or coloured. */
 #pragma once
 
 #include "cli.h"

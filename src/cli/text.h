@@ -8,15 +8,15 @@
 
 G_BEGIN_DECLS
 
-/* The last guard of a message on its way to a terminal: control and other unprintable characters and
- * bytes that are not UTF-8 become \xNN. Backslashes stay, since most of what a message quotes was
- * escaped before; libvirt's own texts were not. Free with g_free(). */
+/* The last guard of a message on its way to a terminal: control and other unprintable characters
+ * and bytes that are not UTF-8 become \xNN. Backslashes stay, since most of what a message quotes
+ * was escaped before; libvirt's own texts were not. Free with g_free(). */
 char *
 dyn_cli_sanitize(const char *text);
 
 /* A cell of a table: dyn_text_escape(), and every character the locale cannot show as \xNN as well.
- * libsmartcols told not to encode cells itself loops for ever over a character without a width. Free
- * with g_free(). */
+ * libsmartcols told not to encode cells itself loops for ever over a character without a width.
+ * Free with g_free(). */
 char *
 dyn_cli_cell(const char *text);
 
@@ -24,8 +24,8 @@ dyn_cli_cell(const char *text);
 size_t
 dyn_cli_width(const char *cell);
 
-/* @cell with line breaks between words so that no line is wider than @width, where words allow. Free
- * with g_free(). */
+/* @cell with line breaks between words so that no line is wider than @width, where words allow.
+ * Free with g_free(). */
 char *
 dyn_cli_wrap(const char *cell, size_t width);
 

@@ -99,7 +99,8 @@ cli_assert_golden(const char *name, const char *text)
                       error ? error->message : "");
         return;
     }
-    ck_assert_msg(g_file_get_contents(path, &golden, NULL, &error), "%s", error ? error->message : "");
+    ck_assert_msg(g_file_get_contents(path, &golden, NULL, &error), "%s",
+                  error ? error->message : "");
     ck_assert_str_eq(text, golden);
 }
 
@@ -148,17 +149,47 @@ cli_define(virConnectPtr connection, const char *name, unsigned memory_mib, unsi
 {
     g_autofree char *top = NULL;
 
-    top = g_strdup_printf("<memory unit='MiB'>%u</memory><currentMemory unit='MiB'>%u</currentMemory>",
-                          memory_mib, current_mib);
+    top = g_strdup_printf(
+        "<memory unit='MiB'>%u</memory><currentMemory unit='MiB'>%u</currentMemory>", memory_mib,
+        current_mib);
     return cli_define_with(connection, name, top, "<memballoon model='virtio'/>");
 }
 
 char *
 cli_policy(virDomainPtr domain, unsigned flags)
 {
-    char *xml = virDomainGetMetadata(domain, VIR_DOMAIN_METADATA_ELEMENT, DYN_POLICY_NAMESPACE, flags);
+    char *xml = virDomainGetMetadata(domain, VIR_DOMAIN_METADATA_ELEMENT, DYN_POLICY_NAMESPACE,
+                                     flags);
     char *copy = g_strdup(xml ? xml : "");
 
     free(xml);
     return copy;
+}
+
+void
+cli_assert_done(CliRun *run)
+{
+    ck_assert_msg(run->status == 0, "status %d: %s", run->status, run->err);
+    cli_run_free(run);
+}
+
+void
+cli_assert_policy_has(virDomainPtr domain, unsigned flags, const char *part)
+{
+    g_autofree char *policy = cli_policy(domain, flags);
+
+    ck_assert_msg(strstr(policy, part) != NULL, "'%s' is not in: %s", part, policy);
+}
+
+unsigned long
+cli_config_current_mib(virDomainPtr domain)
+{
+    char *xml = virDomainGetXMLDesc(domain, VIR_DOMAIN_XML_INACTIVE);
+    const char *value = strstr(xml, "<currentMemory unit='KiB'>");
+    unsigned long kib;
+
+    ck_assert_ptr_nonnull(value);
+    kib = strtoul(value + strlen("<currentMemory unit='KiB'>"), NULL, 10);
+    free(xml);
+    return kib / 1024;
 }

@@ -23,12 +23,13 @@ cli_run(const char *first, ...) G_GNUC_NULL_TERMINATED;
 CliRun *
 cli_run_bare(const char *first, ...) G_GNUC_NULL_TERMINATED;
 
-/* @run failed with @status, printed nothing on standard output, and its one line of error holds every
- * of the texts up to NULL. */
+/* @run failed with @status, printed nothing on standard output, and its one line of error holds
+ * every of the texts up to NULL. */
 void
 cli_assert_error(const CliRun *run, int status, ...) G_GNUC_NULL_TERMINATED;
 
-/* @text is what tests/data/cli/@name holds; with DYN_REGENERATE=1 in the environment it is put there. */
+/* @text is what tests/data/cli/@name holds; with DYN_REGENERATE=1 in the environment it is put
+ * there. */
 void
 cli_assert_golden(const char *name, const char *text);
 
@@ -48,3 +49,13 @@ cli_define_with(virConnectPtr connection, const char *name, const char *top, con
 /* Its policy as libvirt has it, "" if none. Free with g_free(). */
 char *
 cli_policy(virDomainPtr domain, unsigned flags);
+/* It has this in it. */
+void
+cli_assert_policy_has(virDomainPtr domain, unsigned flags, const char *part);
+/* <currentMemory> of its configuration. */
+unsigned long
+cli_config_current_mib(virDomainPtr domain);
+
+/* It succeeded; frees @run. */
+void
+cli_assert_done(CliRun *run);

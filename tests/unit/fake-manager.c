@@ -104,12 +104,13 @@ serve(gpointer data)
     g_main_context_push_thread_default(fake->context);
     connection = g_dbus_connection_new_for_address_sync(
         g_test_dbus_get_bus_address(fake->bus),
-        G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT | G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION,
+        G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT |
+            G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION,
         NULL, NULL, NULL);
     ck_assert_ptr_nonnull(connection);
-    g_dbus_connection_register_object(connection, "/org/dynmem1",
-                                      g_dbus_node_info_lookup_interface(info, "org.dynmem1.Manager"),
-                                      &vtable, fake, NULL, NULL);
+    g_dbus_connection_register_object(
+        connection, "/org/dynmem1", g_dbus_node_info_lookup_interface(info, "org.dynmem1.Manager"),
+        &vtable, fake, NULL, NULL);
     owner = g_bus_own_name_on_connection(connection, "org.dynmem1", 0, on_owned, NULL, fake, NULL);
     g_main_loop_run(fake->loop);
     g_bus_unown_name(owner);

@@ -13,7 +13,7 @@ fake_manager_new(void);
 void
 fake_manager_free(FakeManager *fake);
 
-/* Own org.dynmem1 and answer Stats with @report (takes ownership; freed as a whole by its unref). */
+/* Own org.dynmem1 and answer Stats with @report (takes ownership). */
 void
 fake_manager_serve(FakeManager *fake, DynReport *report);
 

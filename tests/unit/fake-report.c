@@ -18,11 +18,23 @@ fake_report_new(void)
     report->mode = DYN_MODE_ON;
     report->connected = true;
     report->host = (DynHostReport){
-        .total_kib = GIB(16), .available_memory_kib = GIB(9), .free_kib = GIB(2),
-        .reserve_kib = MIB(1408), .reserve_auto = true, .nonguest_kib = GIB(1), .overhead_kib = MIB(640),
-        .pool_kib = GIB(13), .assigned_kib = GIB(5), .available_kib = GIB(7), .reclaimable_kib = GIB(1),
-        .demand_kib = GIB(4), .average_pressure_permyriad = 8125, .system_pressure_permyriad = 8000,
-        .psi_some_permyriad = 25, .guests = 5, .managed = 4,
+        .total_kib = GIB(16),
+        .available_memory_kib = GIB(9),
+        .free_kib = GIB(2),
+        .reserve_kib = MIB(1408),
+        .reserve_auto = true,
+        .nonguest_kib = GIB(1),
+        .overhead_kib = MIB(640),
+        .pool_kib = GIB(13),
+        .assigned_kib = GIB(5),
+        .available_kib = GIB(7),
+        .reclaimable_kib = GIB(1),
+        .demand_kib = GIB(4),
+        .average_pressure_permyriad = 8125,
+        .system_pressure_permyriad = 8000,
+        .psi_some_permyriad = 25,
+        .guests = 5,
+        .managed = 4,
         .counters = { MIB(300), MIB(120), 7, 3 },
     };
     return report;
@@ -35,8 +47,13 @@ fake_policy(void)
 
     effective->policy = (DynPolicy){
         .present = (1u << DYN_N_KEYS) - 1u - (1u << DYN_KEY_PAGING_DIRECTORY),
-        .mode = DYN_MODE_ON, .charge = DYN_CHARGE_AUTO, .startup_kib = MIB(512), .minimum_kib = MIB(256),
-        .maximum_kib = GIB(4), .buffer_percent = 20, .priority = 50,
+        .mode = DYN_MODE_ON,
+        .charge = DYN_CHARGE_AUTO,
+        .startup_kib = MIB(512),
+        .minimum_kib = MIB(256),
+        .maximum_kib = GIB(4),
+        .buffer_percent = 20,
+        .priority = 50,
     };
     for (int key = 0; key < DYN_N_KEYS; key++)
         effective->origin[key] = DYN_ORIGIN_METADATA;

@@ -12,7 +12,7 @@ fake_report_new(void);
 DynGuestReport *
 fake_report_add(DynReport *report, const char *name, unsigned number);
 
-/* The report of the golden files: ok, low, warning with smart paging, unmanaged, without statistics, shut
- * off; names that are hard to print. */
+/* The report of the golden files: ok, low, warning with smart paging, unmanaged, without
+ * statistics, shut off; names that are hard to print. */
 DynReport *
 fake_report_zoo(void);

@@ -51,8 +51,9 @@ START_TEST(test_release_says_what_was_given)
     fake_manager_set_release(fixture.fake, UINT64_C(3) << 30, 0, NULL);
     run = cli_run("release", "web1", NULL);
     ck_assert_int_eq(run->status, 0);
-    ck_assert_str_eq(run->out, "Domain 'web1': 3 GiB given back; it has its maximum and is left alone "
-                               "from now on.\n");
+    ck_assert_str_eq(run->out,
+                     "Domain 'web1': 3 GiB given back; it has its maximum and is left alone "
+                     "from now on.\n");
     assert_calls("Release(web1)");
 }
 END_TEST
@@ -94,8 +95,9 @@ START_TEST(test_release_all_goes_on_after_a_failure)
     fake_manager_serve(fixture.fake, fake_report_zoo());
     fake_manager_set_release(fixture.fake, 0, 0, "Busy");
     run = cli_run("release", "--all", NULL);
-    cli_assert_error(run, 1, "error: domain 'web1': as the test wants it", "error: domain 'db two': ",
-                     "error: 4 of 4 guests could not be released", NULL);
+    cli_assert_error(run, 1, "error: domain 'web1': as the test wants it",
+                     "error: domain 'db two': ", "error: 4 of 4 guests could not be released",
+                     NULL);
 }
 END_TEST
 
@@ -271,7 +273,8 @@ START_TEST(test_completion)
         const char *offered;
     } rows[] = {
         { { "sh" }, "show\n" },
-        { { "" }, "list\nshow\nset\nenable\ndisable\nrelease\nhost\npause\nresume\nconfig\nhelp\n" },
+        { { "" },
+          "list\nshow\nset\nenable\ndisable\nrelease\nhost\npause\nresume\nconfig\nhelp\n" },
         { { "help", "re" }, "release\nresume\n" },
         { { "set", "x", "--mi" }, "--minimum\n" },
         { { "set", "--mode", "o" }, "on\nobserve\noff\n" },
@@ -283,13 +286,15 @@ START_TEST(test_completion)
         { { "show", "b" }, "" },
         { { "pause", "" }, "" },
         { { "set", "--minimum", "1" }, "" },
-        { { "nothing", "" }, "list\nshow\nset\nenable\ndisable\nrelease\nhost\npause\nresume\nconfig\nhelp\n" },
+        { { "nothing", "" },
+          "list\nshow\nset\nenable\ndisable\nrelease\nhost\npause\nresume\nconfig\nhelp\n" },
     };
 
     fake_manager_serve(fixture.fake, fake_report_zoo());
     for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
         const char *const *w = rows[i].words;
-        g_autoptr(CliRun) run = cli_run("__complete", "--", w[0], w[1], w[2], w[3], w[4], w[5], NULL);
+        g_autoptr(CliRun)
+            run = cli_run("__complete", "--", w[0], w[1], w[2], w[3], w[4], w[5], NULL);
 
         ck_assert_int_eq(run->status, 0);
         ck_assert_str_eq(run->err, "");

@@ -105,7 +105,8 @@ START_TEST(test_without_daemon_policies_are_shown_and_said_so)
     cli_assert_golden("list-no-daemon.txt", run->out);
     cli_run_free(g_steal_pointer(&run));
 
-    run = cli_run("list", "--all", "--json", "-o", "name,startup,assigned,pressure,added,status", NULL);
+    run = cli_run("list", "--all", "--json", "-o", "name,startup,assigned,pressure,added,status",
+                  NULL);
     cli_assert_golden("list-no-daemon.json", run->out);
     virDomainFree(domain);
 }
