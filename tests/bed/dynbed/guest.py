@@ -127,6 +127,9 @@ def create(bed, spec, timeout_sec=BOOT_TIMEOUT_SEC):
         else:
             bed.connection().defineXML(xml).create()
         guest.wait_ready(timeout_sec)
+        swap = guest.agent.report()["swap"]
+        if swap != ("none" if spec.swap == "none" else "proven"):
+            raise BedError(f"its swap ({spec.swap}): {swap}")
     except (libvirt.libvirtError, BedError) as error:
         log = guest.serial_log().strip()[-500:]
         guest.destroy()

@@ -74,9 +74,9 @@ def _exists(package):
 def _kernel_packages():
     """Names of the packages that hold a kernel and its modules."""
     for meta in _KERNEL_PACKAGES:
-        if not _exists(meta):
-            continue
-        image = _dependency(meta, "linux-image-")
+        image = meta if _exists(meta) else None
+        while image is not None and not re.match(r"linux-image-[0-9]", image):
+            image = _dependency(image, "linux-image-")  # some depend on another name without a version
         if image is None:
             continue
         # Ubuntu keeps the modules apart; virtio and zram are in the first of their two packages.
@@ -84,6 +84,12 @@ def _kernel_packages():
         return [image] if modules is None else [image, modules]
     raise BedError("no kernel package found: one of " + ", ".join(_KERNEL_PACKAGES) +
                    " is needed from apt; is there a package list (apt-get update)?")
+
+
+def _unpack(packages, scratch, tree):
+    for archive in _download(packages, scratch):
+        _output(["dpkg-deb", "-x", str(archive), str(tree)])
+        archive.unlink()
 
 
 def _download(packages, directory):
@@ -145,8 +151,11 @@ def _fetch_kernel(say):
     say(f"downloading {' '.join(packages)} (unpacked, not installed)")
     with _built(target) as part, tempfile.TemporaryDirectory(dir=cache_dir()) as scratch:
         tree = Path(scratch) / "tree"
-        for archive in _download(packages, Path(scratch)):
-            _output(["dpkg-deb", "-x", str(archive), str(tree)])
+        _unpack(packages, Path(scratch), tree)
+        extra = packages[-1].replace("linux-modules-", "linux-modules-extra-")
+        if extra != packages[-1] and "zram" not in _module_files(tree) and _exists(extra):
+            say(f"downloading {extra} for zram")  # Ubuntu's second, large package of modules
+            _unpack([extra], Path(scratch), tree)
         kernels = sorted(tree.glob("boot/vmlinuz-*"))
         if not kernels:
             raise BedError(f"no boot/vmlinuz-* in {' '.join(packages)}")

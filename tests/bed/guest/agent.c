@@ -18,7 +18,6 @@
  */
 #include "guest.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -163,70 +162,28 @@ command_drop(BedGuest *guest, char **arguments, BedReply *reply)
     return true;
 }
 
-#define BALLOON_DRIVER "/sys/bus/virtio/drivers/virtio_balloon"
-
-/* The balloon's virtio device ("virtioN"): id 5 in virtio's list of device types. */
-static bool
-find_balloon(char *name, size_t size)
-{
-    DIR *dir = opendir("/sys/bus/virtio/devices");
-    struct dirent *entry;
-    bool is_found = false;
-
-    if (dir == NULL)
-        return false;
-    while (!is_found && (entry = readdir(dir)) != NULL) {
-        char path[512];
-        char text[32];
-
-        snprintf(path, sizeof path, "/sys/bus/virtio/devices/%s/device", entry->d_name);
-        if (entry->d_name[0] == '.' || !bed_read_file(path, text, sizeof text))
-            continue;
-        is_found = strtoul(text, NULL, 16) == 5;
-        if (is_found)
-            snprintf(name, size, "%.30s", entry->d_name);
-    }
-    closedir(dir);
-    return is_found;
-}
-
 static bool
 command_balloon(BedGuest *guest, char **arguments, BedReply *reply)
 {
     const char *verb = arguments[0] == NULL ? "" : arguments[0];
     bool is_rebind = strcmp(verb, "rebind") == 0;
-    char name[32];
+    bool is_done = true;
 
     (void) guest;
     if (strcmp(verb, "load") == 0) {
-        if (!bed_module_load("virtio_balloon"))
-            return fail(reply, strerror(errno));
-        bed_reply_add(reply, ",\"ok\":true");
-        return true;
-    }
-    if (!is_rebind && strcmp(verb, "bind") != 0 && strcmp(verb, "unbind") != 0)
+        is_done = bed_balloon_load();
+    } else if (is_rebind || strcmp(verb, "bind") == 0 || strcmp(verb, "unbind") == 0) {
+        if (strcmp(verb, "bind") != 0)
+            is_done = bed_balloon_bind(false);
+        if (is_done && strcmp(verb, "unbind") != 0)
+            is_done = bed_balloon_bind(true);
+    } else {
         return fail(reply, "balloon: load, bind, unbind or rebind");
-    if (!find_balloon(name, sizeof name))
-        return fail(reply, "this guest has no balloon device");
-    if (strcmp(verb, "bind") != 0 && !bed_write_file(BALLOON_DRIVER "/unbind", name))
-        return fail(reply, strerror(errno));
-    if (strcmp(verb, "unbind") != 0 && !bed_write_file(BALLOON_DRIVER "/bind", name))
+    }
+    if (!is_done)
         return fail(reply, strerror(errno));
     bed_reply_add(reply, ",\"ok\":true");
     return true;
-}
-
-/* Whether the balloon device has its driver (unbound: it inflates no more, and reports nothing). */
-static bool
-is_balloon_bound(void)
-{
-    char name[32];
-    char path[128];
-
-    if (!find_balloon(name, sizeof name))
-        return false;
-    snprintf(path, sizeof path, BALLOON_DRIVER "/%s", name);
-    return access(path, F_OK) == 0;
 }
 
 static void
@@ -302,8 +259,8 @@ command_report(BedGuest *guest, char **arguments, BedReply *reply)
     add_counters("/proc/vmstat", vmstat, reply);
     bed_reply_add(reply, ",\"uptime_sec\":%.2f,\"swap\":\"%s\"", strtod(uptime, NULL), guest->swap);
     bed_reply_add(reply, ",\"balloon_driver\":%s,\"balloon_bound\":%s",
-                  access(BALLOON_DRIVER "/bind", F_OK) == 0 ? "true" : "false",
-                  is_balloon_bound() ? "true" : "false");
+                  bed_balloon_has_driver() ? "true" : "false",
+                  bed_balloon_is_bound() ? "true" : "false");
     add_loads(guest, reply);
     return true;
 }

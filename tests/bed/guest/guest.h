@@ -84,6 +84,19 @@ bool bed_write_file(const char *path, const char *text);
 /* Read a small file into @text, always terminated; false if it cannot be read. */
 bool bed_read_file(const char *path, char *text, size_t size);
 
+/* balloon.c: all false with errno set if they fail */
+
+/* Whether the driver is there (loaded, or built in). */
+bool bed_balloon_has_driver(void);
+/* Whether the balloon device has its driver (without: it inflates no more, and reports nothing). */
+bool bed_balloon_is_bound(void);
+/* Give the device its driver, or take it away, which gives all memory back to the guest. */
+bool bed_balloon_bind(bool bound);
+/* Load the driver if it is a module, and see that it has its device. */
+bool bed_balloon_load(void);
+/* Keep the driver from its device until bed_balloon_load(): takes a built-in one away. */
+bool bed_balloon_hold_back(void);
+
 /* swap.c */
 
 /* Set up swap as dynbed.swap= says ("disk", "zram:MIB", "none") and prove that it works by swapping

@@ -144,7 +144,7 @@ main(void)
     (void) bed_disk_find("cache", guest.cache_device, sizeof guest.cache_device);
     bed_swap_setup(&guest, swap);
     /* After the swap, so that the very first statistics the host sees prove it. */
-    if (strcmp(text, "late") != 0 && !bed_module_load("virtio_balloon"))
+    if (!(strcmp(text, "late") == 0 ? bed_balloon_hold_back() : bed_module_load("virtio_balloon")))
         perror("virtio_balloon");
     guest.loads = mmap(NULL, BED_MAX_LOADS * sizeof *guest.loads, PROT_READ | PROT_WRITE,
                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
