@@ -32,7 +32,7 @@ typedef struct DynBowl {
 /* Pour @pool_kib into @n bowls. Where the pool does not cover all lo, each keeps lo and the return value
  * is what is missing (a shortage is reported, never solved here); else 0. What exceeds all hi stays in
  * the pool. Expected O(n): the level is found by selection, not by sorting. @scratch has room for @n
- * indices; nothing is allocated. */
+ * indices, @n is below 2^30; nothing is allocated. */
 uint64_t
 dyn_waterfill(DynBowl *bowls, size_t n, uint64_t pool_kib, uint32_t *scratch);
 

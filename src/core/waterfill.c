@@ -25,13 +25,24 @@ typedef struct Level {
 
 typedef struct Search {
     DynBowl *bowls;
-    uint32_t *open;  /* undecided bowls */
+    uint32_t *open;  /* undecided bowls: index and the flags below */
     size_t n_open;
     Level low, high; /* low <= answer < high */
     Wide fixed;      /* held by decided bowls that do not rise inside the interval */
     Wide rising;     /* weights of decided bowls that rise through the whole interval */
     uint64_t random;
 } Search;
+
+/* Of an undecided bowl at most one breakpoint may be known to lie outside the interval. */
+#define PAST_START (UINT32_C(1) << 31) /* start <= low */
+#define BEFORE_END (UINT32_C(1) << 30) /* end >= high */
+#define INDEX_MASK (BEFORE_END - 1)
+
+/* In level_kib until the level is found: rises through the final interval. */
+#define RISING UINT64_MAX
+
+/* Where a bowl stands at one level. */
+typedef enum { BELOW, AT_START, BETWEEN, AT_END, ABOVE } Standing;
 
 static int
 level_cmp(Level a, Level b)
@@ -60,79 +71,116 @@ bowl_end(const DynBowl *bowl)
     return (Level){ bowl_hi(bowl), bowl->weight };
 }
 
-/* True if the bowl's state is the same everywhere inside the interval; then it is in the sums. */
-static bool
-decide(Search *search, const DynBowl *bowl)
+/* At the start only bowls that cannot rise, and those that rise from level 0 on, are known. */
+static void
+open_bowl(Search *search, uint32_t index)
 {
-    const uint64_t hi = bowl_hi(bowl);
+    DynBowl *bowl = &search->bowls[index];
 
-    if (hi == bowl->lo_kib || level_cmp(bowl_start(bowl), search->high) >= 0) {
+    if (bowl_hi(bowl) == bowl->lo_kib) {
+        bowl->level_kib = bowl->lo_kib;
         search->fixed += bowl->lo_kib;
-        return true;
+        return;
     }
-    if (level_cmp(bowl_end(bowl), search->low) <= 0) {
-        search->fixed += hi;
-        return true;
-    }
-    if (level_cmp(bowl_start(bowl), search->low) <= 0 &&
-        level_cmp(bowl_end(bowl), search->high) >= 0) {
-        search->rising += bowl->weight;
-        return true;
-    }
-    return false;
+    search->open[search->n_open++] = index | (bowl->lo_kib == 0 ? PAST_START : 0);
 }
 
-/* Any breakpoint strictly inside the interval; splitmix64 makes bad luck independent of the input. */
+/* A breakpoint strictly inside the interval; splitmix64 makes bad luck independent of the input. */
 static Level
 pick(Search *search)
 {
     uint64_t x = search->random += UINT64_C(0x9e3779b97f4a7c15);
-    const DynBowl *bowl;
-    Level start;
+    uint32_t entry;
 
     x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
     x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
-    bowl = &search->bowls[search->open[(x ^ (x >> 31)) % search->n_open]];
-    start = bowl_start(bowl);
-    if (level_cmp(start, search->low) > 0 && level_cmp(start, search->high) < 0)
-        return start;
-    return bowl_end(bowl);
+    entry = search->open[(x ^ (x >> 31)) % search->n_open];
+    if (entry & PAST_START)
+        return bowl_end(&search->bowls[entry & INDEX_MASK]);
+    return bowl_start(&search->bowls[entry & INDEX_MASK]);
 }
 
-/* f(level) * level.den, exactly. */
+static Standing
+stand(const DynBowl *bowl, uint32_t entry, Level level)
+{
+    int order;
+
+    if (!(entry & PAST_START)) {
+        order = level_cmp(level, bowl_start(bowl));
+        if (order <= 0)
+            return order < 0 ? BELOW : AT_START;
+    }
+    if (!(entry & BEFORE_END)) {
+        order = level_cmp(level, bowl_end(bowl));
+        if (order >= 0)
+            return order > 0 ? ABOVE : AT_END;
+    }
+    return BETWEEN;
+}
+
+/* f(level) * level.den, exactly; each undecided bowl's standing there is left in its level_kib. */
 static Wide
 filled_at(const Search *search, Level level)
 {
-    Wide sum = search->fixed * level.den + search->rising * level.num;
+    Wide held = search->fixed;
+    Wide rising = search->rising;
 
     for (size_t i = 0; i < search->n_open; i++) {
-        const DynBowl *bowl = &search->bowls[search->open[i]];
+        const uint32_t entry = search->open[i];
+        DynBowl *bowl = &search->bowls[entry & INDEX_MASK];
+        const Standing standing = stand(bowl, entry, level);
 
-        if (level_cmp(level, bowl_start(bowl)) <= 0)
-            sum += (Wide)bowl->lo_kib * level.den;
-        else if (level_cmp(level, bowl_end(bowl)) >= 0)
-            sum += (Wide)bowl_hi(bowl) * level.den;
+        bowl->level_kib = standing;
+        if (standing <= AT_START)
+            held += bowl->lo_kib;
+        else if (standing >= AT_END)
+            held += bowl_hi(bowl);
         else
-            sum += (Wide)bowl->weight * level.num;
+            rising += bowl->weight;
     }
-    return sum;
+    return held * level.den + rising * level.num;
+}
+
+/* The interval now ends (@above) or begins at the level where the bowls' standings were taken. Returns the
+ * bowl's new entry, or UINT32_MAX if it is decided. */
+static uint32_t
+reconsider(Search *search, uint32_t entry, bool above)
+{
+    DynBowl *bowl = &search->bowls[entry & INDEX_MASK];
+    const Standing standing = (Standing)bowl->level_kib;
+    const uint32_t known = above ? BEFORE_END : PAST_START;
+
+    if (above ? standing <= AT_START : standing >= AT_END) {
+        bowl->level_kib = above ? bowl->lo_kib : bowl_hi(bowl);
+        search->fixed += bowl->level_kib;
+        return UINT32_MAX;
+    }
+    if (above ? standing == ABOVE : standing == BELOW)
+        return entry;
+    if ((entry | known) & PAST_START && (entry | known) & BEFORE_END) {
+        bowl->level_kib = RISING;
+        search->rising += bowl->weight;
+        return UINT32_MAX;
+    }
+    return entry | known;
 }
 
 static void
 narrow(Search *search, uint64_t pool_kib)
 {
     const Level level = pick(search);
+    const bool above = filled_at(search, level) > (Wide)pool_kib * level.den;
     size_t kept = 0;
 
-    if (filled_at(search, level) > (Wide)pool_kib * level.den)
+    if (above)
         search->high = level;
     else
         search->low = level;
     for (size_t i = 0; i < search->n_open; i++) {
-        const uint32_t index = search->open[i];
+        const uint32_t entry = reconsider(search, search->open[i], above);
 
-        if (!decide(search, &search->bowls[index]))
-            search->open[kept++] = index;
+        if (entry != UINT32_MAX)
+            search->open[kept++] = entry;
     }
     search->n_open = kept;
 }
@@ -174,7 +222,18 @@ select_smallest_keys(const DynBowl *bowls, uint32_t *index, size_t n, size_t k)
     }
 }
 
-/* Write each bowl's level for the straight piece that was found. */
+/* floor(spare * weight / rising); nearly always in 64 bits, where division is many times faster. */
+static uint64_t
+share_of(Wide spare, uint64_t weight, Wide rising)
+{
+    const Wide product = spare * weight;
+
+    if (product <= UINT64_MAX && rising <= UINT64_MAX)
+        return (uint64_t)product / (uint64_t)rising;
+    return (uint64_t)(product / rising);
+}
+
+/* Solve the straight piece that was found for the bowls that rise in it. */
 static void
 settle(Search *search, size_t n, uint64_t pool_kib)
 {
@@ -184,17 +243,12 @@ settle(Search *search, size_t n, uint64_t pool_kib)
 
     for (size_t i = 0; i < n; i++) {
         DynBowl *bowl = &search->bowls[i];
-        const uint64_t hi = bowl_hi(bowl);
 
-        if (hi == bowl->lo_kib || level_cmp(bowl_start(bowl), search->high) >= 0) {
-            bowl->level_kib = bowl->lo_kib;
-        } else if (level_cmp(bowl_end(bowl), search->low) <= 0) {
-            bowl->level_kib = hi;
-        } else {
-            bowl->level_kib = (uint64_t)(spare * bowl->weight / search->rising);
-            left -= bowl->level_kib;
-            search->open[n_rising++] = (uint32_t)i;
-        }
+        if (bowl->level_kib != RISING)
+            continue;
+        bowl->level_kib = share_of(spare, bowl->weight, search->rising);
+        left -= bowl->level_kib;
+        search->open[n_rising++] = (uint32_t)i;
     }
     if (n_rising == 0)
         return;
@@ -226,10 +280,8 @@ dyn_waterfill(DynBowl *bowls, size_t n, uint64_t pool_kib, uint32_t *scratch)
         set_all(bowls, n, lo < pool_kib);
         return lo > pool_kib ? (uint64_t)(lo - pool_kib) : 0;
     }
-    for (size_t i = 0; i < n; i++) {
-        if (!decide(&search, &bowls[i]))
-            search.open[search.n_open++] = (uint32_t)i;
-    }
+    for (size_t i = 0; i < n; i++)
+        open_bowl(&search, (uint32_t)i);
     while (search.n_open > 0)
         narrow(&search, pool_kib);
     settle(&search, n, pool_kib);
