@@ -33,9 +33,15 @@ def _say_nothing(_text):
 
 
 @contextmanager
-def _cache_lock():
+def cache_lock():
+    """One at a time in the cache. Removes what one that was killed left half done."""
     with open(cache_dir() / "lock", "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        for path in cache_dir().glob("*.part*"):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()
         yield
 
 
@@ -149,7 +155,8 @@ def _fetch_kernel(say):
         return target
     packages = _kernel_packages()
     say(f"downloading {' '.join(packages)} (unpacked, not installed)")
-    with _built(target) as part, tempfile.TemporaryDirectory(dir=cache_dir()) as scratch:
+    with _built(target) as part, tempfile.TemporaryDirectory(
+            prefix="download.part", dir=cache_dir()) as scratch:
         tree = Path(scratch) / "tree"
         _unpack(packages, Path(scratch), tree)
         extra = packages[-1].replace("linux-modules-", "linux-modules-extra-")
@@ -207,7 +214,7 @@ class Image:
 
 def ensure(say=_say_nothing):
     """The image of the present sources, built if need be."""
-    with _cache_lock():
+    with cache_lock():
         kernel = _fetch_kernel(say)
         target = cache_dir() / f"image-{_source_id(kernel)}"
         if target.is_dir():

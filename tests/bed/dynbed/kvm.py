@@ -8,6 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
+from .image import cache_lock
 from .paths import cache_dir
 
 QEMU = "qemu-system-x86_64"
@@ -40,6 +41,11 @@ def _probe(image):
 
 def decide(image):
     """(works, why), from the cache if this boot of the host has tried this kernel."""
+    with cache_lock():  # two beds need not try at once
+        return _decide(image)
+
+
+def _decide(image):
     boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     key = f"{boot} {image.kernel_package} {Path('/dev/kvm').exists()}"
     path = cache_dir() / "kvm.json"
@@ -50,7 +56,7 @@ def decide(image):
     except (FileNotFoundError, ValueError, KeyError):
         pass
     works, why = _probe(image)
-    part = path.with_suffix(f".{os.getpid()}.part")
+    part = path.with_suffix(".part")
     part.write_text(json.dumps({"key": key, "works": works, "why": why}))
     part.rename(path)
     return works, why
