@@ -109,6 +109,7 @@ dyn_guest_begin_boot(DynGuest *guest, int64_t now_usec, bool reset)
     guest->restart_due = reset;
     guest->sent_kib = DYN_UNKNOWN;
     guest->last_sent_kib = DYN_UNKNOWN;
+    guest->exact_usec = 0;
     guest->lingering_kib = 0;
     guest->withdraw_due = false;
     guest->stuck_since_usec = 0;
@@ -150,15 +151,19 @@ distance(uint64_t a, uint64_t b)
     return a > b ? a - b : b - a;
 }
 
-/* Between where it was and what was asked last (also by a call that was given up): ours. */
+/* Between where it was and what was asked last (also by a call that was given up): ours. For a while that
+ * includes where it came from: events and answers come on different ways, and overtake each other. */
 static bool
-is_own_move(const DynGuest *guest, uint64_t before, uint64_t after)
+is_own_move(const DynGuest *guest, uint64_t before, uint64_t after, int64_t now_usec)
 {
     const uint64_t asked = guest->last_sent_kib;
+    const bool echo = now_usec - guest->progress_usec < DYN_CACHE_LAG_USEC;
+    const uint64_t from = echo ? guest->sent_from_kib : before;
 
     if (asked == DYN_UNKNOWN)
         return false;
-    return after + DYN_FOREIGN_KIB >= MIN(before, asked) && after <= MAX(before, asked) + DYN_FOREIGN_KIB;
+    return after + DYN_FOREIGN_KIB >= MIN(MIN(before, from), asked) &&
+           after <= MAX(MAX(before, from), asked) + DYN_FOREIGN_KIB;
 }
 
 /* A guest that is out of memory deflates by itself (autodeflate): that is demand, not an order. */
@@ -175,7 +180,7 @@ is_self_deflation(const DynGuest *guest, uint64_t before, uint64_t after)
 static void
 note_foreign(DynGuest *guest, uint64_t before, uint64_t after, const DynConf *conf, int64_t now_usec)
 {
-    if (distance(before, after) <= DYN_FOREIGN_KIB || is_own_move(guest, before, after) ||
+    if (distance(before, after) <= DYN_FOREIGN_KIB || is_own_move(guest, before, after, now_usec) ||
         is_self_deflation(guest, before, after))
         return;
     if (guest->fresh_usec == 0 || !dyn_guest_is_managed(guest, conf) ||
@@ -192,6 +197,7 @@ note_progress(DynGuest *guest, int64_t now_usec)
     const uint64_t left = distance(guest->balloon_kib, guest->sent_kib);
 
     if (left <= DYN_ARRIVED_KIB) {
+        guest->progress_usec = now_usec;
         arrive(guest);
         return;
     }
@@ -272,6 +278,19 @@ fold_stats(DynGuest *guest, const DynGuestSample *sample, int64_t now_usec)
     }
 }
 
+/* A sample's balloon size is QEMU's answer, or what libvirt remembers of the last event: that one may be the
+ * size before the last change, and an answer or event newer than it is better. */
+static bool
+is_believable(DynGuest *guest, const DynGuestSample *sample, int64_t now_usec)
+{
+    if (sample->balloon_kib == DYN_UNKNOWN || sample->balloon_kib > DYN_MAX_KIB)
+        return false;
+    if (sample->exact)
+        guest->exact_usec = now_usec;
+    return sample->exact || guest->exact_usec == 0 || guest->balloon_kib == DYN_UNKNOWN ||
+           now_usec - guest->exact_usec >= DYN_CACHE_LAG_USEC;
+}
+
 void
 dyn_guest_fold(DynGuest *guest, const DynGuestSample *sample, const DynConf *conf, int64_t now_usec,
                int64_t wall_usec)
@@ -284,7 +303,7 @@ dyn_guest_fold(DynGuest *guest, const DynGuestSample *sample, const DynConf *con
     guest->active = sample->run != DYN_RUN_OFF;
     if (sample->vmem_kib != DYN_UNKNOWN)
         guest->vmem_kib = MIN(sample->vmem_kib, DYN_MAX_KIB);
-    if (sample->balloon_kib != DYN_UNKNOWN && sample->balloon_kib <= DYN_MAX_KIB) {
+    if (is_believable(guest, sample, now_usec)) {
         dyn_guest_observe_balloon(guest, sample->balloon_kib, conf, now_usec);
         dyn_demand_observe(&guest->demand, sample->balloon_kib, wall_usec);
     }

@@ -18,6 +18,9 @@
 #define DYN_NEARLY_KIB (UINT64_C(1024))
 /* A change of the balloon smaller than this is nobody's act. */
 #define DYN_FOREIGN_KIB (UINT64_C(1024))
+/* libvirt's cached balloon size follows QEMU's events, of which there is at most one a second: for this long
+ * after QEMU itself told the size, the cached one proves nothing. */
+#define DYN_CACHE_LAG_USEC (INT64_C(2500) * 1000)
 /* Statistics older than this (on top of the interval) are stale. */
 #define DYN_STALE_USEC (INT64_C(5) * USEC_PER_SEC)
 /* No statistics for this long after a start or the first sight: the driver is not there. Debian 12's
@@ -68,6 +71,7 @@ typedef struct DynGuest {
     uint64_t last_kernel_kib;/* K before a reset: what the same kernel will need again */
     /* ledger */
     uint64_t balloon_kib;    /* observed; DYN_UNKNOWN before the first sample */
+    int64_t exact_usec;      /* when QEMU itself told that size, by answer or event; 0: never */
     uint64_t vmem_kib;
     uint64_t visible_kib;
     uint64_t sent_kib;       /* balloon size asked for and not yet seen; DYN_UNKNOWN: none */
@@ -130,7 +134,8 @@ dyn_guest_record(const DynGuest *guest);
 /* A start or a reset was seen: charge it, believe no balloon size. */
 void
 dyn_guest_begin_boot(DynGuest *guest, int64_t now_usec, bool reset);
-/* A balloon size told by an event or read; counts changes, finds foreign ones and arrivals. */
+/* A balloon size that QEMU told, by an event or an answer, or libvirt's cached one where that is to be
+ * believed; counts changes, finds foreign ones and arrivals. */
 void
 dyn_guest_observe_balloon(DynGuest *guest, uint64_t balloon_kib, const DynConf *conf, int64_t now_usec);
 /* Fold one sample. */

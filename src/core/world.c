@@ -134,6 +134,7 @@ on_balloon(DynWorld *world, DynGuest *guest, const DynEvent *event)
     if (!guest->confirmed && event->value_kib < dyn_guest_boot_kib(guest) &&
         event->when_usec > guest->started_usec)
         guest->confirmed = true;
+    guest->exact_usec = event->when_usec;
     dyn_guest_observe_balloon(guest, event->value_kib, world->conf, event->when_usec);
     dyn_demand_observe(&guest->demand, event->value_kib,
                        event->when_usec + world->wall_usec - world->taken_usec);

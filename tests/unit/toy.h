@@ -28,6 +28,7 @@ typedef struct ToyGuest {
     uint64_t swapped;  /* KiB now outside */
     uint64_t swap_out, swap_in;
     bool running, driver, frozen, deaf;
+    uint64_t cached;   /* KiB that libvirt still tells instead, once; 0: none */
     uint64_t ooms;
     uint64_t largest_asked;
 } ToyGuest;
@@ -159,7 +160,7 @@ toy_live(ToyGuest *guest)
 }
 
 static inline void
-toy_sample(const Toy *toy, const ToyGuest *guest, DynSnapshot *snapshot)
+toy_sample(const Toy *toy, ToyGuest *guest, const DynSampleRequest *request, DynSnapshot *snapshot)
 {
     const uint64_t kernel = guest->kernel * MIB;
     const uint64_t here = guest->used - guest->swapped;
@@ -168,7 +169,10 @@ toy_sample(const Toy *toy, const ToyGuest *guest, DynSnapshot *snapshot)
     dyn_guest_sample_init(&sample, guest->uuid);
     sample.run = guest->frozen ? DYN_RUN_PAUSED : DYN_RUN_RUNNING;
     sample.has_stats = true;
-    sample.balloon_kib = guest->told;
+    sample.balloon_kib = guest->cached != 0 ? guest->cached : guest->told;
+    sample.exact = guest->cached == 0 &&
+                   g_ptr_array_find_with_equal_func(request->exact, guest->uuid, g_str_equal, NULL);
+    guest->cached = 0;
     sample.vmem_kib = 0;
     sample.rss_kib = guest->balloon + 20 * MIB;
     sample.stats.last_update_sec = 0;
@@ -264,6 +268,7 @@ toy_act(Toy *toy)
 static inline void
 toy_tick(Toy *toy)
 {
+    g_autoptr(DynSampleRequest) request = dyn_world_sample_request(toy->world, toy->now);
     g_autoptr(DynSnapshot) snapshot = NULL;
     uint64_t resident = 0;
 
@@ -274,7 +279,7 @@ toy_tick(Toy *toy)
         if (!toy->guests[i].running)
             continue;
         resident += toy->guests[i].balloon + 20 * MIB;
-        toy_sample(toy, &toy->guests[i], snapshot);
+        toy_sample(toy, &toy->guests[i], request, snapshot);
     }
     snapshot->host.mem_total_kib = toy->host_kib;
     snapshot->host.mem_available_kib = toy->host_kib - MIN(toy->host_kib, toy->nonguest_kib + resident);

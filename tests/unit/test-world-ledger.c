@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the world believes of a balloon's size: answers, events and libvirt's memory of the last event. */
+#include "config.h"
+
+#include "toy.h"
+
+#include "suite.h"
+
+static Toy toy;
+
+static void
+begin(void)
+{
+    toy_init(&toy, "[host]\nMode=on\nReserve=512M\nPool=800M\n[balance]\nStartGraceSec=5\n");
+}
+
+static void
+end(void)
+{
+    toy_clear(&toy);
+}
+
+static DynGuestReport
+report_of(const ToyGuest *guest)
+{
+    g_autoptr(DynReport) report = dyn_world_report(toy.world);
+    DynGuestReport one = *toy_report(report, guest);
+
+    one.name = one.hold_text = NULL; /* they go with the report */
+    one.effective = one.wanted = NULL;
+    return one;
+}
+
+/* A guest that has just grown from 128 MiB. */
+static ToyGuest *
+grown_guest(void)
+{
+    ToyGuest *guest = toy_add(&toy, 512, 64, 50, 128);
+
+    toy_run(&toy, 20);
+    guest->used = 90 * MIB;
+    toy_run(&toy, 2);
+    ck_assert_uint_gt(guest->balloon, 150 * MIB);
+    ck_assert_uint_eq(report_of(guest).assigned_kib, guest->balloon);
+    return guest;
+}
+
+/* Seen on real guests: the bulk statistics told the size before the growth once more, a second after QEMU
+ * had told the new one. It was taken for an outsider's setmem, and the guest starved for ten minutes. */
+START_TEST(test_world_ledger_knows_an_old_size)
+{
+    ToyGuest *guest = grown_guest();
+    const uint64_t removed_kib = report_of(guest).counters.removed_kib;
+
+    guest->cached = 128 * MIB;
+    toy_tick(&toy);
+    ck_assert_int_eq(report_of(guest).hold, DYN_HOLD_NONE);
+    ck_assert_uint_eq(report_of(guest).assigned_kib, guest->balloon);
+    ck_assert_uint_eq(report_of(guest).counters.removed_kib, removed_kib);
+    toy_run(&toy, 3);
+    ck_assert_int_eq(report_of(guest).hold, DYN_HOLD_NONE);
+}
+END_TEST
+
+/* An event that was overtaken by the answer to a question. */
+START_TEST(test_world_ledger_knows_a_late_event)
+{
+    ToyGuest *guest = grown_guest();
+
+    toy_event(&toy, guest, DYN_EVENT_BALLOON, 128 * MIB);
+    toy_run(&toy, 2);
+    ck_assert_int_eq(report_of(guest).hold, DYN_HOLD_NONE);
+    ck_assert_uint_eq(report_of(guest).assigned_kib, guest->balloon);
+}
+END_TEST
+
+/* An outsider is still found, also one who goes back to where we came from. */
+START_TEST(test_world_ledger_still_finds_outsiders)
+{
+    ToyGuest *guest = grown_guest();
+
+    toy_run(&toy, 10);
+    guest->asked = 128 * MIB; /* virsh setmem */
+    toy_run(&toy, 2);
+    ck_assert_int_eq(report_of(guest).hold, DYN_HOLD_PINNED);
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("world-ledger");
+    TCase *tcase = tcase_create("world-ledger");
+
+    tcase_add_checked_fixture(tcase, begin, end);
+    tcase_add_test(tcase, test_world_ledger_knows_an_old_size);
+    tcase_add_test(tcase, test_world_ledger_knows_a_late_event);
+    tcase_add_test(tcase, test_world_ledger_still_finds_outsiders);
+    suite_add_tcase(suite, tcase);
+    return dyn_suite_run(suite);
+}
