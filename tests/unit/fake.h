@@ -129,6 +129,17 @@ fake_keep(Fake *fake, DynJob *job)
         fake->store_paused = job->paused;
 }
 
+/* As the real one: what was up before is said to be down, then events come before the answer. */
+static inline void
+fake_connect(Fake *fake)
+{
+    const DynEvent down = { .type = DYN_EVENT_DISCONNECTED, .when_usec = fake->now_usec };
+    const DynEvent up = { .type = DYN_EVENT_CONNECTED, .when_usec = fake->now_usec };
+
+    dyn_engine_event(&down, fake->engine);
+    dyn_engine_event(&up, fake->engine);
+}
+
 static inline void
 fake_do_job(Fake *fake, DynJob *job)
 {
@@ -138,7 +149,9 @@ fake_do_job(Fake *fake, DynJob *job)
         g_set_error(&job->error, DYN_ERROR, DYN_ERROR_DISCONNECTED, "nobody answers");
     else if (job->kind == DYN_JOB_LIST)
         job->list = fake_list(fake);
-    else if (job->kind != DYN_JOB_CONNECT)
+    else if (job->kind == DYN_JOB_CONNECT)
+        fake_connect(fake);
+    else
         fake_change(fake, job);
     fake->base.funcs->on_job(job, fake->base.funcs_data);
 }
