@@ -23,6 +23,10 @@ G_BEGIN_DECLS
 /* Probes older than this say nothing any more. */
 #define DYN_THREADS_PROBE_VALID_USEC (INT64_C(1) * G_USEC_PER_SEC)
 
+/* How long a guest may be busy with somebody else's request, mostly our own sampling, before it counts as
+ * frozen: a bulk sample of 100 guests under TCG keeps one for up to 0.1 s. */
+#define DYN_THREADS_BUSY_USEC (INT64_C(1) * G_USEC_PER_SEC)
+
 /* @hypervisor and @store are borrowed and must outlive every thread: see close(). @proc_root is "/proc"
  * but in tests. Answers come on @context (NULL: the default one). */
 DynExecutor *

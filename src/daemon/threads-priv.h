@@ -18,6 +18,7 @@ typedef struct DynTask {
     uint64_t in_flight_kib; /* other growths, as of the moment it was begun */
     DynHypervisor *hypervisor;
     const char *proc_root;
+    int64_t probed_usec;    /* its thread's: when the last probe began */
     /* how it ended; the job carries its own error */
     DynOutcomeResult result;
     char *message;

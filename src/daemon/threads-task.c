@@ -44,6 +44,24 @@ fail_with(DynTask *task, const GError *failure)
                 failure->message);
 }
 
+/* Our own sampling keeps a guest's monitor busy for some 10 ms each second, under TCG for up to 100: such
+ * a moment is waited out. libvirt tells nobody when it is over, so there is nothing but to ask again. */
+static bool
+probe_until_free(DynTask *task, DynProbe *ret_probe, GError **error)
+{
+    int64_t end_usec = g_get_monotonic_time() + DYN_THREADS_BUSY_USEC;
+    DynHypervisor *hypervisor = task->hypervisor;
+
+    for (;;) {
+        task->probed_usec = g_get_monotonic_time();
+        if (!hypervisor->ops->probe(hypervisor, task->uuid, ret_probe, error))
+            return false;
+        if (!ret_probe->control_busy || ret_probe->hung || g_get_monotonic_time() >= end_usec)
+            return true;
+        g_usleep(DYN_THREADS_BUSY_USEC / 20);
+    }
+}
+
 /* A request to a guest that cannot take it now would block, and take effect when nobody expects it. */
 static bool
 can_act(DynTask *task)
@@ -51,7 +69,7 @@ can_act(DynTask *task)
     g_autoptr(GError) failure = NULL;
     DynProbe probe = { 0 };
 
-    if (!task->hypervisor->ops->probe(task->hypervisor, task->uuid, &probe, &failure))
+    if (!probe_until_free(task, &probe, &failure))
         return fail_with(task, failure);
     if (probe.hung)
         return fail(task, DYN_OUTCOME_HUNG, "its QEMU does not run");
@@ -108,12 +126,10 @@ send_request(DynTask *task)
 void
 dyn_task_run(DynTask *task)
 {
-    int64_t probed_usec = g_get_monotonic_time();
-
     if (!can_act(task) || !has_room(task))
         return;
     /* Probes are bound to be quick; if they were not, libvirtd is in trouble and they are old news. */
-    if (g_get_monotonic_time() - probed_usec > DYN_THREADS_PROBE_VALID_USEC)
+    if (g_get_monotonic_time() - task->probed_usec > DYN_THREADS_PROBE_VALID_USEC)
         fail(task, DYN_OUTCOME_FROZEN, "libvirt takes more than a second to answer a probe");
     else
         send_request(task);

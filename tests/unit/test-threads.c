@@ -60,6 +60,19 @@ START_TEST(test_threads_probe_first)
 }
 END_TEST
 
+START_TEST(test_threads_wait_out_a_busy_moment)
+{
+    g_auto(Bench) bench = { 0 };
+
+    bench_init(&bench);
+    bench.probe.control_busy = true;
+    bench.busy_probes = 3; /* our own sample is out, say; then it is over */
+    bench_act(&bench, 1, 1000, 500);
+    bench_wait(&bench, 1);
+    ck_assert_str_eq(bench.answers->str, "1:sent ");
+}
+END_TEST
+
 START_TEST(test_threads_gone)
 {
     g_auto(Bench) bench = { 0 };
@@ -260,6 +273,7 @@ main(void)
     tcase_add_test(tcase, test_threads_sample);
     tcase_add_test(tcase, test_threads_act);
     tcase_add_loop_test(tcase, test_threads_probe_first, 0, 4);
+    tcase_add_test(tcase, test_threads_wait_out_a_busy_moment);
     tcase_add_test(tcase, test_threads_gone);
     tcase_add_test(tcase, test_threads_look_at_the_host_before_a_growth);
     tcase_add_test(tcase, test_threads_leave_room_for_growths_in_flight);

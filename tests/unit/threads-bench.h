@@ -25,6 +25,7 @@ typedef struct Bench {
     guint in_balloon;        /* calls that are in there */
     guint most_in_balloon;
     DynProbe probe;
+    guint busy_probes;       /* after so many @probe.control_busy ends; 0: never */
     bool probe_fails;
     GString *calls;          /* "balloon:1=100 " */
     /* main thread */
@@ -77,6 +78,8 @@ bench_probe(DynHypervisor *self, const char *uuid, DynProbe *ret_probe, GError *
         return false;
     }
     *ret_probe = bench->probe;
+    if (bench->busy_probes > 0 && --bench->busy_probes == 0)
+        bench->probe.control_busy = false;
     return true;
 }
 
