@@ -23,12 +23,12 @@ say_result(DynCli *cli, const char *name, uint64_t given, uint64_t missing)
 
     if (missing == 0)
         dyn_cli_say(cli,
-                    "Domain %s: %s given back; it has its maximum and is left alone from now on.",
+                    "Domain %s: %s given back; it has all its memory and is left alone from now on.",
                     quoted, given_text);
     else
         dyn_cli_say(
             cli,
-            "Domain %s: %s given back, %s of its maximum still missing: the host has no more "
+            "Domain %s: %s given back, %s of its memory still missing: the host has no more "
             "to give. It is left alone from now on.",
             quoted, given_text, missing_text);
 }
@@ -125,7 +125,7 @@ const DynCliCommand dyn_cli_cmd_release = {
     .summary = "Give a guest its memory back and leave it alone from now on",
     .syntax = "DOMAIN | --all",
     .details =
-        "It gets memory up to its own maximum, as far as the host allows, and mode 'off' in its\n"
+        "It gets back all the memory of the domain, as far as the host allows, and mode 'off' in its\n"
         "policy. The way out before dynmem is removed or a guest moves to a host without it.",
     .get_options = get_options,
     .options_size = sizeof(ReleaseOptions),

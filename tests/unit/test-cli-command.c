@@ -52,7 +52,7 @@ START_TEST(test_release_says_what_was_given)
     run = cli_run("release", "web1", NULL);
     ck_assert_int_eq(run->status, 0);
     ck_assert_str_eq(run->out,
-                     "Domain 'web1': 3 GiB given back; it has its maximum and is left alone "
+                     "Domain 'web1': 3 GiB given back; it has all its memory and is left alone "
                      "from now on.\n");
     assert_calls("Release(web1)");
 }
@@ -69,7 +69,7 @@ START_TEST(test_release_says_what_is_missing)
     cli_assert_golden("release.json", run->out);
     cli_run_free(g_steal_pointer(&run));
     run = cli_run("release", "web1", NULL);
-    ck_assert_ptr_nonnull(strstr(run->out, "2 GiB of its maximum still missing"));
+    ck_assert_ptr_nonnull(strstr(run->out, "2 GiB of its memory still missing"));
 }
 END_TEST
 
