@@ -33,8 +33,8 @@ tell_the_rest(DynEdit *edit)
     if (!edit->active || virDomainGetInfo(edit->handle, &info) < 0 || info.memory >= info.maxMem)
         return;
     dyn_cli_say(edit->cli,
-                "It keeps what it holds now, which is not all its memory; 'dynmem release' gives the "
-                "rest back, and next time does both.");
+                "It keeps what it holds now, which is not all its memory: 'dynmem release' gives "
+                "back the rest.");
 }
 
 static bool

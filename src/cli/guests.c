@@ -75,19 +75,33 @@ is_in(GVariant *guest, DynGuestsScope scope)
            g_strcmp0(dyn_dict_get_string(guest, "State"), "shut off") != 0;
 }
 
+/* The daemon's last words, for want of better. */
+static GPtrArray *
+fall_back(DynCli *cli, const DynDaemonStats *stats, const GError *error)
+{
+    if (!dyn_dict_get_bool(stats->host, "Connected"))
+        dyn_cli_warn(cli, "%s; what dynmemd knew last is shown", error->message);
+    return g_ptr_array_ref(stats->guests);
+}
+
 static GPtrArray *
 collect_all(DynCli *cli, DynGuestsScope scope, GError **error)
 {
     g_autoptr(DynDaemonStats) stats = dyn_daemon_try_stats(cli);
     bool speaks = speaks_for_all(cli, stats);
+    g_autoptr(GError) libvirt_error = NULL;
     g_autoptr(GPtrArray) domains = NULL;
 
     if (speaks && scope == DYN_GUESTS_RUNNING)
         return g_ptr_array_ref(stats->guests);
-    domains = dyn_cli_list_domains(cli, speaks ? NULL : error);
-    if (speaks)
-        return domains ? add_unknown(stats->guests, domains) : g_ptr_array_ref(stats->guests);
-    if (domains && stats)
+    domains = dyn_cli_list_domains(cli, &libvirt_error);
+    if (!domains && stats && !cli->uri)
+        return fall_back(cli, stats, libvirt_error);
+    if (!domains)
+        g_propagate_error(error, g_steal_pointer(&libvirt_error));
+    else if (speaks)
+        return add_unknown(stats->guests, domains);
+    else if (stats)
         lay_over_all(domains, stats);
     return g_steal_pointer(&domains);
 }

@@ -270,6 +270,7 @@ START_TEST(test_failed_write_is_undone)
     g_free(options.startup);
     virConnectClose(cli.connection);
     g_clear_object(&cli.bus);
+    dyn_conf_free(cli.conf);
     g_free(cli.uri);
 }
 END_TEST

@@ -159,6 +159,23 @@ START_TEST(test_unusable_xml_is_listed_with_the_reason)
 }
 END_TEST
 
+START_TEST(test_without_libvirt_the_daemons_last_words_are_shown)
+{
+    DynReport *report = fake_report_new();
+    g_autoptr(CliRun) run = NULL;
+
+    report->connected = false;
+    fake_report_add(report, "web1", 1);
+    fake_manager_serve(fixture.fake, report);
+    g_setenv("LIBVIRT_DEFAULT_URI", "nonsense:///x", TRUE);
+    run = cli_run_bare("--session", "list", "-o", "Name,Assigned", "--noheadings", NULL);
+    ck_assert_int_eq(run->status, 0);
+    ck_assert_ptr_nonnull(strstr(run->err, "'nonsense:///x'"));
+    ck_assert_ptr_nonnull(strstr(run->err, "what dynmemd knew last"));
+    ck_assert_str_eq(run->out, "web1    1 GiB\n");
+}
+END_TEST
+
 START_TEST(test_daemon_is_laid_over_another_connection)
 {
     DynReport *report = fake_report_new();
@@ -232,6 +249,7 @@ main(void)
     tcase_add_test(tcase, test_without_daemon_show_has_the_policy);
     tcase_add_test(tcase, test_host_mode_over_the_policys_is_said);
     tcase_add_test(tcase, test_unusable_xml_is_listed_with_the_reason);
+    tcase_add_test(tcase, test_without_libvirt_the_daemons_last_words_are_shown);
     tcase_add_test(tcase, test_daemon_is_laid_over_another_connection);
     tcase_add_test(tcase, test_any_locale_can_show_any_name);
     tcase_add_test(tcase, test_empty_list_has_its_headings);
