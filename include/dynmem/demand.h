@@ -7,8 +7,10 @@
  *          holds is subtracted. Page cache that can be dropped is in MemAvailable: not need.
  * swapped  what the guest pushed to its own swap and did not read back, from its counters. Counters do
  *          not see slots that were freed without being read, so it decays: by 1/1024 a second (half in
- *          12 minutes), by 1/32 a second (half in 22 s) while the guest has that much available and reads
- *          nothing back - were it needed, it would come back in.
+ *          12 minutes), by 1/32 a second (half in 22 s) while the guest swaps nothing in or out and has
+ *          as much available (32 MiB or a tenth of its memory is enough) - were it needed, it would come
+ *          back in. Seen on real guests: a load that ended with 270 MiB swapped out left a phantom demand
+ *          of that size where only the full amount available counted.
  * K        what the guest kernel keeps outside MemTotal: base + DIMM - MemTotal (autodeflate on) or
  *          balloon size - MemTotal (off), plugged virtio-mem added; the smallest seen since boot.
  *

@@ -94,12 +94,21 @@ judge(const DynDemandFacts *facts, const DynBalloonStats *stats)
     return DYN_BAD_NONE;
 }
 
+/* With this much available nothing keeps a guest from reading its swap back: 32 MiB, or a tenth of what it
+ * has (twice the safety of world.h's floors). */
+static uint64_t
+plenty_kib(const DynDemand *demand)
+{
+    return MAX(UINT64_C(32) * DYN_KIB_PER_MIB, demand->total_kib / 10);
+}
+
 static void
 fold_swap(DynDemand *demand, const DynBalloonStats *stats, uint64_t seconds)
 {
     uint64_t out = 0;
     uint64_t in = 0;
     uint64_t divisor;
+    bool idle;
 
     /* a counter that runs backwards was reset: start over from it, count nothing */
     if (demand->swap_out_kib != DYN_UNKNOWN && stats->swap_out_kib != DYN_UNKNOWN)
@@ -112,7 +121,8 @@ fold_swap(DynDemand *demand, const DynBalloonStats *stats, uint64_t seconds)
         demand->swap_seen = true;
 
     demand->swapped_kib = dyn_sat_sub(dyn_sat_add(demand->swapped_kib, out), in);
-    divisor = in == 0 && out == 0 && demand->available_kib >= demand->swapped_kib ? 32 : 1024;
+    idle = in == 0 && out == 0 && demand->available_kib >= MIN(demand->swapped_kib, plenty_kib(demand));
+    divisor = idle ? 32 : 1024;
     for (uint64_t i = 0; i < MIN(seconds, 60); i++)
         demand->swapped_kib -= (demand->swapped_kib + divisor - 1) / divisor;
 }
@@ -161,18 +171,18 @@ fold_used(DynDemand *demand, const DynDemandFacts *facts, Range balloon, uint64_
                                  dyn_sat_sub(taken, dyn_sat_sub(facts->boot_kib, balloon.most)));
 }
 
+/* @rise_kib: of used + swapped alone. K is learned once, when the balloon first stands still: that step is
+ * no rise, and must not be led. */
 static void
-fold_trend(DynDemand *demand, uint64_t raw_kib, int64_t elapsed_usec)
+fold_trend(DynDemand *demand, uint64_t raw_kib, uint64_t rise_kib, int64_t elapsed_usec)
 {
-    const uint64_t before = demand->raw_kib;
-
     demand->raw_kib = raw_kib;
     if (!demand->known) {
         demand->smooth_kib = raw_kib;
         demand->slope_kib_per_sec = 0;
         return;
     }
-    demand->slope_kib_per_sec = dyn_mul_div(dyn_sat_sub(raw_kib, before), USEC_PER_SEC,
+    demand->slope_kib_per_sec = dyn_mul_div(rise_kib, USEC_PER_SEC,
                                             (uint64_t)MAX(elapsed_usec, USEC_PER_SEC / 20));
     if (raw_kib >= demand->smooth_kib) {
         demand->smooth_kib = raw_kib;
@@ -193,6 +203,7 @@ dyn_demand_update(DynDemand *demand, const DynDemandFacts *facts, const DynBallo
     const int64_t elapsed = demand->known ? now_usec - demand->changed_usec : 0;
     const uint64_t before = demand->used_kib + demand->swapped_kib;
     uint64_t kernel;
+    uint64_t need;
     Range balloon;
 
     if (stats->last_update_sec == 0 || stats->last_update_sec == DYN_UNKNOWN)
@@ -223,7 +234,8 @@ dyn_demand_update(DynDemand *demand, const DynDemandFacts *facts, const DynBallo
     fold_swap(demand, stats, (uint64_t)MAX(elapsed, 0) / USEC_PER_SEC);
     fold_used(demand, facts, balloon, before);
     kernel = demand->kernel_kib == DYN_UNKNOWN ? 0 : demand->kernel_kib;
-    fold_trend(demand, dyn_sat_add(dyn_sat_add(demand->used_kib, demand->swapped_kib), kernel), elapsed);
+    need = dyn_sat_add(demand->used_kib, demand->swapped_kib);
+    fold_trend(demand, dyn_sat_add(need, kernel), dyn_sat_sub(need, before), elapsed);
     demand->known = true;
     demand->changed_usec = now_usec;
     return DYN_VERDICT_FRESH;

@@ -131,6 +131,46 @@ START_TEST(test_demand_counts_swap_and_forgets_it)
 }
 END_TEST
 
+/* A guest squeezed to 128 MiB freed its load: 30 MiB are in use, 200 were swapped out and freed there. */
+START_TEST(test_demand_forgets_swap_that_was_freed)
+{
+    DynBalloonStats stats;
+    DynDemand demand;
+
+    settle(&demand, &without, 60, 128);
+    stats = told(&without, 85, 128, 101);
+    stats.swap_out_kib = 200 * MIB;
+    (void)dyn_demand_update(&demand, &without, &stats, 101 * SEC);
+    ck_assert_uint_ge(demand.swapped_kib, 199 * MIB);
+    stats = told(&without, 30, 128, 102);
+    stats.swap_out_kib = 200 * MIB;
+    for (uint64_t t = 102; t < 202; t++) {
+        stats.last_update_sec = t;
+        (void)dyn_demand_update(&demand, &without, &stats, (int64_t)t * SEC);
+    }
+    ck_assert_uint_le(demand.swapped_kib, 10 * MIB);
+}
+END_TEST
+
+/* While it boots the balloon inflates and K is not known; learning it is not a rise. */
+START_TEST(test_demand_does_not_lead_what_it_learns_of_the_kernel)
+{
+    DynBalloonStats stats;
+    DynDemand demand;
+
+    dyn_demand_init(&demand);
+    for (uint64_t t = 98; t < 106; t++) {
+        const uint64_t balloon = t < 103 ? 256 - 20 * (t - 98) : 156;
+
+        dyn_demand_observe(&demand, balloon * MIB, (int64_t)t * SEC);
+        stats = told(&without, 25, balloon, t);
+        (void)dyn_demand_update(&demand, &without, &stats, (int64_t)t * SEC);
+        ck_assert_uint_eq(dyn_demand_lead_kib(&demand), 0);
+    }
+    ck_assert_uint_eq(demand.raw_kib, 63 * MIB);
+}
+END_TEST
+
 START_TEST(test_demand_counts_nothing_for_a_counter_that_runs_backwards)
 {
     DynBalloonStats stats;
@@ -263,6 +303,8 @@ main(void)
     tcase_add_test(tcase, test_demand_ignores_a_balloon_in_motion);
     tcase_add_test(tcase, test_demand_sees_need_behind_a_balloon_in_motion);
     tcase_add_test(tcase, test_demand_counts_swap_and_forgets_it);
+    tcase_add_test(tcase, test_demand_forgets_swap_that_was_freed);
+    tcase_add_test(tcase, test_demand_does_not_lead_what_it_learns_of_the_kernel);
     tcase_add_test(tcase, test_demand_counts_nothing_for_a_counter_that_runs_backwards);
     tcase_add_test(tcase, test_demand_rises_at_once_and_falls_slowly);
     tcase_add_loop_test(tcase, test_demand_does_not_believe_everything, 0, G_N_ELEMENTS(bad_rows));
