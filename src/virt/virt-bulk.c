@@ -309,7 +309,7 @@ run(DynVirt *self, GArray *asks, DynVirtAnswer answer, gpointer user_data, GErro
 bool
 dyn_virt_bulk_run(DynVirt *self, GArray *asks, DynVirtAnswer answer, gpointer user_data, GError **error)
 {
-    g_auto(DynVirtUse) use = dyn_virt_use(self, DYN_LINK_SAMPLE);
+    G_GNUC_UNUSED g_auto(DynVirtUse) use = dyn_virt_use(self, DYN_LINK_SAMPLE);
     bool ok = run(self, asks, answer, user_data, error);
 
     drop_handles(asks);

@@ -180,7 +180,7 @@ dyn_virt_check_links(DynVirt *self)
 static virConnectPtr
 swap_link(DynVirt *self, DynVirtLink link, virConnectPtr stuck, virConnectPtr fresh)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
     GHashTableIter iter;
     gpointer value;
 
@@ -202,7 +202,7 @@ swap_link(DynVirt *self, DynVirtLink link, virConnectPtr stuck, virConnectPtr fr
 static virConnectPtr
 find_stuck(DynVirt *self, DynVirtLink link)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
     int64_t now_usec = g_get_monotonic_time();
 
     for (size_t i = 0; self->link[link] && i < G_N_ELEMENTS(self->call); i++) {
@@ -220,7 +220,7 @@ find_stuck(DynVirt *self, DynVirtLink link)
 static int
 watch_call(DynVirt *self, DynVirtLink link)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
 
     for (int i = 0; self->link[link] && i < DYN_VIRT_N_CALLS; i++) {
         if (!self->call[i].link) {

@@ -146,7 +146,7 @@ GPtrArray *
 dyn_virt_list(DynHypervisor *hypervisor, GError **error)
 {
     DynVirt *self = (DynVirt *)hypervisor;
-    g_auto(DynVirtUse) use = dyn_virt_use(self, DYN_LINK_QUERY);
+    G_GNUC_UNUSED g_auto(DynVirtUse) use = dyn_virt_use(self, DYN_LINK_QUERY);
     g_autoptr(virConnect) link = dyn_virt_link(self, DYN_LINK_QUERY, error);
     virDomainPtr *domains = NULL;
     GPtrArray *list;
@@ -168,7 +168,7 @@ DynFound *
 dyn_virt_read(DynHypervisor *hypervisor, const char *uuid, GError **error)
 {
     DynVirt *self = (DynVirt *)hypervisor;
-    g_auto(DynVirtUse) use = dyn_virt_use(self, DYN_LINK_QUERY);
+    G_GNUC_UNUSED g_auto(DynVirtUse) use = dyn_virt_use(self, DYN_LINK_QUERY);
     g_autoptr(virConnect) link = dyn_virt_link(self, DYN_LINK_QUERY, error);
     g_autoptr(virDomain) domain = NULL;
 

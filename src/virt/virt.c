@@ -62,7 +62,7 @@ static bool
 virt_probe(DynHypervisor *hypervisor, const char *uuid, DynProbe *ret_probe, GError **error)
 {
     DynVirt *self = (DynVirt *)hypervisor;
-    g_auto(DynVirtUse) use = dyn_virt_use(self, DYN_LINK_ACT);
+    G_GNUC_UNUSED g_auto(DynVirtUse) use = dyn_virt_use(self, DYN_LINK_ACT);
     g_autoptr(virDomain) domain = NULL;
     DynGuestSample sample;
     virDomainControlInfo control;
@@ -100,7 +100,7 @@ static bool
 virt_set_balloon(DynHypervisor *hypervisor, const char *uuid, uint64_t kib, GError **error)
 {
     DynVirt *self = (DynVirt *)hypervisor;
-    g_auto(DynVirtUse) use = dyn_virt_use(self, DYN_LINK_ACT);
+    G_GNUC_UNUSED g_auto(DynVirtUse) use = dyn_virt_use(self, DYN_LINK_ACT);
     g_autoptr(virDomain) domain = NULL;
 
     if (kib == 0 || kib > DYN_MAX_KIB) {
@@ -122,7 +122,7 @@ static bool
 virt_set_stats_period(DynHypervisor *hypervisor, const char *uuid, uint32_t sec, GError **error)
 {
     DynVirt *self = (DynVirt *)hypervisor;
-    g_auto(DynVirtUse) use = dyn_virt_use(self, DYN_LINK_ACT);
+    G_GNUC_UNUSED g_auto(DynVirtUse) use = dyn_virt_use(self, DYN_LINK_ACT);
     g_autoptr(virDomain) domain = NULL;
 
     if (sec > G_MAXINT) {
@@ -144,7 +144,7 @@ static bool
 virt_write_policy(DynHypervisor *hypervisor, const char *uuid, const char *xml, GError **error)
 {
     DynVirt *self = (DynVirt *)hypervisor;
-    g_auto(DynVirtUse) use = dyn_virt_use(self, DYN_LINK_QUERY);
+    G_GNUC_UNUSED g_auto(DynVirtUse) use = dyn_virt_use(self, DYN_LINK_QUERY);
     g_autoptr(virConnect) link = dyn_virt_link(self, DYN_LINK_QUERY, error);
     g_autoptr(virDomain) domain = NULL;
 

@@ -372,8 +372,8 @@ START_TEST(test_json_is_well_formed_whatever_is_put_in)
     dyn_json_add_uint(json, "most", UINT64_MAX);
     dyn_json_add_double(json, "third", 1.0 / 3, 2);
     dyn_json_add_double(json, "whole", 100.0, 2);
-    dyn_json_add_double(json, "nan", NAN, 2);
-    dyn_json_add_double(json, "infinite", -INFINITY, 2);
+    dyn_json_add_double(json, "nan", (double)NAN, 2);
+    dyn_json_add_double(json, "infinite", -(double)INFINITY, 2);
     dyn_json_open_array(json, "empty");
     dyn_json_close(json);
     dyn_json_open_object(json, "o");
