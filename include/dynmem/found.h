@@ -9,7 +9,8 @@ G_BEGIN_DECLS
 
 /* A domain as found: its XML's facts plus what is true of this run of it. */
 typedef struct DynFound {
-    DynDomain *domain;     /* live XML if running, else inactive XML */
+    DynDomain *domain;     /* live XML if running, else inactive XML; but current_kib is the configuration's
+                              wherever there is one: the live value follows the balloon */
     bool active;
     bool persistent;
     DynRunState run;

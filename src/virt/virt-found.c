@@ -58,6 +58,22 @@ parse_xml(virDomainPtr domain, const char *uuid, DynFound *found, GError **error
     return true;
 }
 
+/* The live <currentMemory> follows the balloon. What the guest was started with stands in its configuration,
+ * if it has one that can be read; a transient guest's has to do. */
+static void
+take_configured_current(virDomainPtr domain, DynFound *found)
+{
+    g_autoptr(DynDomain) configured = NULL;
+    char *xml;
+
+    if (!found->active || !found->persistent || found->problem)
+        return;
+    xml = virDomainGetXMLDesc(domain, VIR_DOMAIN_XML_INACTIVE);
+    if (xml && dyn_domain_parse(xml, strlen(xml), &configured, NULL))
+        found->domain->current_kib = MIN(configured->current_kib, found->domain->memory_kib);
+    free(xml); /* libvirt's are malloc()ed */
+}
+
 static bool
 read_state(virDomainPtr domain, DynFound *found, GError **error)
 {
@@ -103,6 +119,7 @@ found_new(DynVirt *self, virDomainPtr domain, GError **error)
     }
     if (!read_state(domain, found, error) || !parse_xml(domain, uuid, found, error))
         return NULL;
+    take_configured_current(domain, found);
     dyn_virt_guests_note(self, found, asked_usec);
     found->incarnation = incarnation_of(self, domain, found);
     return g_steal_pointer(&found);

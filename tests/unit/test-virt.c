@@ -92,6 +92,25 @@ START_TEST(test_virt_sets_the_balloon)
 }
 END_TEST
 
+/* What a guest starts with is in its configuration; the running XML follows the balloon. */
+START_TEST(test_virt_takes_the_startup_from_the_configuration)
+{
+    Bench *bench = bench_new();
+    const DynHypervisorOps *ops = bench->hypervisor->ops;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(DynFound) before = ops->read(bench->hypervisor, TEST_UUID, &error);
+    g_autoptr(DynFound) after = NULL;
+
+    ck_assert_ptr_nonnull(before);
+    ck_assert(ops->set_balloon(bench->hypervisor, TEST_UUID, DYN_KIB_PER_GIB, &error));
+    after = ops->read(bench->hypervisor, TEST_UUID, &error);
+    ck_assert_ptr_nonnull(after);
+    ck_assert_uint_gt(before->domain->current_kib, DYN_KIB_PER_GIB);
+    ck_assert_uint_eq(after->domain->current_kib, before->domain->current_kib);
+    bench_free(bench);
+}
+END_TEST
+
 START_TEST(test_virt_refuses_impossible_targets)
 {
     static const uint64_t targets_kib[] = {0, DYN_MAX_KIB + 1, DYN_UNKNOWN, 100 * DYN_KIB_PER_GIB};
@@ -276,6 +295,7 @@ add_guest_tests(Suite *suite)
     tcase_set_timeout(tcase, 60); /* under valgrind */
     tcase_add_test(tcase, test_virt_samples_without_bulk_statistics);
     tcase_add_test(tcase, test_virt_sets_the_balloon);
+    tcase_add_test(tcase, test_virt_takes_the_startup_from_the_configuration);
     tcase_add_loop_test(tcase, test_virt_refuses_impossible_targets, 0, 4);
     tcase_add_test(tcase, test_virt_acting_on_nobody_says_gone);
     tcase_add_test(tcase, test_virt_probe_tells_paused);
