@@ -75,23 +75,25 @@ class Bed:
         self.image = image.ensure(self._say)
 
     def start(self):
-        """Bring the bed up: image, KVM or not, namespaces, bus, libvirtd. One without a caller still
-        ends with this process until detach()."""
+        """Bring the bed up: image, KVM or not, namespaces, bus, libvirtd. It ends with this process,
+        also if it has no caller or another one, until detach()."""
         self.image = image.ensure(self._say)
         works, why = (self.use_kvm, "as asked for") if self.use_kvm is not None else \
             kvm.decide(self.image)
         self._say(f"guests run under {'KVM' if works else 'TCG, not KVM'}: {why}")
         self.kvm = works
-        self._spawn_keeper()
-        self._say(f"bed {self.name} is up: libvirtd {self.connection().getLibVersion()} in "
-                  f"{self.paths.run}")
+        try:
+            self._spawn_keeper()
+            version = self.connection().getLibVersion()
+        except BaseException:
+            self._let_go(b"")
+            raise
+        self._say(f"bed {self.name} is up: libvirtd {version} in {self.paths.run}")
 
     def _spawn_keeper(self):
         ready_read, ready_write = os.pipe2(os.O_CLOEXEC)
         caller_fd = -1 if self.caller_pid is None else os.pidfd_open(self.caller_pid)
         hold_read, self._hold_fd = os.pipe2(os.O_CLOEXEC)
-        if caller_fd >= 0:
-            self.detach()
         passed = [fd for fd in (ready_write, caller_fd, hold_read) if fd >= 0]
         try:
             subprocess.run(
@@ -108,8 +110,13 @@ class Bed:
 
     def detach(self):
         """Let the bed go on after this process has ended (if it has no caller)."""
+        self._let_go(b"d")
+
+    def _let_go(self, word):
+        """Close the keeper's pipe; without a word before that, the bed ends."""
         if self._hold_fd >= 0:
-            os.write(self._hold_fd, b"d")
+            if word:
+                os.write(self._hold_fd, word)
             os.close(self._hold_fd)
             self._hold_fd = -1
 
@@ -133,6 +140,7 @@ class Bed:
     def stop(self):
         """Take the whole bed away, guests and all. No error if it does not run."""
         self.disconnect()
+        self._let_go(b"")
         deadline = time.monotonic() + _STOP_TIMEOUT_SEC
         while self.is_running():
             self._end_keeper(deadline)

@@ -6,8 +6,8 @@ QEMU, done by the kernel. It dies with the keeper (PR_SET_PDEATHSIG, and a pipe 
 keeper ends on SIGTERM or when its caller (a pidfd) is gone, and then removes the run directory. Killed by
 SIGKILL itself, it leaves only that directory, which the next start removes; the lock tells.
 
-A bed without a caller still dies with the command that brings it up, until that command has finished and
-says so through HOLD_FD, a pipe (a byte: go on alone; its end without one: the command was killed).
+A bed also dies with the command that brings it up, until that command has finished and says so through
+HOLD_FD, a pipe (a byte: go on without me; its end without one: the command failed or was killed).
 
 usage: python3 -m dynbed.keeper NAME READY_FD CALLER_PIDFD|-1 HOLD_FD HIDE_KVM(0|1)
 """
