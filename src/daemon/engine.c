@@ -199,10 +199,10 @@ dyn_engine_stop(DynEngine *engine)
 
     if (engine->stopping)
         return;
-    engine->stopping = true;
+    engine->executor->ops->drop_waiting(engine->executor, error->message);
+    engine->stopping = true; /* from here on a failure is final */
     engine->stop_usec = dyn_engine_now(engine) + DYN_ENGINE_STOP_USEC;
     dyn_engine_release_abort(engine, error);
-    engine->executor->ops->drop_waiting(engine->executor, error->message);
     g_hash_table_iter_init(&iter, engine->guests);
     while (g_hash_table_iter_next(&iter, NULL, &value)) {
         DynEngineGuest *guest = value;

@@ -252,10 +252,23 @@ fake_run(DynExecutor *base, DynJob *job)
     g_queue_push_tail(&fake->jobs, job);
 }
 
+/* Periods are what waits for a place; held ones were not begun. */
 static inline void
 fake_drop_waiting(DynExecutor *base, const char *why)
 {
-    g_string_append(((Fake *)base)->log, "drop ");
+    Fake *fake = (Fake *)base;
+
+    g_string_append(fake->log, "drop ");
+    for (GList *link = fake->jobs.head, *next; link; link = next) {
+        DynJob *job = link->data;
+
+        next = link->next;
+        if (job->kind != DYN_JOB_SET_PERIOD)
+            continue;
+        g_queue_delete_link(&fake->jobs, link);
+        g_set_error(&job->error, DYN_ERROR, DYN_ERROR_BUSY, "%s", why);
+        fake->base.funcs->on_job(job, fake->base.funcs_data);
+    }
 }
 
 static inline bool

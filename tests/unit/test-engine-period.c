@@ -239,6 +239,25 @@ START_TEST(test_period_that_cannot_be_put_back_stays_recorded)
 }
 END_TEST
 
+/* What waited for a place when the end came is not given up: it is asked for once more. */
+START_TEST(test_period_dropped_at_the_stop_is_still_put_back)
+{
+    g_auto(Fake) fake = { 0 };
+    FakeGuest *guest = begin_one(&fake, CONF_ON);
+
+    fake.hold_kind = DYN_JOB_SET_PERIOD;
+    guest->policy = g_strdup(POLICY_OFF);
+    fake_event(&fake, DYN_EVENT_METADATA, guest->uuid);
+    fake_answer(&fake);
+    ck_assert_uint_eq(guest->period_sec, 1);
+    dyn_engine_stop(fake.engine);
+    fake.hold_kind = DYN_N_JOBS;
+    fake_answer(&fake);
+    ck_assert_uint_eq(guest->period_sec, 5);
+    ck_assert_uint_eq(fake.stopped, 1);
+}
+END_TEST
+
 START_TEST(test_period_answer_for_an_earlier_run_is_void)
 {
     g_auto(Fake) fake = { 0 };
@@ -283,6 +302,7 @@ main(void)
     tcase_add_test(tcase, test_period_failure_is_tried_again_with_growing_pauses);
     tcase_add_test(tcase, test_period_chosen_by_somebody_else_is_put_back);
     tcase_add_test(tcase, test_period_that_cannot_be_put_back_stays_recorded);
+    tcase_add_test(tcase, test_period_dropped_at_the_stop_is_still_put_back);
     tcase_add_test(tcase, test_period_answer_for_an_earlier_run_is_void);
     suite_add_tcase(suite, tcase);
     return dyn_suite_run(suite);
