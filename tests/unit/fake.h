@@ -50,7 +50,7 @@ typedef struct Fake {
     DynJobKind hold_kind;   /* jobs of that kind stay out; DYN_N_JOBS: none */
     DynOutcomeResult outcome;
     /* what was told */
-    unsigned int progress, reports, told_actions, stopped;
+    unsigned int progress, told_actions, stopped;
 } Fake;
 
 static inline FakeGuest *
@@ -202,13 +202,12 @@ fake_do_sample(Fake *fake)
 static inline void
 fake_do_action(Fake *fake, DynAction *action)
 {
-    FakeGuest *guest = fake_guest(fake, action->uuid);
     DynOutcome outcome = { .serial = action->serial, .result = fake->outcome, .to_kib = action->to_kib,
                            .when_usec = fake->now_usec };
 
     g_strlcpy(outcome.uuid, action->uuid, sizeof(outcome.uuid));
     if (outcome.result == DYN_OUTCOME_SENT)
-        guest->balloon_kib = action->to_kib;
+        fake_guest(fake, action->uuid)->balloon_kib = action->to_kib;
     fake->base.funcs->on_outcome(&outcome, fake->base.funcs_data);
     g_free(action);
 }
@@ -381,12 +380,6 @@ fake_add(Fake *fake, const char *name, const char *policy)
 /* ---- what the engine tells ----------------------------------------------------------------------- */
 
 static inline void
-fake_on_report(DynReport *report, gpointer user_data)
-{
-    ((Fake *)user_data)->reports++;
-}
-
-static inline void
 fake_on_action(const DynAction *action, const char *name, gpointer user_data)
 {
     ((Fake *)user_data)->told_actions++;
@@ -441,7 +434,6 @@ static inline void
 fake_begin(Fake *fake, const char *conf_text)
 {
     static const DynEngineFuncs funcs = {
-        .on_report = fake_on_report,
         .on_action = fake_on_action,
         .on_progress = fake_on_progress,
         .on_stopped = fake_on_stopped,
