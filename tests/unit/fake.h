@@ -202,12 +202,13 @@ fake_do_sample(Fake *fake)
 static inline void
 fake_do_action(Fake *fake, DynAction *action)
 {
+    FakeGuest *guest = fake_guest(fake, action->uuid);
     DynOutcome outcome = { .serial = action->serial, .result = fake->outcome, .to_kib = action->to_kib,
                            .when_usec = fake->now_usec };
 
     g_strlcpy(outcome.uuid, action->uuid, sizeof(outcome.uuid));
-    if (outcome.result == DYN_OUTCOME_SENT)
-        fake_guest(fake, action->uuid)->balloon_kib = action->to_kib;
+    if (guest && outcome.result == DYN_OUTCOME_SENT)
+        guest->balloon_kib = action->to_kib;
     fake->base.funcs->on_outcome(&outcome, fake->base.funcs_data);
     g_free(action);
 }
@@ -280,8 +281,6 @@ static inline void
 fake_nothing(DynExecutor *base)
 {
 }
-
-/* ---- what the test does -------------------------------------------------------------------------- */
 
 static inline DynJob *
 fake_next_job(Fake *fake)
