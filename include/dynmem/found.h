@@ -14,10 +14,10 @@ typedef struct DynFound {
     bool active;
     bool persistent;
     DynRunState run;
-    char *incarnation;     /* "PID:starttime" of its QEMU ("id:N" where no process is to be seen): tells one
-                              run from the next; NULL if off */
-    char *problem;         /* why its XML could not be used, or NULL. If set, @domain knows only uuid and
-                              name: such a guest is not to be touched */
+    char *incarnation;     /* "PID:starttime" of its QEMU ("id:N" where no process is to be seen):
+                              tells one run from the next; NULL if off */
+    char *problem;         /* why its XML could not be used, or NULL. If set, @domain knows only
+                              uuid and name: such a guest is not to be touched */
 } DynFound;
 
 void

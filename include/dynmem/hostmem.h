@@ -31,8 +31,9 @@ dyn_process_read(const char *proc_root, int pid, DynProcess *ret_process, GError
 bool
 dyn_process_has_argument(const char *proc_root, int pid, const char *name, const char *value);
 
-/* The process whose command line does. 0 if there is none, and also if there are several: any user may
- * start a process with any command line, so that an ambiguous answer is none. Looks at every process. */
+/* The process whose command line does. 0 if there is none, and also if there are several: any user
+ * may start a process with any command line, so that an ambiguous answer is none. Looks at every
+ * process. */
 int
 dyn_process_find(const char *proc_root, const char *name, const char *value);
 

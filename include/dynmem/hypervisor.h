@@ -15,9 +15,9 @@ typedef void (*DynEventFunc)(const DynEvent *event, gpointer user_data);
 
 /* May the guest be acted on now? Cheap probes that answer also when QEMU or a job holds the domain. */
 typedef struct DynProbe {
-    bool hung;        /* QEMU in state T or t, twice in D, or silent for 2 s; in T, t and D nothing else is asked */
+    bool hung;        /* as in DynGuestSample; if its process says so, nothing else is asked */
     bool paused;      /* or suspended to memory */
-    bool job;         /* virDomainGetJobInfo: a job runs; not asked if @control_busy, it would wait */
+    bool job;         /* virDomainGetJobInfo: a job runs; not asked if @control_busy: it would wait */
     bool control_busy;/* virDomainGetControlInfo: not OK, a call is out */
 } DynProbe;
 

@@ -47,8 +47,8 @@ typedef struct DynBalloonStats {
 typedef struct DynGuestSample {
     char uuid[DYN_UUID_SIZE];
     DynRunState run;
-    bool hung;             /* QEMU is stopped, in uninterruptible sleep at two looks in a row, or silent on
-                              its monitor for 2 s: nothing may be called */
+    bool hung;             /* QEMU is stopped, in uninterruptible sleep at two looks in a row, or
+                              silent on its monitor for 2 s: nothing may be called */
     bool job;              /* a libvirt job holds the domain (dump, save, snapshot, migration) */
     bool has_stats;        /* a balloon record was there; false: skipped, or not offered */
     bool exact;            /* @balloon_kib was read from QEMU now (virDomainMemoryStats "actual");
@@ -58,7 +58,8 @@ typedef struct DynGuestSample {
     DynBalloonStats stats;
     uint64_t rss_kib;      /* QEMU's resident set; DYN_UNKNOWN if not read */
     uint64_t host_swap_kib;/* QEMU's VmSwap; DYN_UNKNOWN if not read */
-    uint64_t block_read_bytes; /* all disks, since start; DYN_UNKNOWN if not read */
+    uint64_t block_read_bytes; /* all disks, since start; DYN_UNKNOWN: not read, as libvirt takes
+                                  twice as long again for it as for everything else */
 } DynGuestSample;
 
 /* Immutable and shared by reference, also between threads. Guests are sorted by UUID. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What must outlive the daemon: undo records and held policy values, one small key file a guest in the
- * state directory, and the pause flag. Written (and synced) before the act they describe. */
+/* What must outlive the daemon: undo records and held policy values, one small key file a guest in
+ * the state directory, and the pause flag. Written (and synced) before the act they describe. */
 #pragma once
 
 #include <dynmem/record.h>
@@ -16,12 +16,12 @@ dyn_store_open(const char *directory, GError **error);
 void
 dyn_store_free(DynStore *store);
 
-/* All records found (GPtrArray of DynRecord, which it owns); a damaged file is set aside as NAME.bad and
- * reported in @ret_warnings (g_strfreev(); never NULL on success). */
+/* All records found (GPtrArray of DynRecord, which it owns); a damaged file is set aside as
+ * NAME.bad and reported in @ret_warnings (g_strfreev(); never NULL on success). */
 GPtrArray *
 dyn_store_load(DynStore *store, char ***ret_warnings, GError **error);
-/* Atomic (temporary file, fsync, rename, fsync of the directory). On failure, as on a full disk, the
- * record of before is still there. */
+/* Atomic (temporary file, fsync, rename, fsync of the directory). On failure, as on a full disk,
+ * the record of before is still there. */
 bool
 dyn_store_save(DynStore *store, const DynRecord *record, GError **error);
 /* It need not exist. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* libvirt behind hypervisor.h, and the few libvirt calls that the command shares with the daemon. */
+/* libvirt behind hypervisor.h, and the few libvirt calls that the command shares with the daemon.
+ */
 #pragma once
 
 #include <dynmem/error.h>
@@ -13,10 +14,11 @@ G_BEGIN_DECLS
 void
 dyn_virt_init(void);
 
-/* The libvirt hypervisor for @uri (NULL: libvirt's default). Nothing is opened before connect(). The
- * caller runs a GLib main loop with gvir_event_register() done. @proc_root is "/proc" but in tests.
- * Free it on the main thread; calls that are stuck in libvirt end by themselves later. Only hypervisors of
- * this machine: connect() refuses a URI that names another host (DYN_ERROR_UNSUPPORTED). */
+/* The libvirt hypervisor for @uri (NULL: libvirt's default). Nothing is opened before connect().
+ * The caller runs a GLib main loop with gvir_event_register() done. @proc_root is "/proc" but in
+ * tests. Free it on the main thread; calls that are stuck in libvirt end by themselves later. Only
+ * hypervisors of this machine: connect() refuses a URI that names another host
+ * (DYN_ERROR_UNSUPPORTED). */
 DynHypervisor *
 dyn_virt_new(const char *uri, const char *proc_root);
 
@@ -26,9 +28,9 @@ void
 dyn_virt_set_error(GError **error, const char *what);
 
 /* Read, replace (NULL: remove) the policy element of @domain. @flags: VIR_DOMAIN_AFFECT_LIVE,
- * VIR_DOMAIN_AFFECT_CONFIG or both as virsh's --live --config; VIR_DOMAIN_AFFECT_CURRENT alone means
- * running if it runs, else configuration. A transient domain has no configuration: asking for it is an
- * error, except together with LIVE through dyn_virt_policy_write_all(). */
+ * VIR_DOMAIN_AFFECT_CONFIG or both as virsh's --live --config; VIR_DOMAIN_AFFECT_CURRENT alone
+ * means running if it runs, else configuration. A transient domain has no configuration: asking for
+ * it is an error, except together with LIVE through dyn_virt_policy_write_all(). */
 bool
 dyn_virt_policy_read(virDomainPtr domain, unsigned int flags, char **ret_xml, GError **error);
 bool

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The host's memory from /proc/meminfo, /proc/vmstat and PSI. Every growth is decided on these numbers,
- * so an impossible one is an error (the caller holds), never a guess. */
+/* The host's memory from /proc/meminfo, /proc/vmstat and PSI. Every growth is decided on these
+ * numbers, so an impossible one is an error (the caller holds), never a guess. */
 #include "config.h"
 
 #include <dynmem/hostmem.h>
@@ -26,9 +26,10 @@ size_line(const char *text, const char *key, uint64_t *ret_kib, GError **error)
     uint64_t kib;
 
     if (!dyn_proc_value(text, key, &kib)) {
-        g_set_error(error, DYN_ERROR, DYN_ERROR_INVALID,
-                    "meminfo: no usable line \"%s N kB\": is /proc mounted and the kernel 3.14 or newer?",
-                    key);
+        g_set_error(
+            error, DYN_ERROR, DYN_ERROR_INVALID,
+            "meminfo: no usable line \"%s N kB\": is /proc mounted and the kernel 3.14 or newer?",
+            key);
         return false;
     }
     if (kib > DYN_MAX_KIB) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* One process from /proc/PID/stat and status. The second field of stat is the program's name in
- * parentheses and may itself hold spaces, parentheses and newlines; only numbers follow it, so the *last*
- * closing parenthesis ends it. */
+ * parentheses and may itself hold spaces, parentheses and newlines; only numbers follow it, so the
+ * *last* closing parenthesis ends it. */
 #include "config.h"
 
 #include <dynmem/hostmem.h>
@@ -61,12 +61,13 @@ read_stat(const char *directory, StatLine *ret_stat, GError **error)
         return false;
     if (parse_stat(text, ret_stat))
         return true;
-    g_set_error(error, DYN_ERROR, DYN_ERROR_INVALID, "%s does not read as proc(5) describes it", path);
+    g_set_error(error, DYN_ERROR, DYN_ERROR_INVALID, "%s does not read as proc(5) describes it",
+                path);
     return false;
 }
 
-/* The value of @key in DIRECTORY/status in KiB; DYN_UNKNOWN where the process has no memory of its own
- * (ended, kernel thread) or the number is impossible. */
+/* The value of @key in DIRECTORY/status in KiB; DYN_UNKNOWN where the process has no memory of its
+ * own (ended, kernel thread) or the number is impossible. */
 static bool
 read_status(const char *directory, const char *key, uint64_t *ret_kib, GError **error)
 {

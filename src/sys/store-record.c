@@ -11,8 +11,8 @@
  *   BootPeakKiB=253952
  *   SwapSeen=true
  *
- * A key that is missing means that there is nothing to say; the four limits go together. Keys of a later
- * version are passed over. */
+ * A key that is missing means that there is nothing to say; the four limits go together. Keys of a
+ * later version are passed over. */
 #include "config.h"
 
 #include "store-priv.h"
@@ -102,16 +102,16 @@ get_charge(GKeyFile *file, DynCharge *ret_charge, GError **error)
             return true;
         }
     }
-    g_set_error(error, DYN_ERROR, DYN_ERROR_INVALID, "%s: '%s' is not auto, full or startup", KEY_CHARGE,
-                text);
+    g_set_error(error, DYN_ERROR, DYN_ERROR_INVALID, "%s: '%s' is not auto, full or startup",
+                KEY_CHARGE, text);
     return false;
 }
 
 static bool
 parse_limits(GKeyFile *file, DynRecord *record, GError **error)
 {
-    record->has_limits = has(file, KEY_MINIMUM) || has(file, KEY_MAXIMUM) || has(file, KEY_STARTUP) ||
-                         has(file, KEY_CHARGE);
+    record->has_limits = has(file, KEY_MINIMUM) || has(file, KEY_MAXIMUM) ||
+                         has(file, KEY_STARTUP) || has(file, KEY_CHARGE);
     if (!record->has_limits)
         return true;
     if (!get_number(file, KEY_MINIMUM, DYN_MAX_KIB, &record->minimum_kib, error) ||
@@ -168,10 +168,12 @@ dyn_record_parse(const char *uuid, const char *text, size_t length, GError **err
     g_autoptr(DynRecord) record = dyn_record_new(uuid, NULL);
     g_autoptr(GError) problem = NULL;
 
-    /* An empty text is a key file to GLib; SwapSeen, which is always written, tells it from a record. */
+    /* An empty text is a key file to GLib; SwapSeen, which is always written, tells it from a
+     * record. */
     if (length > 0 && g_key_file_load_from_data(file, text, length, G_KEY_FILE_NONE, &problem) &&
         parse_keys(file, record, &problem))
         return g_steal_pointer(&record);
-    g_set_error(error, DYN_ERROR, DYN_ERROR_INVALID, "%s", problem ? problem->message : "it is empty");
+    g_set_error(error, DYN_ERROR, DYN_ERROR_INVALID, "%s",
+                problem ? problem->message : "it is empty");
     return NULL;
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The state directory:
  *
- *   lock              held with flock() as long as the store is open; contains the holder's process number
+ *   lock              held with flock() while the store is open; contains the holder's PID
  *   paused            exists while dynmem is paused
  *   guests/UUID.conf  one record
  *
- * A record must be on the disk before the act it describes; GLib's durable write does that: temporary file,
- * fsync, rename, fsync of the directory. */
+ * A record must be on the disk before the act it describes; GLib's durable write does that:
+ * temporary file, fsync, rename, fsync of the directory. */
 #include "config.h"
 
 #include "store-priv.h"
@@ -35,8 +35,8 @@ fail_errno(GError **error, const char *what, const char *path, int number)
 {
     bool denied = number == EACCES || number == EPERM;
 
-    g_set_error(error, DYN_ERROR, denied ? DYN_ERROR_DENIED : DYN_ERROR_FAILED, "cannot %s %s: %s", what,
-                path, g_strerror(number));
+    g_set_error(error, DYN_ERROR, denied ? DYN_ERROR_DENIED : DYN_ERROR_FAILED, "cannot %s %s: %s",
+                what, path, g_strerror(number));
     return false;
 }
 
@@ -143,10 +143,11 @@ set_aside(const char *path, const char *why, GPtrArray *warnings)
     g_autofree char *aside = g_strconcat(path, ".bad", NULL);
 
     if (g_rename(path, aside) == 0)
-        g_ptr_array_add(warnings, g_strdup_printf("%s is damaged (%s); kept as %s", path, why, aside));
+        g_ptr_array_add(warnings,
+                        g_strdup_printf("%s is damaged (%s); kept as %s", path, why, aside));
     else
-        g_ptr_array_add(warnings, g_strdup_printf("%s is damaged (%s) and cannot be renamed: %s", path, why,
-                                                  g_strerror(errno)));
+        g_ptr_array_add(warnings, g_strdup_printf("%s is damaged (%s) and cannot be renamed: %s",
+                                                  path, why, g_strerror(errno)));
 }
 
 static DynRecord *
@@ -156,7 +157,8 @@ read_record(const char *path, const char *uuid, GError **error)
     size_t length = 0;
     GStatBuf status;
 
-    if (g_lstat(path, &status) < 0 || !S_ISREG(status.st_mode) || status.st_size > DYN_STORE_FILE_MAX) {
+    if (g_lstat(path, &status) < 0 || !S_ISREG(status.st_mode) ||
+        status.st_size > DYN_STORE_FILE_MAX) {
         g_set_error(error, DYN_ERROR, DYN_ERROR_INVALID, "not a file of at most %d bytes",
                     DYN_STORE_FILE_MAX);
         return NULL;
@@ -176,7 +178,7 @@ load_file(const DynStore *store, const char *name, GPtrArray *records, GPtrArray
 
     if (!g_str_has_suffix(name, SUFFIX)) {
         if (strstr(name, SUFFIX ".") && !g_str_has_suffix(name, ".bad"))
-            (void)g_unlink(path); /* a write that was cut short: what it was to replace is still there */
+            (void)g_unlink(path); /* a write cut short: what it was to replace is still there */
         return;
     }
     uuid = g_strndup(name, strlen(name) - strlen(SUFFIX));

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* One round of questions: a bulk call for all guests, then single calls where they pay.
  *
- * The bulk call does not wait for a guest whose job somebody else holds (NOWAIT): its record then comes
- * without the guest's own numbers. Only in that case is asked whether a job runs. balloon.current is
- * libvirt's cached value and counts plugged virtio-mem in; the balloon itself is the rest. Exact guests are
- * asked singly, but never those the bulk call had to skip: that call would wait for the job. */
+ * The bulk call does not wait for a guest whose job somebody else holds (NOWAIT): its record then
+ * comes without the guest's own numbers. Only in that case is asked whether a job runs.
+ * balloon.current is libvirt's cached value and counts plugged virtio-mem in; the balloon itself is
+ * the rest. Exact guests are asked singly, but never those the bulk call had to skip: that call
+ * would wait for the job. */
 #include "config.h"
 
 #include "virt-priv.h"
@@ -21,16 +22,18 @@ typedef struct StatRow {
     bool is_size;  /* KiB, at most DYN_MAX_KIB; else a counter or a time */
 } StatRow;
 
+#define SLOT(member) offsetof(DynBalloonStats, member)
+
 static const StatRow rows[] = {
-    {"balloon.available", VIR_DOMAIN_MEMORY_STAT_AVAILABLE, offsetof(DynBalloonStats, total_kib), true},
-    {"balloon.usable", VIR_DOMAIN_MEMORY_STAT_USABLE, offsetof(DynBalloonStats, available_kib), true},
-    {"balloon.unused", VIR_DOMAIN_MEMORY_STAT_UNUSED, offsetof(DynBalloonStats, free_kib), true},
-    {"balloon.disk_caches", VIR_DOMAIN_MEMORY_STAT_DISK_CACHES, offsetof(DynBalloonStats, cache_kib), true},
-    {"balloon.swap_in", VIR_DOMAIN_MEMORY_STAT_SWAP_IN, offsetof(DynBalloonStats, swap_in_kib), false},
-    {"balloon.swap_out", VIR_DOMAIN_MEMORY_STAT_SWAP_OUT, offsetof(DynBalloonStats, swap_out_kib), false},
-    {"balloon.major_fault", VIR_DOMAIN_MEMORY_STAT_MAJOR_FAULT, offsetof(DynBalloonStats, major_faults), false},
-    {"balloon.minor_fault", VIR_DOMAIN_MEMORY_STAT_MINOR_FAULT, offsetof(DynBalloonStats, minor_faults), false},
-    {"balloon.last-update", VIR_DOMAIN_MEMORY_STAT_LAST_UPDATE, offsetof(DynBalloonStats, last_update_sec), false},
+    {"balloon.available", VIR_DOMAIN_MEMORY_STAT_AVAILABLE, SLOT(total_kib), true},
+    {"balloon.usable", VIR_DOMAIN_MEMORY_STAT_USABLE, SLOT(available_kib), true},
+    {"balloon.unused", VIR_DOMAIN_MEMORY_STAT_UNUSED, SLOT(free_kib), true},
+    {"balloon.disk_caches", VIR_DOMAIN_MEMORY_STAT_DISK_CACHES, SLOT(cache_kib), true},
+    {"balloon.swap_in", VIR_DOMAIN_MEMORY_STAT_SWAP_IN, SLOT(swap_in_kib), false},
+    {"balloon.swap_out", VIR_DOMAIN_MEMORY_STAT_SWAP_OUT, SLOT(swap_out_kib), false},
+    {"balloon.major_fault", VIR_DOMAIN_MEMORY_STAT_MAJOR_FAULT, SLOT(major_faults), false},
+    {"balloon.minor_fault", VIR_DOMAIN_MEMORY_STAT_MINOR_FAULT, SLOT(minor_faults), false},
+    {"balloon.last-update", VIR_DOMAIN_MEMORY_STAT_LAST_UPDATE, SLOT(last_update_sec), false},
 };
 
 static void
@@ -41,7 +44,8 @@ store_stat(DynBalloonStats *stats, const StatRow *row, uint64_t value)
     *slot = row->is_size && value > DYN_MAX_KIB ? DYN_UNKNOWN : value;
 }
 
-/* True if the guest's own numbers are there; without its job libvirt gives only current and maximum. */
+/* True if the guest's own numbers are there; without its job libvirt gives only current and
+ * maximum. */
 static bool
 read_record_stats(const virDomainStatsRecord *record, DynBalloonStats *stats)
 {
@@ -72,12 +76,13 @@ read_record(const virDomainStatsRecord *record, DynVirtAsk *ask)
     unsigned long long current;
     int state = VIR_DOMAIN_NOSTATE;
 
-    (void)virTypedParamsGetInt(record->params, record->nparams, "state.state", &state); /* or NOSTATE */
+    /* Without it: NOSTATE. */
+    (void)virTypedParamsGetInt(record->params, record->nparams, "state.state", &state);
     ask->sample.run = dyn_virt_run_state(state);
-    if (virTypedParamsGetULLong(record->params, record->nparams, "balloon.current", &current) != 1) {
-        ask->no_bulk = true;
+    ask->no_bulk = virTypedParamsGetULLong(record->params, record->nparams, "balloon.current",
+                                           &current) != 1;
+    if (ask->no_bulk)
         return;
-    }
     ask->sample.balloon_kib = balloon_of(current, ask->sample.vmem_kib);
     ask->sample.has_stats = read_record_stats(record, &ask->sample.stats);
 }
@@ -105,8 +110,9 @@ ask_single(DynVirt *self, DynVirtAsk *ask, GError **error)
     return true;
 }
 
-/* Why the bulk call skipped it. virDomainGetJobInfo() answers during a dump, a save or a migration, but
- * waits for a call that holds the monitor; virDomainGetControlInfo() tells that case and never waits. */
+/* Why the bulk call skipped it. virDomainGetJobInfo() answers during a dump, a save or a migration,
+ * but waits for a call that holds the monitor; virDomainGetControlInfo() tells that case and never
+ * waits. */
 static bool
 ask_job(DynVirt *self, DynVirtAsk *ask, GError **error)
 {
@@ -232,8 +238,8 @@ call_bulk(DynVirt *self, GArray *asks, GError **error)
     return true;
 }
 
-/* libvirt leaves out a guest that is gone; a driver that refuses the whole list instead gets it guest by
- * guest. */
+/* libvirt leaves out a guest that is gone; a driver that refuses the whole list instead gets it
+ * guest by guest. */
 static bool
 ask_bulk(DynVirt *self, GArray *asks, GError **error)
 {
@@ -259,8 +265,8 @@ ask_bulk(DynVirt *self, GArray *asks, GError **error)
     return true;
 }
 
-/* The single calls a guest needs after the bulk call. A failure leaves it as it is: known to run, without
- * numbers, which is what the snapshot then says. */
+/* The single calls a guest needs after the bulk call. A failure leaves it as it is: known to run,
+ * without numbers, which is what the snapshot then says. */
 static bool
 ask_rest(DynVirt *self, DynVirtAsk *ask, GError **error)
 {
@@ -307,7 +313,8 @@ run(DynVirt *self, GArray *asks, DynVirtAnswer answer, gpointer user_data, GErro
 }
 
 bool
-dyn_virt_bulk_run(DynVirt *self, GArray *asks, DynVirtAnswer answer, gpointer user_data, GError **error)
+dyn_virt_bulk_run(DynVirt *self, GArray *asks, DynVirtAnswer answer, gpointer user_data,
+                  GError **error)
 {
     G_GNUC_UNUSED g_auto(DynVirtUse) use = dyn_virt_use(self, DYN_LINK_SAMPLE);
     bool ok = run(self, asks, answer, user_data, error);

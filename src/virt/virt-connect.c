@@ -8,7 +8,8 @@
 
 #include <libvirt/virterror.h>
 
-/* Unix sockets are of this machine; any other transport leads to another one, whose /proc is not ours. */
+/* Unix sockets are of this machine; any other transport leads to another one, whose /proc is not
+ * ours. */
 static bool
 check_local(virConnectPtr link, GError **error)
 {
@@ -24,7 +25,8 @@ check_local(virConnectPtr link, GError **error)
     host = parsed ? g_uri_get_host(parsed) : NULL;
     if (host && *host)
         g_set_error(error, DYN_ERROR, DYN_ERROR_UNSUPPORTED,
-                    "%s leads to another host: memory is managed on the host itself, connect to qemu:///system",
+                    "%s leads to another host: memory is managed on the host itself, connect to "
+                    "qemu:///system",
                     uri);
     free(uri); /* libvirt's are malloc()ed */
     return !host || !*host;
@@ -34,7 +36,8 @@ check_local(virConnectPtr link, GError **error)
 static bool
 keep_alive(virConnectPtr link, bool *ret_wired, GError **error)
 {
-    *ret_wired = virConnectSetKeepAlive(link, DYN_VIRT_KEEPALIVE_SEC, DYN_VIRT_KEEPALIVE_COUNT) >= 0;
+    *ret_wired =
+        virConnectSetKeepAlive(link, DYN_VIRT_KEEPALIVE_SEC, DYN_VIRT_KEEPALIVE_COUNT) >= 0;
     if (*ret_wired || virGetLastErrorCode() == VIR_ERR_NO_SUPPORT)
         return true;
     dyn_virt_set_error(error, "cannot watch the connection to libvirt");
@@ -44,7 +47,8 @@ keep_alive(virConnectPtr link, bool *ret_wired, GError **error)
 static virConnectPtr
 open_link(DynVirt *self, bool *ret_wired, GError **error)
 {
-    g_autofree char *what = g_strdup_printf("cannot connect to %s", self->uri ? self->uri : "libvirt");
+    g_autofree char *what =
+        g_strdup_printf("cannot connect to %s", self->uri ? self->uri : "libvirt");
     g_autoptr(virConnect) link = virConnectOpen(self->uri);
 
     if (!link) {
@@ -136,7 +140,8 @@ dyn_virt_disconnect(DynVirt *self)
     dyn_virt_events_down(self, generation);
     if (link[DYN_LINK_EVENTS])
         dyn_virt_events_deregister(self, link[DYN_LINK_EVENTS]);
-    g_clear_pointer(&guests, g_hash_table_unref); /* handles first: they hold the connections open */
+    /* Handles first: they hold the connections open. */
+    g_clear_pointer(&guests, g_hash_table_unref);
     close_links(link);
 }
 
@@ -175,8 +180,8 @@ dyn_virt_check_links(DynVirt *self)
         dyn_virt_events_down(self, generation);
 }
 
-/* Put @fresh in the place of the connection @stuck, if nobody else has. Returns what is to be closed. The
- * handles of the old one go too; what is stuck holds its own references. */
+/* Put @fresh in the place of the connection @stuck, if nobody else has. Returns what is to be
+ * closed. The handles of the old one go too; what is stuck holds its own references. */
 static virConnectPtr
 swap_link(DynVirt *self, DynVirtLink link, virConnectPtr stuck, virConnectPtr fresh)
 {
@@ -224,7 +229,8 @@ watch_call(DynVirt *self, DynVirtLink link)
 
     for (int i = 0; self->link[link] && i < DYN_VIRT_N_CALLS; i++) {
         if (!self->call[i].link) {
-            self->call[i] = (DynVirtCall){.link = self->link[link], .since_usec = g_get_monotonic_time()};
+            self->call[i] =
+                (DynVirtCall){.link = self->link[link], .since_usec = g_get_monotonic_time()};
             return i;
         }
     }

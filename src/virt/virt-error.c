@@ -14,9 +14,9 @@ typedef struct ErrorRow {
     DynError meaning;
 } ErrorRow;
 
-/* "Cannot acquire state change lock" is OPERATION_TIMEOUT: the request waited for another job and was
- * never sent, so it is BUSY and not TIMEOUT, which warns of requests that fire later. OPERATION_INVALID
- * is "domain is not running" in every call made here. */
+/* "Cannot acquire state change lock" is OPERATION_TIMEOUT: the request waited for another job and
+ * was never sent, so it is BUSY and not TIMEOUT, which warns of requests that fire later.
+ * OPERATION_INVALID is "domain is not running" in every call made here. */
 static const ErrorRow rows[] = {
     {VIR_ERR_NO_DOMAIN, DYN_ERROR_GONE},
     {VIR_ERR_INVALID_DOMAIN, DYN_ERROR_GONE},
@@ -39,7 +39,8 @@ static const ErrorRow rows[] = {
     {VIR_ERR_XML_DETAIL, DYN_ERROR_INVALID},
 };
 
-/* Errors of our own end of the wire, as opposed to those the server sends back, come from these two. */
+/* Errors of our own end of the wire, as opposed to those the server sends back, come from these
+ * two. */
 static bool
 is_transport(const virError *problem)
 {

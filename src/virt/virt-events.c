@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* libvirt's events, turned into ours.
  *
- * Domain events arrive on the main context, because libvirt's event loop runs there. The close callback
- * does not have to: libvirt calls it from whichever thread held the socket when it broke. Therefore it and
- * everything else without a guest goes to the main context as a source of its own. */
+ * Domain events arrive on the main context, because libvirt's event loop runs there. The close
+ * callback does not have to: libvirt calls it from whichever thread held the socket when it broke.
+ * Therefore it and everything else without a guest goes to the main context as a source of its own.
+ */
 #include "config.h"
 
 #include "virt-priv.h"
@@ -138,7 +139,9 @@ lifecycle_type(int event, int detail, DynEventType *ret_type)
         return true;
     case VIR_DOMAIN_EVENT_STARTED:
         /* A wake-up from suspend-to-memory is called STARTED; the QEMU is the same. */
-        *ret_type = detail == VIR_DOMAIN_EVENT_STARTED_WAKEUP ? DYN_EVENT_RESUMED : DYN_EVENT_STARTED;
+        *ret_type = DYN_EVENT_STARTED;
+        if (detail == VIR_DOMAIN_EVENT_STARTED_WAKEUP)
+            *ret_type = DYN_EVENT_RESUMED;
         return true;
     case VIR_DOMAIN_EVENT_RESUMED:
         *ret_type = DYN_EVENT_RESUMED;
@@ -220,10 +223,11 @@ on_balloon(virConnectPtr conn, virDomainPtr domain, unsigned long long actual_ki
     deliver(watch->virt, &event);
 }
 
-/* The event names one device. With a single one that is the sum; with more the XML has to be read again,
- * which the next sample does. */
+/* The event names one device. With a single one that is the sum; with more the XML has to be read
+ * again, which the next sample does. */
 static void
-on_vmem(virConnectPtr conn, virDomainPtr domain, const char *alias, unsigned long long size_kib, void *data)
+on_vmem(virConnectPtr conn, virDomainPtr domain, const char *alias, unsigned long long size_kib,
+        void *data)
 {
     Watch *watch = data;
     DynVirtGuest *guest;
@@ -252,7 +256,8 @@ typedef struct EventRow {
     virConnectDomainEventGenericCallback callback;
 } EventRow;
 
-/* Set what libvirt calls; registered alike for every driver, also for those that never send some. */
+/* Set what libvirt calls; registered alike for every driver, also for those that never send some.
+ */
 static const EventRow rows[] = {
     {VIR_DOMAIN_EVENT_ID_LIFECYCLE, VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle)},
     {VIR_DOMAIN_EVENT_ID_REBOOT, VIR_DOMAIN_EVENT_CALLBACK(on_reboot)},
@@ -270,8 +275,8 @@ register_domain_events(DynVirt *self, virConnectPtr link, uint32_t generation, G
     for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
         Watch *watch = watch_new(self, generation);
 
-        self->callback[i] = virConnectDomainEventRegisterAny(link, NULL, rows[i].id, rows[i].callback,
-                                                             watch, watch_free);
+        self->callback[i] = virConnectDomainEventRegisterAny(link, NULL, rows[i].id,
+                                                             rows[i].callback, watch, watch_free);
         if (self->callback[i] < 0) {
             dyn_virt_set_error(error, "cannot register for libvirt's events");
             watch_free(watch);
@@ -281,8 +286,8 @@ register_domain_events(DynVirt *self, virConnectPtr link, uint32_t generation, G
     return true;
 }
 
-/* A driver inside this process cannot be lost; libvirt would accept the callback and never free what
- * belongs to it. */
+/* A driver inside this process cannot be lost; libvirt would accept the callback and never free
+ * what belongs to it. */
 static bool
 watch_close(DynVirt *self, virConnectPtr link, uint32_t generation, GError **error)
 {

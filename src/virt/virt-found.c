@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* list() and read(): domains as they are now, always looked up afresh on a connection of their own. */
+/* list() and read(): domains as they are now, always looked up afresh on a connection of their own.
+ */
 #include "config.h"
 
 #include "virt-priv.h"

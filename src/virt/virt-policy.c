@@ -81,7 +81,8 @@ dyn_virt_set_startup(virDomainPtr domain, uint64_t kib, GError **error)
         return false;
     if (kib == 0 || kib > DYN_MAX_KIB) {
         g_set_error(error, DYN_ERROR, DYN_ERROR_INVALID,
-                    "startup memory of %" G_GUINT64_FORMAT " KiB is out of range: 1 .. %" G_GUINT64_FORMAT,
+                    "startup memory of %" G_GUINT64_FORMAT
+                    " KiB is out of range: 1 .. %" G_GUINT64_FORMAT,
                     kib, DYN_MAX_KIB);
         return false;
     }

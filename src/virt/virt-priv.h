@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The libvirt hypervisor's insides, shared by the files of src/virt.
  *
- * Four connections, so that one never waits for another: a bulk call that hangs on a stopped QEMU must
- * not keep a balloon from being deflated, nor an event from arriving. Where a call is stuck all the same,
- * its connection is left to it and replaced: libvirt before 9.10 loses wake-ups between threads that share
- * a connection, and then a call that follows another waits until the next keepalive (measured: 2.0 s). A
- * table of the guests known, with a handle for each connection that calls often. One lock guards both; it
- * is held for table work only, never across a call of libvirt that could wait.
+ * Four connections, so that one never waits for another: a bulk call that hangs on a stopped QEMU
+ * must not keep a balloon from being deflated, nor an event from arriving. Where a call is stuck
+ * all the same, its connection is left to it and replaced: libvirt before 9.10 loses wake-ups
+ * between threads that share a connection, and then a call that follows another waits until the
+ * next keepalive (measured: 2.0 s). A table of the guests known, with a handle for each connection
+ * that calls often. One lock guards both; it is held for table work only, never across a call of
+ * libvirt that could wait.
  *
- * A DynVirt is counted: its owner holds one reference, and so does everything that may outlive free():
- * registered callbacks, events on their way to the main context, sampling calls that are stuck. */
+ * A DynVirt is counted: its owner holds one reference, and so does everything that may outlive
+ * free(): registered callbacks, events on their way to the main context, sampling calls that are
+ * stuck. */
 #pragma once
 
 #include <dynmem/virt.h>
@@ -20,8 +22,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(virConnect, virConnectClose)
 #define DYN_VIRT_KEEPALIVE_SEC 2
 #define DYN_VIRT_KEEPALIVE_COUNT 3u
 
-/* A QEMU that has not answered libvirt's monitor for so long is hung, whatever its process's state: a
- * healthy one answers within 0.1 s, under TCG on a busy machine too. */
+/* A QEMU that has not answered libvirt's monitor for so long is hung, whatever its process's state:
+ * a healthy one answers within 0.1 s, under TCG on a busy machine too. */
 #define DYN_VIRT_SILENT_MSEC 2000
 
 typedef enum {
@@ -49,7 +51,7 @@ typedef struct DynVirtCall {
 typedef struct DynVirtGuest {
     virDomainPtr handle[DYN_LINK_QUERY]; /* owned; on the sampling and the acting connection */
     char *name;
-    bool active;            /* false since STOPPED: nothing is called, it may sit in its start hook */
+    bool active;            /* false since STOPPED: not called, it may sit in its start hook */
     int64_t changed_usec;   /* when it last started or stopped, by event */
     int pid;                /* its QEMU; 0: not known */
     bool pid_searched;      /* in this run, whether it was found or not */
@@ -75,7 +77,7 @@ typedef struct DynVirt {
     DynVirtCall call[DYN_VIRT_N_CALLS];
     uint32_t generation;         /* counts connect(): tells late callbacks of an older connection */
     bool up;                     /* CONNECTED was said, DISCONNECTED was not */
-    char *pid_directory;         /* where libvirt keeps NAME.pid; NULL: this driver has no processes */
+    char *pid_directory;         /* where libvirt keeps NAME.pid; NULL: a driver without processes */
     GHashTable *guests;          /* uuid -> DynVirtGuest */
 } DynVirt;
 
@@ -90,8 +92,8 @@ void
 dyn_virt_unref(DynVirt *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DynVirt, dyn_virt_unref)
 
-/* As dyn_virt_set_error(); if the connection turns out to be lost, says so to the engine, once. Returns
- * false. */
+/* As dyn_virt_set_error(); if the connection turns out to be lost, says so to the engine, once.
+ * Returns false. */
 bool
 dyn_virt_fail(DynVirt *self, GError **error, const char *what);
 
@@ -109,15 +111,15 @@ dyn_virt_disconnect(DynVirt *self);
 /* A reference to a connection, or NULL with DYN_ERROR_DISCONNECTED. */
 virConnectPtr
 dyn_virt_link(DynVirt *self, DynVirtLink link, GError **error);
-/* Declare before everything that calls libvirt on @link, with g_auto: replaces a connection on which
- * another call seems to be stuck, and watches this one until the end of the block. */
+/* Declare before everything that calls libvirt on @link, with g_auto: replaces a connection on
+ * which another call seems to be stuck, and watches this one until the end of the block. */
 DynVirtUse
 dyn_virt_use(DynVirt *self, DynVirtLink link);
 void
 dyn_virt_use_clear(DynVirtUse *use);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(DynVirtUse, dyn_virt_use_clear)
-/* A reference to the handle of a guest that runs, looked up once per connection. DYN_ERROR_GONE if it is
- * not there or known to be off. @link: sampling or acting. */
+/* A reference to the handle of a guest that runs, looked up once per connection. DYN_ERROR_GONE if
+ * it is not there or known to be off. @link: sampling or acting. */
 virDomainPtr
 dyn_virt_handle(DynVirt *self, DynVirtLink link, const char *uuid, GError **error);
 
@@ -182,7 +184,8 @@ typedef struct DynVirtAsk {
 /* Called with each guest's answer as soon as there is one: what is known when time is up counts. */
 typedef void (*DynVirtAnswer)(const DynGuestSample *sample, gpointer user_data);
 
-/* Ask libvirt about @asks (of DynVirtAsk). Blocks as long as libvirt does. False: the connection is lost
- * or libvirt refuses as a whole. */
+/* Ask libvirt about @asks (of DynVirtAsk). Blocks as long as libvirt does. False: the connection is
+ * lost or libvirt refuses as a whole. */
 bool
-dyn_virt_bulk_run(DynVirt *self, GArray *asks, DynVirtAnswer answer, gpointer user_data, GError **error);
+dyn_virt_bulk_run(DynVirt *self, GArray *asks, DynVirtAnswer answer, gpointer user_data,
+                  GError **error);

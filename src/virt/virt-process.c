@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A guest's QEMU in /proc: cheap, and answers also when libvirt would not.
  *
- * libvirt keeps the process number in NAME.pid; it counts only if that process's command line names the
- * guest's UUID, since numbers are reused. Where there is no such file, all processes are searched once per
- * run of the guest.
+ * libvirt keeps the process number in NAME.pid; it counts only if that process's command line names
+ * the guest's UUID, since numbers are reused. Where there is no such file, all processes are
+ * searched once per run of the guest.
  *
- * Stopped (T, t) is hung at once: a bulk call that includes such a guest blocked for 85 s. D, waiting for
- * a disk or for host swap, is normal for a moment under load; it counts as hung when two looks in a row
- * see it, and clears with the first look that does not. */
+ * Stopped (T, t) is hung at once: a bulk call that includes such a guest blocked for 85 s. D,
+ * waiting for a disk or for host swap, is normal for a moment under load; it counts as hung when
+ * two looks in a row see it, and clears with the first look that does not. */
 #include "config.h"
 
 #include "virt-priv.h"
@@ -107,7 +107,8 @@ dyn_virt_process_look(DynVirt *self, DynGuestSample *sample)
 
     if (pid == 0)
         return;
-    if (!dyn_process_read(self->proc_root, pid, &process, NULL) || process.start_time != start_time) {
+    if (!dyn_process_read(self->proc_root, pid, &process, NULL) ||
+        process.start_time != start_time) {
         forget_process(self, sample->uuid, pid);
         return;
     }

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* sample(): one look at the host and the guests, that comes back whatever libvirt does.
  *
- * First /proc, which always answers: host memory, each QEMU's resident set, and whether it is stopped or
- * stuck. Such a guest is not asked about at all, because one of them blocks the whole bulk call until it
- * continues (measured: 85 s). The questions to libvirt run on a thread of their own. If a guest stops while
- * they are out, or time is up, that thread is left to itself and what it has answered so far counts; the
- * guests that did not cause it are asked again on another thread, since libvirt's NOWAIT skips the culprit
- * from then on: its job is held by the call that hangs.
+ * First /proc, which always answers: host memory, each QEMU's resident set, and whether it is
+ * stopped or stuck. Such a guest is not asked about at all, because one of them blocks the whole
+ * bulk call until it continues (measured: 85 s). The questions to libvirt run on a thread of their
+ * own. If a guest stops while they are out, or time is up, that thread is left to itself and what
+ * it has answered so far counts; the guests that did not cause it are asked again on another
+ * thread, since libvirt's NOWAIT skips the culprit from then on: its job is held by the call that
+ * hangs.
  *
- * At most two calls are ever left behind. libvirtd has five to eight workers to lose before it freezes for
- * everyone, and other parts of us may hold some; with two out, snapshots carry /proc only until one ends. */
+ * At most two calls are ever left behind. libvirtd has five to eight workers to lose before it
+ * freezes for everyone, and other parts of us may hold some; with two out, snapshots carry /proc
+ * only until one ends. */
 #include "config.h"
 
 #include "virt-priv.h"
@@ -24,7 +26,8 @@
 #define LOOK_USEC (G_USEC_PER_SEC / 4)
 #define LEFT_BEHIND_MOST 2
 
-/* One round of questions. Counted: held by sample() and by the thread, whoever is done last frees it. */
+/* One round of questions. Counted: held by sample() and by the thread, whoever is done last frees
+ * it. */
 typedef struct Job {
     gatomicrefcount ref;
     DynVirt *virt;      /* referenced */
@@ -73,7 +76,8 @@ take_answer(const DynGuestSample *sample, gpointer user_data)
     Job *job = user_data;
     G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&job->lock);
 
-    g_array_append_vals(job->answers, sample, 1); /* a second answer about a guest replaces the first */
+    /* A second answer about a guest replaces the first. */
+    g_array_append_vals(job->answers, sample, 1);
 }
 
 void
@@ -82,7 +86,8 @@ dyn_virt_sampler(gpointer data, gpointer unused)
     g_autoptr(Job) job = data;
     GError *error = NULL;
 
-    (void)dyn_virt_bulk_run(job->virt, job->asks, take_answer, job, &error); /* its error says it all */
+    /* Its error says it all. */
+    (void)dyn_virt_bulk_run(job->virt, job->asks, take_answer, job, &error);
     g_atomic_int_add(&job->virt->sampling, -1);
     g_mutex_lock(&job->lock);
     job->error = error;
@@ -166,7 +171,8 @@ is_listed(GPtrArray *uuids, const char *uuid)
     return uuids && g_ptr_array_find_with_equal_func(uuids, uuid, g_str_equal, NULL);
 }
 
-/* Those that may be asked about: not hung, not off, no answer yet. @asked: uuid -> index in @guests. */
+/* Those that may be asked about: not hung, not off, no answer yet. @asked: uuid -> index in
+ * @guests. */
 static GArray *
 choose(DynVirt *self, GArray *guests, GPtrArray *exact, GHashTable *asked)
 {
@@ -207,8 +213,8 @@ ask_round(DynVirt *self, GArray *guests, GPtrArray *exact, bool *ret_done, GErro
     return collect(job, guests, asked, error);
 }
 
-/* The first guesses come from the table: what is off stays unasked, what runs is "running" until libvirt
- * says more. */
+/* The first guesses come from the table: what is off stays unasked, what runs is "running" until
+ * libvirt says more. */
 static void
 add_guest(DynVirt *self, GArray *guests, const char *uuid)
 {

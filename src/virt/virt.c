@@ -8,7 +8,8 @@
 
 #include <libvirt/virterror.h>
 
-/* Sampling calls that may be out at once: one that works and two that are stuck (see virt-sample.c). */
+/* Sampling calls that may be out at once: one that works and two that are stuck (see
+ * virt-sample.c). */
 #define SAMPLERS_MOST 3
 
 DynVirt *
@@ -81,7 +82,8 @@ virt_probe(DynHypervisor *hypervisor, const char *uuid, DynProbe *ret_probe, GEr
         return false;
     memset(&control, 0, sizeof(control));
     memset(&job, 0, sizeof(job));
-    if (virDomainGetState(domain, &state, NULL, 0) < 0 || virDomainGetControlInfo(domain, &control, 0) < 0)
+    if (virDomainGetState(domain, &state, NULL, 0) < 0 ||
+        virDomainGetControlInfo(domain, &control, 0) < 0)
         return dyn_virt_fail(self, error, "cannot probe the guest");
     probe.paused = dyn_virt_run_state(state) != DYN_RUN_RUNNING;
     probe.control_busy = control.state != VIR_DOMAIN_CONTROL_OK;
@@ -105,7 +107,8 @@ virt_set_balloon(DynHypervisor *hypervisor, const char *uuid, uint64_t kib, GErr
 
     if (kib == 0 || kib > DYN_MAX_KIB) {
         g_set_error(error, DYN_ERROR, DYN_ERROR_INVALID,
-                    "guest %s: a balloon target of %" G_GUINT64_FORMAT " KiB is out of range", uuid, kib);
+                    "guest %s: a balloon target of %" G_GUINT64_FORMAT " KiB is out of range", uuid,
+                    kib);
         return false;
     }
     if (!refuse_hung(self, uuid, error))

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* hypervisor URI [PROC]: the libvirt hypervisor by hand, for live tests and for looking. Reads commands, a line
- * each, and runs every one on a thread of its own; answers come as "NUMBER USEC RESULT" in the order in
- * which they end, NUMBER counting commands from 1; events as "event TYPE UUID VALUE". Ends at end of input.
+/* hypervisor URI [PROC]: the libvirt hypervisor by hand, for live tests and for looking. Reads
+ * commands, a line each, and runs every one on a thread of its own; answers come as "NUMBER USEC
+ * RESULT" in the order in which they end, NUMBER counting commands from 1; events as "event TYPE
+ * UUID VALUE". Ends at end of input.
  *
  *   connect | connected | list | read UUID | probe UUID | balloon UUID KIB | period UUID SEC
  *   sample UUID... | exact UUID... | policy UUID XML */
@@ -46,8 +47,9 @@ on_event(const DynEvent *event, gpointer user_data)
 static void
 add_found(GString *text, const DynFound *found)
 {
-    g_string_append_printf(text, "[%s active=%d persistent=%d run=%d incarnation=%s memory=%" PRIu64
-                                 " current=%" PRIu64 " vmem=%" PRIu64 " period=%u policy=%d problem=%s]",
+    g_string_append_printf(text,
+                           "[%s active=%d persistent=%d run=%d incarnation=%s memory=%" PRIu64
+                           " current=%" PRIu64 " vmem=%" PRIu64 " period=%u policy=%d problem=%s]",
                            found->domain->uuid, found->active, found->persistent, found->run,
                            found->incarnation ? found->incarnation : "-", found->domain->memory_kib,
                            found->domain->current_kib, found->domain->vmem_current_kib,
@@ -67,8 +69,8 @@ add_value(GString *text, const char *name, uint64_t value)
 static void
 add_guest(GString *text, const DynGuestSample *guest)
 {
-    g_string_append_printf(text, "[%s run=%d hung=%d job=%d stats=%d exact=%d", guest->uuid, guest->run,
-                           guest->hung, guest->job, guest->has_stats, guest->exact);
+    g_string_append_printf(text, "[%s run=%d hung=%d job=%d stats=%d exact=%d", guest->uuid,
+                           guest->run, guest->hung, guest->job, guest->has_stats, guest->exact);
     add_value(text, "balloon", guest->balloon_kib);
     add_value(text, "vmem", guest->vmem_kib);
     add_value(text, "total", guest->stats.total_kib);
@@ -129,8 +131,8 @@ run_probe(DynHypervisor *hypervisor, const char *uuid, GString *text, GError **e
 
     if (!hypervisor->ops->probe(hypervisor, uuid, &probe, error))
         return false;
-    g_string_append_printf(text, "hung=%d paused=%d job=%d busy=%d", probe.hung, probe.paused, probe.job,
-                           probe.control_busy);
+    g_string_append_printf(text, "hung=%d paused=%d job=%d busy=%d", probe.hung, probe.paused,
+                           probe.job, probe.control_busy);
     return true;
 }
 
@@ -151,10 +153,11 @@ run_one(DynHypervisor *hypervisor, char **word, GString *text, GError **error)
     if (strcmp(word[0], "probe") == 0)
         return run_probe(hypervisor, uuid, text, error);
     if (strcmp(word[0], "balloon") == 0)
-        return hypervisor->ops->set_balloon(hypervisor, uuid, g_ascii_strtoull(value, NULL, 10), error);
+        return hypervisor->ops->set_balloon(hypervisor, uuid, g_ascii_strtoull(value, NULL, 10),
+                                            error);
     if (strcmp(word[0], "period") == 0)
-        return hypervisor->ops->set_stats_period(hypervisor, uuid,
-                                                 (uint32_t)g_ascii_strtoull(value, NULL, 10), error);
+        return hypervisor->ops->set_stats_period(
+            hypervisor, uuid, (uint32_t)g_ascii_strtoull(value, NULL, 10), error);
     if (strcmp(word[0], "policy") == 0)
         return hypervisor->ops->write_policy(hypervisor, uuid, value, error);
     if (strcmp(word[0], "connected") == 0) {
@@ -175,7 +178,8 @@ run_command(gpointer data, gpointer user_data)
     int64_t begin_usec = g_get_monotonic_time();
 
     if (!run_one(session->hypervisor, command->word, text, &error))
-        g_string_printf(text, "error %s: %s", dyn_error_word((DynError)error->code), error->message);
+        g_string_printf(text, "error %s: %s", dyn_error_word((DynError)error->code),
+                        error->message);
     printf("%u %" PRId64 " %s\n", command->number, g_get_monotonic_time() - begin_usec, text->str);
     fflush(stdout);
     g_strfreev(command->word);
@@ -212,14 +216,16 @@ main(int argc, char **argv)
 
     gvir_event_register();
     dyn_virt_init();
-    session.hypervisor = dyn_virt_new(argc > 1 ? argv[1] : "qemu:///system", argc > 2 ? argv[2] : "/proc");
+    session.hypervisor =
+        dyn_virt_new(argc > 1 ? argv[1] : "qemu:///system", argc > 2 ? argv[2] : "/proc");
     session.hypervisor->on_event = on_event;
     session.pool = g_thread_pool_new(run_command, &session, 16, FALSE, NULL);
     g_data_input_stream_read_line_async(input, G_PRIORITY_DEFAULT, NULL, on_line, &session);
     g_main_loop_run(loop);
     g_thread_pool_free(session.pool, FALSE, TRUE);
     dyn_hypervisor_free(session.hypervisor);
-    while (g_main_context_iteration(NULL, FALSE)) /* lets libvirt's event loop free what it removed */
+    /* Lets libvirt's event loop free what it removed. */
+    while (g_main_context_iteration(NULL, FALSE))
         ;
     return 0;
 }

@@ -36,8 +36,9 @@ put(const char *root, const char *name, const char *text)
 static void
 remove_tree(char *root)
 {
-    static const char *const names[] = {"meminfo", "vmstat", "pressure/memory", "pressure",
-                                        "7/stat",  "7/status", "7/cmdline", "7", "8/cmdline", "8", ""};
+    static const char *const names[] = {
+        "meminfo",   "vmstat", "pressure/memory", "pressure", "7/stat", "7/status",
+        "7/cmdline", "7",      "8/cmdline",       "8",        ""};
 
     for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
         g_autofree char *path = g_build_filename(root, names[i], NULL);
@@ -100,7 +101,8 @@ static const BadMeminfo bad_meminfo[] = {
     {"MemTotal: 100 kB\nMemFree: 50 kB\nMemAvailable: 101 kB\n", "MemAvailable 101"},
     {"MemTotal: 100 kB\nMemFree: 101 kB\nMemAvailable: 50 kB\n", "MemFree 101"},
     {"MemTotal: 0 kB\nMemFree: 0 kB\nMemAvailable: 0 kB\n", "MemTotal 0"},
-    {"MemTotal: 17592186044417 kB\nMemFree: 1 kB\nMemAvailable: 1 kB\n", "MemTotal: 17592186044417"},
+    {"MemTotal: 17592186044417 kB\nMemFree: 1 kB\nMemAvailable: 1 kB\n",
+     "MemTotal: 17592186044417"},
     {"MemTotal: 18446744073709551615 kB\nMemFree: 1 kB\nMemAvailable: 1 kB\n", "MemTotal"},
     {"MemTotal: 99999999999999999999999 kB\nMemFree: 1 kB\nMemAvailable: 1 kB\n", "MemTotal"},
     {"xMemTotal: 100 kB\nMemFree: 50 kB\nMemAvailable: 60 kB\n", "MemTotal"},
@@ -208,7 +210,8 @@ START_TEST(test_process_that_ended_is_gone)
 }
 END_TEST
 
-#define STAT_REST " 1 1 1 0 -1 4194304 99 0 0 0 10 20 0 0 20 0 1 0 555 4096 2 18446744073709551615 1\n"
+#define STAT_REST                                                                                  \
+    " 1 1 1 0 -1 4194304 99 0 0 0 10 20 0 0 20 0 1 0 555 4096 2 18446744073709551615 1\n"
 
 typedef struct StatRow {
     const char *text;
@@ -350,7 +353,8 @@ main(void)
 
     tcase_add_test(tcase, test_hostmem_reads_a_captured_host);
     tcase_add_test(tcase, test_hostmem_reads_this_host);
-    tcase_add_loop_test(tcase, test_hostmem_refuses_impossible_memory, 0, G_N_ELEMENTS(bad_meminfo));
+    tcase_add_loop_test(tcase, test_hostmem_refuses_impossible_memory, 0,
+                        G_N_ELEMENTS(bad_meminfo));
     tcase_add_test(tcase, test_hostmem_names_a_missing_file);
     tcase_add_test(tcase, test_hostmem_does_without_swap);
     tcase_add_loop_test(tcase, test_hostmem_reads_psi, 0, G_N_ELEMENTS(psi_rows));

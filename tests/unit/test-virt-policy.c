@@ -29,8 +29,10 @@ START_TEST(test_virt_ignores_foreign_metadata)
     virConnectPtr link = NULL;
     g_autoptr(virDomain) domain = other_client(&link);
 
-    ck_assert_int_eq(virDomainSetMetadata(domain, VIR_DOMAIN_METADATA_ELEMENT, "<x/>", "x", "urn:x", 0), 0);
-    ck_assert_int_eq(virDomainSetMetadata(domain, VIR_DOMAIN_METADATA_TITLE, "t", NULL, NULL, 0), 0);
+    ck_assert_int_eq(
+        virDomainSetMetadata(domain, VIR_DOMAIN_METADATA_ELEMENT, "<x/>", "x", "urn:x", 0), 0);
+    ck_assert_int_eq(virDomainSetMetadata(domain, VIR_DOMAIN_METADATA_TITLE, "t", NULL, NULL, 0),
+                     0);
     ck_assert_int_eq(virDomainSuspend(domain), 0);
     wait_event(bench, DYN_EVENT_SUSPENDED, TEST_UUID);
     ck_assert(!has_event(bench, DYN_EVENT_METADATA, TEST_UUID));
@@ -76,8 +78,9 @@ START_TEST(test_virt_policy_refuses_what_is_no_xml)
 }
 END_TEST
 
-#define TRANSIENT                                                                                       \
-    "<domain type='test'><name>brief</name><memory>262144</memory><os><type>hvm</type></os></domain>"
+#define TRANSIENT                                                                                  \
+    "<domain type='test'><name>brief</name><memory>262144</memory>"                                \
+    "<os><type>hvm</type></os></domain>"
 
 START_TEST(test_virt_transient_domain_has_no_configuration)
 {

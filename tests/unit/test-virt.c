@@ -117,7 +117,8 @@ START_TEST(test_virt_refuses_impossible_targets)
     Bench *bench = bench_new();
     g_autoptr(GError) error = NULL;
 
-    ck_assert(!bench->hypervisor->ops->set_balloon(bench->hypervisor, TEST_UUID, targets_kib[_i], &error));
+    ck_assert(!bench->hypervisor->ops->set_balloon(bench->hypervisor, TEST_UUID, targets_kib[_i],
+                                                   &error));
     ck_assert(g_error_matches(error, DYN_ERROR, DYN_ERROR_INVALID));
     bench_free(bench);
 }

@@ -9,7 +9,8 @@
 
 #include "suite.h"
 
-#define TEST_UUID "6695eb01-f6a4-8304-79aa-97f2502e193f" /* of the domain "test" in test:///default */
+/* Of the domain "test" in test:///default. */
+#define TEST_UUID "6695eb01-f6a4-8304-79aa-97f2502e193f"
 #define NO_UUID "00000000-0000-0000-0000-000000000001"
 #define POLICY "<policy mode=\"on\"/>"
 
