@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The libvirt hypervisor on real guests: what hangs, what vanishes, and how fast it is. Speaks TAP.
 
-Arguments: the directory with the built tests/live/hypervisor (default: $DYN_BUILD_DIR), then names of
-tests to run instead of all."""
+Arguments: the directory with the built tests/live/hypervisor (default: $DYN_BUILD_DIR), then
+names of tests to run instead of all."""
 
 import os
 import re
@@ -20,6 +20,7 @@ TOP = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOP / "tests" / "bed"))
 
 from dynbed import Bed, GuestSpec  # noqa: E402
+from hypervisor_client import Hypervisor, parse  # noqa: E402
 
 RUNNING, PAUSED, OFF = 0, 1, 3
 
@@ -28,76 +29,6 @@ cat >/dev/null
 [ "$2" = prepare ] || exit 0
 while [ -e /run/hook-waits ]; do sleep 0.1; done
 """
-
-
-class Hypervisor:
-    """The program tests/live/hypervisor inside a bed."""
-
-    def __init__(self, bed, program, *arguments):
-        self.process = bed.spawn([program, "qemu:///system", *arguments], stdin=subprocess.PIPE,
-                                 stdout=subprocess.PIPE, text=True)
-        self.answers = {}
-        self.events = []
-        self.sent = 0
-        self.news = threading.Condition()
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def _read(self):
-        for line in self.process.stdout:
-            first, _, rest = line.rstrip("\n").partition(" ")
-            with self.news:
-                if first == "event":
-                    self.events.append(tuple(rest.split(" ")))
-                else:
-                    usec, _, text = rest.partition(" ")
-                    self.answers[int(first)] = (int(usec) / 1e6, text)
-                self.news.notify_all()
-
-    def send(self, *words):
-        """Begin a command; its number."""
-        self.process.stdin.write(" ".join(str(word) for word in words) + "\n")
-        self.process.stdin.flush()
-        self.sent += 1
-        return self.sent
-
-    def wait(self, number, timeout_sec=30.0):
-        """(seconds, text) of a command's answer."""
-        with self.news:
-            if not self.news.wait_for(lambda: number in self.answers, timeout_sec):
-                raise TimeoutError(f"no answer to command {number} within {timeout_sec} s")
-            return self.answers[number]
-
-    def run(self, *words, timeout_sec=30.0):
-        """A command and its answer."""
-        return self.wait(self.send(*words), timeout_sec)
-
-    def wait_event(self, kind, uuid="", timeout_sec=30.0):
-        """Wait for an event since the last forget()."""
-        def there():
-            return any(event[0] == kind and event[1] == uuid for event in self.events)
-        with self.news:
-            if not self.news.wait_for(there, timeout_sec):
-                raise TimeoutError(f"no event {kind} {uuid}: {self.events}")
-
-    def forget(self):
-        """Forget past events."""
-        with self.news:
-            self.events.clear()
-
-    def close(self):
-        """End it, and say how."""
-        self.process.stdin.close()
-        return self.process.wait(30)
-
-
-def parse(text):
-    """uuid -> dict of a sample's or list's answer."""
-    found = {}
-    for group in re.findall(r"\[([^\]]*)\]", text):
-        uuid, *pairs = group.split(" ")
-        found[uuid] = {key: None if value == "?" else int(value) if value.isdigit() else value
-                       for key, _, value in (pair.partition("=") for pair in pairs)}
-    return found
 
 
 class Tap:
@@ -165,8 +96,10 @@ class Live:
         self.tap.check(text == "", "connects", text)
         found = parse(self.hypervisor.run("list")[1])
         good = all(found[guest.uuid]["active"] == 1 and found[guest.uuid]["policy"] == 0 and
-                   re.fullmatch(r"\d+:\d+", found[guest.uuid]["incarnation"]) for guest in self.guests)
-        self.tap.check(good and len(found) == len(self.guests), "lists guests with their processes", found)
+                   re.fullmatch(r"\d+:\d+",
+                                found[guest.uuid]["incarnation"]) for guest in self.guests)
+        self.tap.check(good and len(found) == len(self.guests), "lists guests with their processes",
+                       found)
         for guest in self.guests:
             self.hypervisor.run("period", guest.uuid, 1)
 
@@ -175,10 +108,12 @@ class Live:
         first = self.guests[0]
         seen = self.sample_until(first, lambda guest: guest["updated"] and guest["total"])
         good = seen["stats"] == 1 and seen["exact"] == 0 and seen["balloon"] == 256 * 1024 and \
-            0 < seen["available"] < seen["total"] < 256 * 1024 and seen["rss"] > 0 and seen["hung"] == 0
+            0 < seen["available"] < seen["total"] < 256 * 1024 and seen["rss"] > 0 and \
+            seen["hung"] == 0
         self.tap.check(good, "samples in bulk", seen)
         seen = self.sample(first, verb="exact")[1][first.uuid]
-        self.tap.check(seen["exact"] == 1 and seen["balloon"] == 256 * 1024, "samples exactly", seen)
+        self.tap.check(seen["exact"] == 1 and seen["balloon"] == 256 * 1024, "samples exactly",
+                       seen)
 
     def test_balloon(self):
         """Shrink and grow, seen by event and by sample."""
@@ -192,7 +127,8 @@ class Live:
             if seen["balloon"] == 200 * 1024:
                 break
             time.sleep(0.1)
-        self.tap.check(text == "" and seen["balloon"] == 200 * 1024, "the balloon reaches its target", seen)
+        self.tap.check(text == "" and seen["balloon"] == 200 * 1024,
+                       "the balloon reaches its target", seen)
         _, text = self.hypervisor.run("balloon", first.uuid, 256 * 1024 + 1)
         self.tap.check(text.startswith("error invalid"), "a target above base RAM is refused", text)
         self.hypervisor.run("balloon", first.uuid, 256 * 1024)
@@ -207,21 +143,25 @@ class Live:
             good = seen[first.uuid]["hung"] == 1 and seen[first.uuid]["stats"] == 0 and \
                 seen[second.uuid]["stats"] == 1 and seen[first.uuid]["rss"] > 0 and \
                 seen[first.uuid]["balloon"] is None
-            self.tap.check(good and sec < 0.5, f"a stopped QEMU is left out ({sec * 1000:.0f} ms)", seen)
+            self.tap.check(good and sec < 0.5, f"a stopped QEMU is left out ({sec * 1000:.0f} ms)",
+                           seen)
             _, text = self.hypervisor.run("probe", first.uuid)
             self.tap.check(text.startswith("hung=1"), "the probe says hung", text)
             sec, text = self.hypervisor.run("balloon", first.uuid, 200 * 1024)
-            self.tap.check(text.startswith("error busy") and sec < 0.5, "nothing is sent to it", text)
+            self.tap.check(text.startswith("error busy") and sec < 0.5, "nothing is sent to it",
+                           text)
         finally:
             os.kill(pid, signal.SIGCONT)
         seen = self.sample_until(first, lambda guest: guest["stats"] == 1)
-        self.tap.check(seen["stats"] == 1 and seen["hung"] == 0, "it is back when it continues", seen)
+        self.tap.check(seen["stats"] == 1 and seen["hung"] == 0, "it is back when it continues",
+                       seen)
 
     def blind(self):
         """A copy of the bed's /proc in which nobody ever stops, and a hypervisor that reads it."""
         root = Path(tempfile.mkdtemp(prefix="dynmem-proc-"))
-        script = ('cd /proc && cp meminfo vmstat "$0" && for p in [0-9]*; do grep -qs -- -uuid $p/cmdline '
-                  '&& mkdir "$0/$p" && cp $p/stat $p/status $p/cmdline "$0/$p"; done; true')
+        script = ('cd /proc && cp meminfo vmstat "$0" && for p in [0-9]*; do '
+                  'grep -qs -- -uuid $p/cmdline && mkdir "$0/$p" && '
+                  'cp $p/stat $p/status $p/cmdline "$0/$p"; done; true')
         self.bed.exec(["bash", "-c", script, root], check=True)
         hypervisor = Hypervisor(self.bed, self.program, str(root))
         hypervisor.run("connect")
@@ -238,7 +178,8 @@ class Live:
             sec, seen = self.sample(first, second, hypervisor=blind)
             self.tap.check(2.5 < sec < 4 and seen[second.uuid]["stats"] == 1 and
                            seen[first.uuid]["stats"] == 0,
-                           f"a hanging bulk call is left behind ({sec:.1f} s), the others are asked again", seen)
+                           f"a hanging bulk call is left behind ({sec:.1f} s), others go on",
+                           seen)
             sec, seen = self.sample(first, second, hypervisor=blind)
             self.tap.check(sec < 0.5 and seen[second.uuid]["stats"] == 1,
                            f"from then on libvirt skips the culprit ({sec * 1000:.0f} ms)", seen)
@@ -275,11 +216,25 @@ class Live:
             seen = parse(text)
             self.tap.check(0.5 < sec < 1.6 and seen[first.uuid]["hung"] == 1 and
                            seen[second.uuid]["stats"] == 1,
-                           f"a QEMU that stops in mid-sample is dropped at once ({sec:.1f} s)", seen)
+                           f"a QEMU that stops in mid-sample is dropped at once ({sec:.1f} s)",
+                           seen)
             blind.process.stdin.close()
         finally:
             os.kill(pid, signal.SIGCONT)
         self.tap.check(blind.process.wait(30) == 0, "ends cleanly with a call that was out")
+        shutil.rmtree(root)
+
+    def test_waits_for_disk(self):
+        """State D at one look says nothing, at two in a row it does; a good look clears it."""
+        first = self.guests[0]
+        root, blind = self.blind()
+        seen = []
+        for state in "SDDSD":
+            for stat in root.glob("*/stat"):
+                stat.write_text(re.sub(r"\) [A-Z] ", f") {state} ", stat.read_text()))
+            seen.append(self.sample(first, hypervisor=blind)[1][first.uuid]["hung"])
+        self.tap.check(seen == [0, 0, 1, 0, 0], "state D counts when it lasts", seen)
+        blind.close()
         shutil.rmtree(root)
 
     def test_dump(self):
@@ -303,7 +258,8 @@ class Live:
             time.sleep(0.02)
         self.tap.check(job and seen_second, "a dump is seen as a job, others are sampled", seen)
         self.tap.check("hung=0" in busy, "the probe answers during a dump", busy)
-        self.tap.check(slowest < 1.5, f"sampling during a dump stays quick (slowest {slowest * 1000:.0f} ms)")
+        self.tap.check(slowest < 1.5,
+                       f"sampling during a dump stays quick (slowest {slowest * 1000:.0f} ms)")
         self.bed.exec(["rm", "-f", "/var/lib/libvirt/dump.core"])
 
     def test_paused(self):
@@ -313,7 +269,8 @@ class Live:
         self.hypervisor.wait_event("suspended", first.uuid)
         seen = self.sample(first)[1][first.uuid]
         _, text = self.hypervisor.run("probe", first.uuid)
-        self.tap.check(seen["run"] == PAUSED and "paused=1" in text, "a paused guest is seen to be", seen)
+        self.tap.check(seen["run"] == PAUSED and "paused=1" in text, "a paused guest is seen to be",
+                       seen)
         first.domain.resume()
         self.hypervisor.wait_event("resumed", first.uuid)
 
@@ -330,7 +287,8 @@ class Live:
             slowest = max(slowest, self.sample(*self.guests)[0])
         after = parse(self.hypervisor.run("read", first.uuid)[1])[first.uuid]["incarnation"]
         self.tap.check(before == after, "a reboot keeps the incarnation", (before, after))
-        self.tap.check(slowest < 1, f"sampling during a reboot stays quick (slowest {slowest * 1000:.0f} ms)")
+        self.tap.check(slowest < 1,
+                       f"sampling during a reboot stays quick (slowest {slowest * 1000:.0f} ms)")
         first.wait_ready()
 
     def test_metadata(self):
@@ -367,7 +325,8 @@ class Live:
         victim.start()
         self.hypervisor.wait_event("started", victim.uuid)
         seen = self.sample_until(victim, lambda guest: guest["stats"] == 1)
-        self.tap.check(seen["stats"] == 1 and seen["run"] == RUNNING, "and is sampled again once started", seen)
+        self.tap.check(seen["stats"] == 1 and seen["run"] == RUNNING,
+                       "and is sampled again once started", seen)
 
     def test_connection(self):
         """libvirtd killed, back, stopped, continued."""
@@ -379,8 +338,10 @@ class Live:
         _, text = self.hypervisor.run("sample", first.uuid)
         self.tap.check(text.startswith("error disconnected"), "a killed libvirtd is noticed", text)
         _, text = self.hypervisor.run("connect")
-        self.tap.check(text.startswith("error disconnected"), "there is nothing to connect to", text)
-        self.bed.exec(["bash", "-c", "mkdir -p /etc/libvirt/hooks && cat >/etc/libvirt/hooks/qemu && "
+        self.tap.check(text.startswith("error disconnected"), "there is nothing to connect to",
+                       text)
+        self.bed.exec(["bash", "-c",
+                       "mkdir -p /etc/libvirt/hooks && cat >/etc/libvirt/hooks/qemu && "
                        "chmod 755 /etc/libvirt/hooks/qemu"], input=HOOK, check=True)
         self.bed.libvirtd("start")
         self.hypervisor.run("connect")
@@ -388,11 +349,12 @@ class Live:
         after = parse(self.hypervisor.run("read", first.uuid)[1])[first.uuid]["incarnation"]
         seen = self.sample(*self.guests)[1]
         good = all(seen[guest.uuid]["stats"] == 1 for guest in self.guests)
-        self.tap.check(good and before == after, "connects again and finds the same runs", (before, after, seen))
+        self.tap.check(good and before == after, "connects again and finds the same runs",
+                       (before, after, seen))
         count = sum(event[0] == "disconnected" for event in self.hypervisor.events)
         self.tap.check(count == 1, "the loss is said once", self.hypervisor.events)
     def test_start_hook(self):
-        """A guest that sits in its start hook delays nobody. libvirtd sees the hook since its restart."""
+        """A guest in its start hook delays nobody. libvirtd sees the hook since its restart."""
         victim = self.guests[-1]
         self.hypervisor.forget()
         self.bed.virsh("destroy", victim.name)
@@ -406,7 +368,8 @@ class Live:
         self.tap.check(still and sec < 0.5 and seen[victim.uuid]["run"] == OFF and
                        seen[self.guests[0].uuid]["stats"] == 1,
                        f"a guest in its start hook delays no sample ({sec * 1000:.0f} ms)", seen)
-        self.tap.check(still and acted < 0.5 and text == "", f"nor an action ({acted * 1000:.0f} ms)", text)
+        self.tap.check(still and acted < 0.5 and text == "",
+                       f"nor an action ({acted * 1000:.0f} ms)", text)
         self.bed.exec(["rm", "/run/hook-waits"], check=True)
         self.hypervisor.wait_event("started", victim.uuid)
         start.wait(30)
@@ -425,14 +388,16 @@ class Live:
                 break
             time.sleep(0.1)
         exact = self.sample(guest, verb="exact")[1][guest.uuid]
-        self.tap.check(bulk["vmem"] == 64 * 1024 and bulk["balloon"] == exact["balloon"] == 256 * 1024,
+        self.tap.check(bulk["vmem"] == 64 * 1024 and
+                       bulk["balloon"] == exact["balloon"] == 256 * 1024,
                        "virtio-mem is counted apart from the balloon", (bulk, exact))
         self.tap.check(("vmem", guest.uuid, str(64 * 1024)) in self.hypervisor.events,
                        "its event says how much is plugged", self.hypervisor.events)
 
     def test_stopped_libvirtd(self):
         """Keepalive ends a connection to a libvirtd that does not answer."""
-        pid = int(self.bed.exec(["cat", "/run/libvirtd.pid"], capture_output=True, text=True).stdout)
+        pid = int(self.bed.exec(["cat", "/run/libvirtd.pid"], capture_output=True,
+                                text=True).stdout)
         self.hypervisor.forget()
         self.bed.exec(["kill", "-STOP", str(pid)], check=True)
         begin = time.monotonic()
@@ -463,7 +428,8 @@ class Live:
             GuestSpec(name="third")])
         only = sys.argv[2:]
         for test in (self.test_connect, self.test_sample, self.test_balloon, self.measure,
-                     self.test_stopped, self.test_stops_unseen, self.test_stops_meanwhile, self.test_dump,
+                     self.test_stopped, self.test_stops_unseen, self.test_stops_meanwhile,
+                     self.test_waits_for_disk, self.test_dump,
                      self.test_paused, self.test_reboot, self.test_metadata, self.test_vanish,
                      self.test_connection, self.test_start_hook, self.test_virtio_mem,
                      self.test_stopped_libvirtd):

@@ -78,6 +78,36 @@ START_TEST(test_virt_policy_refuses_what_is_no_xml)
 }
 END_TEST
 
+#define LARGE_XML                                                                                  \
+    "<domain type='test'><name>large</name><memory>262144</memory><os><type>hvm</type></os>"       \
+    "<description>%s</description></domain>"
+
+/* A domain that cannot be understood is listed all the same, with the reason. */
+START_TEST(test_virt_lists_what_it_cannot_use)
+{
+    Bench *bench = bench_new();
+    virConnectPtr link = virConnectOpen("test:///default");
+    g_autofree char *text = g_strnfill(DYN_DOMAIN_XML_MAX_BYTES, 'x');
+    g_autofree char *xml = g_strdup_printf(LARGE_XML, text);
+    g_autoptr(virDomain) domain = virDomainDefineXML(link, xml);
+    g_autoptr(GPtrArray) list = bench->hypervisor->ops->list(bench->hypervisor, NULL);
+    const DynFound *found = NULL;
+
+    ck_assert_ptr_nonnull(domain);
+    for (guint i = 0; list && i < list->len; i++) {
+        const DynFound *one = g_ptr_array_index(list, i);
+
+        if (strcmp(one->domain->name, "large") == 0)
+            found = one;
+    }
+    ck_assert_ptr_nonnull(found);
+    ck_assert_ptr_nonnull(found->problem);
+    ck_assert_uint_eq(strlen(found->domain->uuid), DYN_UUID_SIZE - 1);
+    virConnectClose(link);
+    bench_free(bench);
+}
+END_TEST
+
 #define TRANSIENT                                                                                  \
     "<domain type='test'><name>brief</name><memory>262144</memory>"                                \
     "<os><type>hvm</type></os></domain>"
@@ -136,6 +166,7 @@ add_policy_tests(Suite *suite)
     tcase_add_test(tcase, test_virt_ignores_foreign_metadata);
     tcase_add_test(tcase, test_virt_policy_of_the_command);
     tcase_add_test(tcase, test_virt_policy_refuses_what_is_no_xml);
+    tcase_add_test(tcase, test_virt_lists_what_it_cannot_use);
     tcase_add_test(tcase, test_virt_transient_domain_has_no_configuration);
     tcase_add_test(tcase, test_virt_startup_is_for_the_next_start);
     suite_add_tcase(suite, tcase);
