@@ -50,7 +50,8 @@ typedef struct DynEvent {
 /* Whom to sample. Guests not named are not called at all. */
 typedef struct DynSampleRequest {
     GPtrArray *uuids; /* of char*, running guests */
-    GPtrArray *exact; /* of char*, subset whose balloon size is read from QEMU itself (one call each) */
+    GPtrArray *exact; /* of char*, subset whose balloon size is read from QEMU itself, a call each;
+                         not while they are paused */
 } DynSampleRequest;
 
 /* Two empty arrays that own the strings put into them. */

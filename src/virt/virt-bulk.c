@@ -266,20 +266,23 @@ ask_bulk(DynVirt *self, GArray *asks, GError **error)
 }
 
 /* The single calls a guest needs after the bulk call. A failure leaves it as it is: known to run,
- * without numbers, which is what the snapshot then says. */
+ * without numbers, which is what the snapshot then says. A dump may let the bulk call through, but
+ * pauses the guest. */
 static bool
 ask_rest(DynVirt *self, DynVirtAsk *ask, GError **error)
 {
     g_autoptr(GError) problem = NULL;
-    bool running = ask->sample.run == DYN_RUN_RUNNING || ask->sample.run == DYN_RUN_PAUSED;
+    bool paused = ask->sample.run == DYN_RUN_PAUSED;
     bool ok = true;
 
-    if (!ask->domain || !running)
+    if (!ask->domain || (ask->sample.run != DYN_RUN_RUNNING && !paused))
         return true;
-    if (ask->no_bulk || (ask->exact && ask->sample.has_stats))
+    if (ask->no_bulk)
         ok = ask_single(self, ask, &problem);
-    else if (!ask->sample.has_stats)
+    else if (paused || !ask->sample.has_stats)
         ok = ask_job(self, ask, &problem);
+    else if (ask->exact)
+        ok = ask_single(self, ask, &problem);
     return ok || !is_fatal(problem, error);
 }
 
