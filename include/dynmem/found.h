@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Domains as found and what happens to them: the values that cross from a hypervisor to the core. */
+/* Domains as found and what happens to them: what crosses from a hypervisor to the core. */
 #pragma once
 
 #include <dynmem/domain.h>
@@ -9,8 +9,9 @@ G_BEGIN_DECLS
 
 /* A domain as found: its XML's facts plus what is true of this run of it. */
 typedef struct DynFound {
-    DynDomain *domain;     /* live XML if running, else inactive XML; but current_kib is the configuration's
-                              wherever there is one: the live value follows the balloon */
+    DynDomain *domain;     /* live XML if running, else inactive XML; but current_kib is the
+                              configuration's wherever there is one: the live one follows the
+                              balloon */
     bool active;
     bool persistent;
     DynRunState run;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the engine needs from a hypervisor. Implementations: libvirt (virt.h); a simulator fits the same
- * walls. Every call blocks and may be made from any thread but the main one; implementations keep
- * separate connections for sampling, acting and everything else, so that one never waits for another.
- * Nothing here lists domains except list(). */
+/* What the engine needs from a hypervisor. Implementations: libvirt (virt.h); a simulator fits the
+ * same walls. Every call blocks and may be made from any thread but the main one; implementations
+ * keep separate connections for sampling, acting and everything else, so that one never waits for
+ * another. Nothing here lists domains except list(). */
 #pragma once
 
 #include <dynmem/found.h>
@@ -13,11 +13,11 @@ G_BEGIN_DECLS
 /* Called on the main context. */
 typedef void (*DynEventFunc)(const DynEvent *event, gpointer user_data);
 
-/* May the guest be acted on now? Cheap probes that answer also when QEMU or a job holds the domain. */
+/* May the guest be acted on now? Cheap probes that answer also when QEMU or a job holds it. */
 typedef struct DynProbe {
     bool hung;        /* as in DynGuestSample; if its process says so, nothing else is asked */
     bool paused;      /* or suspended to memory */
-    bool job;         /* virDomainGetJobInfo: a job runs; not asked if @control_busy: it would wait */
+    bool job;         /* virDomainGetJobInfo: a job runs; not asked if @control_busy, as it waits */
     bool control_busy;/* virDomainGetControlInfo: not OK, a call is out */
 } DynProbe;
 
@@ -28,13 +28,13 @@ typedef struct DynHypervisorOps {
      * not there. On success DYN_EVENT_CONNECTED follows. */
     bool (*connect)(DynHypervisor *self, GError **error);
     bool (*is_connected)(DynHypervisor *self);
-    /* All domains, running or not. Blocks while any guest sits in a start hook: never on the path of
-     * an answer. Returns GPtrArray of DynFound, NULL on error. */
+    /* All domains, running or not. Blocks while any guest sits in a start hook: never on the path
+     * of an answer. Returns GPtrArray of DynFound, NULL on error. */
     GPtrArray *(*list)(DynHypervisor *self, GError **error);
     /* One domain; DYN_ERROR_GONE if there is none. */
     DynFound *(*read)(DynHypervisor *self, const char *uuid, GError **error);
-    /* Host and the requested guests, in one bulk call over known handles plus one call per exact guest.
-     * A guest that is gone, hung or busy is in the snapshot with what is known of it. */
+    /* Host and the requested guests, in one bulk call over known handles plus one call per exact
+     * guest. A guest that is gone, hung or busy is in the snapshot with what is known of it. */
     DynSnapshot *(*sample)(DynHypervisor *self, const DynSampleRequest *request, GError **error);
     bool (*probe)(DynHypervisor *self, const char *uuid, DynProbe *ret_probe, GError **error);
     /* Ask the guest to hold @kib of base RAM + DIMM. Success means asked, not reached. */

@@ -59,8 +59,8 @@ parse_xml(virDomainPtr domain, const char *uuid, DynFound *found, GError **error
     return true;
 }
 
-/* The live <currentMemory> follows the balloon. What the guest was started with stands in its configuration,
- * if it has one that can be read; a transient guest's has to do. */
+/* The live <currentMemory> follows the balloon. What the guest was started with stands in its
+ * configuration, if it has one that can be read; a transient guest's has to do. */
 static void
 take_configured_current(virDomainPtr domain, DynFound *found)
 {

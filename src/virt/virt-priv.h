@@ -77,7 +77,7 @@ typedef struct DynVirt {
     DynVirtCall call[DYN_VIRT_N_CALLS];
     uint32_t generation;         /* counts connect(): tells late callbacks of an older connection */
     bool up;                     /* CONNECTED was said, DISCONNECTED was not */
-    char *pid_directory;         /* where libvirt keeps NAME.pid; NULL: a driver without processes */
+    char *pid_directory;         /* where libvirt keeps NAME.pid; NULL: no processes */
     GHashTable *guests;          /* uuid -> DynVirtGuest */
 } DynVirt;
 
