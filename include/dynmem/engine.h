@@ -14,6 +14,12 @@ G_BEGIN_DECLS
 /* Pauses between connection attempts: 1, 2, 4 ... seconds, at most this. */
 #define DYN_ENGINE_MAX_BACKOFF_SEC 30u
 
+/* An attempt may take long and still be one: libvirt lets nobody in during its autostart, and a list waits
+ * for every guest that sits in a start hook. So long it counts as getting somewhere, told every
+ * DYN_ENGINE_ATTEMPT_TELL_USEC; after that only its end does. */
+#define DYN_ENGINE_ATTEMPT_USEC (INT64_C(300) * G_USEC_PER_SEC)
+#define DYN_ENGINE_ATTEMPT_TELL_USEC (INT64_C(5) * G_USEC_PER_SEC)
+
 /* Events ask for a cycle at once; a guest that floods us with them gets no more than ten a second. */
 #define DYN_ENGINE_SPACING_USEC INT64_C(100000)
 
@@ -41,7 +47,8 @@ typedef struct DynEngineFuncs {
     void (*on_action)(const DynAction *action, const char *name, gpointer user_data);
     /* A guest's status or hold changed. */
     void (*on_status)(const DynGuestReport *guest, gpointer user_data);
-    /* A cycle or a connection attempt came to its end: the daemon gets somewhere. */
+    /* A cycle or a connection attempt came to its end, or the attempt goes on (see above): the daemon
+     * gets somewhere. */
     void (*on_progress)(gpointer user_data);
     /* dyn_engine_stop() is through. */
     void (*on_stopped)(gpointer user_data);

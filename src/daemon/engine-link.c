@@ -78,13 +78,45 @@ take_list(DynEngine *engine, const GPtrArray *list)
     progress(engine);
 }
 
+static bool
+is_trying(const DynEngine *engine)
+{
+    return engine->link == DYN_LINK_CONNECTING || engine->link == DYN_LINK_LISTING;
+}
+
+int64_t
+dyn_engine_link_due(const DynEngine *engine)
+{
+    if (engine->link == DYN_LINK_WAITING)
+        return engine->connect_usec;
+    return is_trying(engine) ? engine->tell_usec : -1;
+}
+
+static void
+begin_attempt(DynEngine *engine, int64_t now_usec)
+{
+    engine->link = DYN_LINK_CONNECTING;
+    engine->attempt_usec = now_usec;
+    engine->tell_usec = now_usec + DYN_ENGINE_ATTEMPT_TELL_USEC;
+    run_link_job(engine, DYN_JOB_CONNECT);
+}
+
+static void
+tell_attempt(DynEngine *engine, int64_t now_usec)
+{
+    bool is_last = now_usec - engine->attempt_usec >= DYN_ENGINE_ATTEMPT_USEC;
+
+    engine->tell_usec = is_last ? -1 : now_usec + DYN_ENGINE_ATTEMPT_TELL_USEC;
+    progress(engine);
+}
+
 void
 dyn_engine_link_wake(DynEngine *engine, int64_t now_usec)
 {
-    if (engine->link != DYN_LINK_WAITING || now_usec < engine->connect_usec)
-        return;
-    engine->link = DYN_LINK_CONNECTING;
-    run_link_job(engine, DYN_JOB_CONNECT);
+    if (engine->link == DYN_LINK_WAITING && engine->connect_usec >= 0 && now_usec >= engine->connect_usec)
+        begin_attempt(engine, now_usec);
+    else if (is_trying(engine) && engine->tell_usec >= 0 && now_usec >= engine->tell_usec)
+        tell_attempt(engine, now_usec);
 }
 
 void

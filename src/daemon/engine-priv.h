@@ -76,7 +76,9 @@ struct DynEngine {
 
     DynLink link;
     uint64_t generation;   /* of the connection; answers of an earlier one are void */
-    int64_t connect_usec;
+    int64_t connect_usec;  /* when the next attempt is due */
+    int64_t attempt_usec;  /* when the one that is out began */
+    int64_t tell_usec;     /* when to say that it still is */
     uint32_t backoff_sec;
     char *link_error;      /* why it is not up */
 
@@ -116,6 +118,8 @@ bool
 dyn_engine_is_news(DynEngine *engine, const char *kind, const char *uuid, const char *text);
 
 /* engine-link.c */
+int64_t
+dyn_engine_link_due(const DynEngine *engine);
 void
 dyn_engine_link_wake(DynEngine *engine, int64_t now_usec);
 void

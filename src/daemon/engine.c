@@ -60,8 +60,7 @@ next_due(const DynEngine *engine)
         return engine->stop_usec;
     if (engine->publish_due)
         return dyn_engine_now(engine);
-    if (engine->link == DYN_LINK_WAITING)
-        due_usec = dyn_engine_sooner(due_usec, engine->connect_usec);
+    due_usec = dyn_engine_sooner(due_usec, dyn_engine_link_due(engine));
     if (engine->link == DYN_LINK_UP)
         due_usec = dyn_engine_sooner(due_usec, cycle_due(engine));
     g_hash_table_iter_init(&iter, engine->guests);

@@ -39,6 +39,27 @@ START_TEST(test_engine_backs_off)
 }
 END_TEST
 
+/* A list that waits for a start hook is no reason to be restarted, for a while. */
+START_TEST(test_engine_is_patient_with_an_attempt)
+{
+    g_auto(Fake) fake = { 0 };
+
+    fake_init(&fake);
+    fake.hold_kind = _i == 0 ? DYN_JOB_CONNECT : DYN_JOB_LIST;
+    fake_begin(&fake, CONF_ON);
+    fake_advance(&fake, DYN_ENGINE_ATTEMPT_TELL_USEC - 1);
+    ck_assert_uint_eq(fake.progress, 0);
+    fake_advance(&fake, 1);
+    ck_assert_uint_eq(fake.progress, 1);
+    fake_advance(&fake, 10 * DYN_ENGINE_ATTEMPT_USEC);
+    ck_assert_uint_eq(fake.progress, DYN_ENGINE_ATTEMPT_USEC / DYN_ENGINE_ATTEMPT_TELL_USEC);
+    fake_assert_log(&fake, _i == 0 ? "connect" : "connect list");
+    fake.hold_kind = DYN_N_JOBS;
+    fake_advance(&fake, FAKE_SEC);
+    ck_assert(dyn_engine_report(fake.engine)->connected);
+}
+END_TEST
+
 START_TEST(test_engine_lists_before_it_samples)
 {
     g_auto(Fake) fake = { 0 };
@@ -398,6 +419,7 @@ main(void)
 
     g_log_set_writer_func(fake_no_writer, NULL, NULL);
     tcase_add_test(tcase, test_engine_backs_off);
+    tcase_add_loop_test(tcase, test_engine_is_patient_with_an_attempt, 0, 2);
     tcase_add_test(tcase, test_engine_lists_before_it_samples);
     tcase_add_test(tcase, test_engine_counts_overruns);
     tcase_add_test(tcase, test_engine_coalesces_events);
