@@ -10,7 +10,8 @@ G_BEGIN_DECLS
 
 /* Teach GDBus that each DynError is org.dynmem1.Error.Gone and so on: errors of DYN_ERROR that are
  * returned to a call get that name, and errors of that name come out of a call as DYN_ERROR (after
- * g_dbus_error_strip_remote_error() with our own text). Call before the first call; again is harmless. */
+ * g_dbus_error_strip_remote_error() with our own text). Call before the first call; again is
+ * harmless. */
 void
 dyn_buserror_register(void);
 

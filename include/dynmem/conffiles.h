@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The configuration's files: which ones hold, in which order, and their text. What the text means is
- * conf.h's business. Shared by the daemon and `dynmem config`. */
+/* The configuration's files: which ones hold, in which order, and their text. What the text means
+ * is conf.h's business. Shared by the daemon and `dynmem config`. */
 #pragma once
 
 #include <dynmem/conf.h>
@@ -22,9 +22,9 @@ typedef struct DynConfFile {
 
 /* Read the files that hold, lowest first, as systemd does it for its own:
  *   1. /usr/lib/dynmem/dynmem.conf, then /etc/dynmem/dynmem.conf;
- *   2. *.conf of dynmem.conf.d/ in /usr/lib/dynmem, /run/dynmem and /etc/dynmem, sorted by their own
- *      name; of two with the same name only the one in /etc, else in /run, is read; one that is empty
- *      or a link to /dev/null switches off the ones it hides.
+ *   2. *.conf of dynmem.conf.d/ in /usr/lib/dynmem, /run/dynmem and /etc/dynmem, sorted by their
+ *      own name; of two with the same name only the one in /etc, else in /run, is read; one that is
+ *      empty or a link to /dev/null switches off the ones it hides.
  * With @file given it and FILE.d are read instead of all that, and it must exist; otherwise every
  * file may be missing. @root: prefix of all default directories ("" but in tests).
  * Errors: DYN_ERROR_INVALID (not a regular file, too large), DYN_ERROR_FAILED (cannot be read).

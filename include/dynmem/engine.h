@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Engine: owns everything that changes while the daemon runs, and turns the wheel: connect, look, let the
- * core decide, have it done, report. It decides nothing about memory itself, and knows neither threads
- * (executor.h) nor D-Bus (the funcs below) nor real time (the clock below), so that tests and a
- * simulator can drive it. Main thread only. */
+/* Engine: owns everything that changes while the daemon runs, and turns the wheel: connect, look,
+ * let the core decide, have it done, report. It decides nothing about memory itself, and knows
+ * neither threads (executor.h) nor D-Bus (the funcs below) nor real time (the clock below), so that
+ * tests and a simulator can drive it. Main thread only. */
 #pragma once
 
 #include <dynmem/executor.h>
@@ -14,13 +14,13 @@ G_BEGIN_DECLS
 /* Pauses between connection attempts: 1, 2, 4 ... seconds, at most this. */
 #define DYN_ENGINE_MAX_BACKOFF_SEC 30u
 
-/* An attempt may take long and still be one: libvirt lets nobody in during its autostart, and a list waits
- * for every guest that sits in a start hook. So long it counts as getting somewhere, told every
- * DYN_ENGINE_ATTEMPT_TELL_USEC; after that only its end does. */
+/* An attempt may take long and still be one: libvirt lets nobody in during its autostart, and a
+ * list waits for every guest that sits in a start hook. So long it counts as getting somewhere,
+ * told every DYN_ENGINE_ATTEMPT_TELL_USEC; after that only its end does. */
 #define DYN_ENGINE_ATTEMPT_USEC (INT64_C(300) * G_USEC_PER_SEC)
 #define DYN_ENGINE_ATTEMPT_TELL_USEC (INT64_C(5) * G_USEC_PER_SEC)
 
-/* Events ask for a cycle at once; a guest that floods us with them gets no more than ten a second. */
+/* Events ask for a cycle at once; a guest that floods us with them gets at most ten a second. */
 #define DYN_ENGINE_SPACING_USEC INT64_C(100000)
 
 /* What is still out when stopping is abandoned after this long. */
@@ -33,9 +33,10 @@ typedef struct DynEngine DynEngine;
 
 /* Time as the engine sees it. */
 typedef struct DynClock {
-    int64_t (*now_usec)(gpointer data);                 /* monotonic */
-    void (*wake_at)(gpointer data, int64_t at_usec);    /* call dyn_engine_wake() then; -1: not at all.
-                                                           Replaces what was asked before */
+    /* Monotonic. */
+    int64_t (*now_usec)(gpointer data);
+    /* Call dyn_engine_wake() then; -1: not at all. Replaces what was asked before. */
+    void (*wake_at)(gpointer data, int64_t at_usec);
     gpointer data;
 } DynClock;
 
@@ -47,8 +48,8 @@ typedef struct DynEngineFuncs {
     void (*on_action)(const DynAction *action, const char *name, gpointer user_data);
     /* A guest's status or hold changed. */
     void (*on_status)(const DynGuestReport *guest, gpointer user_data);
-    /* A cycle or a connection attempt came to its end, or the attempt goes on (see above): the daemon
-     * gets somewhere. */
+    /* A cycle or a connection attempt came to its end, or the attempt goes on (see above): the
+     * daemon gets somewhere. */
     void (*on_progress)(gpointer user_data);
     /* dyn_engine_stop() is through. */
     void (*on_stopped)(gpointer user_data);
@@ -73,8 +74,8 @@ dyn_engine_free(DynEngine *engine);
 /* Begin to connect. */
 void
 dyn_engine_start(DynEngine *engine);
-/* Put back what was changed, wait for what is out, at most DYN_ENGINE_STOP_USEC; guests keep what they
- * hold. on_stopped follows, once. */
+/* Put back what was changed, wait for what is out, at most DYN_ENGINE_STOP_USEC; guests keep what
+ * they hold. on_stopped follows, once. */
 void
 dyn_engine_stop(DynEngine *engine);
 /* Do what is due: called by the clock. */
@@ -97,8 +98,8 @@ dyn_engine_set_note(DynEngine *engine, const char *note);
 /* Answer to a request; @error NULL: done. */
 typedef void (*DynDoneFunc)(const GError *error, gpointer user_data);
 
-/* The kill switch. Pausing holds at once, @done says whether it will outlive the daemon; resuming holds
- * only once it would. */
+/* The kill switch. Pausing holds at once, @done says whether it will outlive the daemon; resuming
+ * holds only once it would. */
 void
 dyn_engine_set_paused(DynEngine *engine, bool paused, DynDoneFunc done, gpointer user_data);
 
@@ -107,8 +108,8 @@ typedef void (*DynReleasedFunc)(uint64_t given_kib, uint64_t missing_kib, const 
                                 gpointer user_data);
 
 /* Give @uuid its memory back, then write mode='off' into its policy. One at a time for one guest
- * (DYN_ERROR_BUSY); a guest that is not managed is refused (DYN_ERROR_INVALID). @done is always called,
- * possibly before this returns. */
+ * (DYN_ERROR_BUSY); a guest that is not managed is refused (DYN_ERROR_INVALID). @done is always
+ * called, possibly before this returns. */
 void
 dyn_engine_release(DynEngine *engine, const char *uuid, DynReleasedFunc done, gpointer user_data);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Executor: does what the engine asks for, and answers. The engine knows no thread: it hands over values
- * and gets values back, on the main context, in whatever order they are done. Implementations: threads
- * (threads.h); a simulator runs everything inline. */
+/* Executor: does what the engine asks for, and answers. The engine knows no thread: it hands over
+ * values and gets values back, on the main context, in whatever order they are done.
+ * Implementations: threads (threads.h); a simulator runs everything inline. */
 #pragma once
 
 #include <dynmem/found.h>
@@ -23,8 +23,8 @@ typedef enum {
     DYN_N_JOBS
 } DynJobKind;
 
-/* A job and, once done, its result. Owned by whoever holds it: the engine, then the executor, then the
- * engine again. */
+/* A job and, once done, its result. Owned by whoever holds it: the engine, then the executor, then
+ * the engine again. */
 typedef struct DynJob {
     DynJobKind kind;
     uint64_t tag; /* the engine's own; given back untouched */
@@ -57,16 +57,16 @@ typedef struct DynExecutor DynExecutor;
 typedef struct DynExecutorOps {
     /* One sample; takes @request. The engine asks for the next one only after the answer. */
     void (*sample)(DynExecutor *self, DynSampleRequest *request);
-    /* Check the guest (and for a growth the host, of which @reserve_kib stays free), then ask for the
-     * balloon. Exactly one outcome follows. */
+    /* Check the guest (and for a growth the host, of which @reserve_kib stays free), then ask for
+     * the balloon. Exactly one outcome follows. */
     void (*act)(DynExecutor *self, const DynAction *action, uint64_t reserve_kib);
     /* Takes @job; it comes back by on_job. Connecting, listing, reading and writing policies happen
      * one after the other in the order asked for, and so do saving and forgetting. */
     void (*run)(DynExecutor *self, DynJob *job);
-    /* What waits for a free place and was not begun is answered with DYN_OUTCOME_FROZEN and @why. */
+    /* What waits for a place and was not begun is answered with DYN_OUTCOME_FROZEN and @why. */
     void (*drop_waiting)(DynExecutor *self, const char *why);
-    /* Give up: no answer comes any more. Returns whether nothing is out: only then may the hypervisor
-     * be freed; otherwise a thread still sits in a call. */
+    /* Give up: no answer comes any more. Returns whether nothing is out: only then may the
+     * hypervisor be freed; otherwise a thread still sits in a call. */
     bool (*close)(DynExecutor *self);
     void (*free)(DynExecutor *self);
 } DynExecutorOps;

@@ -10,14 +10,14 @@ G_BEGIN_DECLS
 
 typedef struct DynNotify DynNotify;
 
-/* @path as in $NOTIFY_SOCKET: absolute, or "@NAME" for an abstract one. NULL or "": nobody listens, and
- * every message goes nowhere. DYN_ERROR_INVALID for anything else. */
+/* @path as in $NOTIFY_SOCKET: absolute, or "@NAME" for an abstract one. NULL or "": nobody listens,
+ * and every message goes nowhere. DYN_ERROR_INVALID for anything else. */
 DynNotify *
 dyn_notify_new(const char *path, GError **error);
 void
 dyn_notify_free(DynNotify *notify);
 
-/* Each of these is best effort: a service manager that does not listen must not stop the service. */
+/* Each of these is best effort: a service manager that does not listen must not stop us. */
 void
 dyn_notify_ready(DynNotify *notify);
 /* RELOADING=1; dyn_notify_ready() ends it. @now_usec: CLOCK_MONOTONIC. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Service: org.dynmem1 on the bus. Reads answer from the last report; requests go to the engine, after the
- * caller turned out to be root. Main thread only. */
+/* Service: org.dynmem1 on the bus. Reads answer from the last report; requests go to the engine,
+ * after the caller turned out to be root. Main thread only. */
 #pragma once
 
 #include <dynmem/engine.h>

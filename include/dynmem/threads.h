@@ -4,8 +4,8 @@
  *
  * A guest that hangs holds a thread of libvirtd for as long as it hangs, and five to eight of them
  * freeze libvirtd for everybody. Therefore: one call a guest, four acting calls in all, each right
- * after probes that found the guest able to answer; a call past its deadline is answered as timed out
- * and keeps its place until it really returns. */
+ * after probes that found the guest able to answer; a call past its deadline is answered as timed
+ * out and keeps its place until it really returns. */
 #pragma once
 
 #include <dynmem/executor.h>
@@ -16,19 +16,19 @@ G_BEGIN_DECLS
 
 #define DYN_THREADS_MAX_ACTING 4u
 
-/* A call that has not returned after this long is answered as timed out. libvirt itself gives up on a
- * QEMU after 30 s; a balloon request takes a few milliseconds. */
+/* A call that has not returned after this long is answered as timed out. libvirt itself gives up on
+ * a QEMU after 30 s; a balloon request takes a few milliseconds. */
 #define DYN_THREADS_DEADLINE_USEC (INT64_C(5) * G_USEC_PER_SEC)
 
 /* Probes older than this say nothing any more. */
 #define DYN_THREADS_PROBE_VALID_USEC (INT64_C(1) * G_USEC_PER_SEC)
 
-/* How long a guest may be busy with somebody else's request, mostly our own sampling, before it counts as
- * frozen: a bulk sample of 100 guests under TCG keeps one for up to 0.1 s. */
+/* How long a guest may be busy with somebody else's request, mostly our own sampling, before it
+ * counts as frozen: a bulk sample of 100 guests under TCG keeps one for up to 0.1 s. */
 #define DYN_THREADS_BUSY_USEC (INT64_C(1) * G_USEC_PER_SEC)
 
-/* @hypervisor and @store are borrowed and must outlive every thread: see close(). @proc_root is "/proc"
- * but in tests. Answers come on @context (NULL: the default one). */
+/* @hypervisor and @store are borrowed and must outlive every thread: see close(). @proc_root is
+ * "/proc" but in tests. Answers come on @context (NULL: the default one). */
 DynExecutor *
 dyn_threads_new(DynHypervisor *hypervisor, DynStore *store, const char *proc_root,
                 GMainContext *context);

@@ -24,7 +24,7 @@ add(GVariantBuilder *builder, const char *key, GVariant *value)
 static void
 add_text(GVariantBuilder *builder, const char *key, const char *text)
 {
-    /* Names and reasons come from outside; a string that is not UTF-8 would end a D-Bus connection. */
+    /* Names and reasons come from outside; what is not UTF-8 would end a D-Bus connection. */
     add(builder, key, g_variant_new_take_string(g_utf8_make_valid(text ? text : "", -1)));
 }
 

@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* One cycle: ask for a sample; when it is there let the world plan; hand out the actions; report. */
+/* One cycle: ask for a sample; when it is there let the world plan; hand out actions; report. */
 #include "config.h"
 
 #include "engine-priv.h"
 
-/* Would-be actions of observe mode differ a little every second; they are news again when they differ by
- * this much. */
+/* Would-be actions of observe mode differ a little every second; they are news again when they
+ * differ by this much. */
 #define WOULD_STEP_KIB (64 * DYN_KIB_PER_MIB)
 
-/* Under contention the balance is kept in steps of less than this, each second: not worth a line. */
+/* Under contention the balance is kept in steps of less than this each second: no line for them. */
 #define SMALL_STEP_KIB DYN_KIB_PER_MIB
-
-/* ---- reports ------------------------------------------------------------------------------------- */
 
 static bool
 is_bad(const DynGuestReport *guest)
@@ -46,8 +44,9 @@ tell_status(DynEngine *engine, DynEngineGuest *guest, const DynGuestReport *now)
         engine->funcs->on_status(now, engine->funcs_data);
     if (!dyn_engine_is_news(engine, "status", now->uuid, text))
         return;
-    dyn_log(is_bad(now) ? G_LOG_LEVEL_WARNING : G_LOG_LEVEL_INFO, &fields, "%s: %s%s%s%s", guest->shown,
-            dyn_status_word(now->status), has_reason ? ": " : "", has_reason ? now->hold_text : "", numbers);
+    dyn_log(is_bad(now) ? G_LOG_LEVEL_WARNING : G_LOG_LEVEL_INFO, &fields, "%s: %s%s%s%s",
+            guest->shown, dyn_status_word(now->status), has_reason ? ": " : "",
+            has_reason ? now->hold_text : "", numbers);
 }
 
 static void
@@ -93,15 +92,14 @@ dyn_engine_publish(DynEngine *engine)
     hand_out_report(engine);
 }
 
-/* ---- actions ------------------------------------------------------------------------------------- */
-
 static void
 log_action(DynEngine *engine, const DynAction *action, const char *verb)
 {
     const DynEngineGuest *guest = g_hash_table_lookup(engine->guests, action->uuid);
     DynLogFields fields = { DYN_LOG_ID_ACTION, guest ? guest->name : NULL, action->uuid,
                             dyn_reason_word(action->reason) };
-    uint64_t step_kib = MAX(action->from_kib, action->to_kib) - MIN(action->from_kib, action->to_kib);
+    uint64_t step_kib =
+        MAX(action->from_kib, action->to_kib) - MIN(action->from_kib, action->to_kib);
     GLogLevelFlags level = step_kib < SMALL_STEP_KIB ? G_LOG_LEVEL_DEBUG : G_LOG_LEVEL_INFO;
     g_autofree char *from = dyn_size_format(action->from_kib);
     g_autofree char *to = dyn_size_format(action->to_kib);
@@ -122,7 +120,8 @@ tell_action(DynEngine *engine, const DynAction *action, const char *verb)
 
     log_action(engine, action, verb);
     if (engine->funcs->on_action)
-        engine->funcs->on_action(action, guest && guest->name ? guest->name : "", engine->funcs_data);
+        engine->funcs->on_action(action, guest && guest->name ? guest->name : "",
+                                 engine->funcs_data);
 }
 
 void
@@ -136,8 +135,8 @@ dyn_engine_send(DynEngine *engine, const DynAction *action)
 static void
 say_would(DynEngine *engine, const DynAction *action)
 {
-    g_autofree char *text = g_strdup_printf("%s %" G_GUINT64_FORMAT, dyn_reason_word(action->reason),
-                                            action->to_kib / WOULD_STEP_KIB);
+    g_autofree char *text = g_strdup_printf(
+        "%s %" G_GUINT64_FORMAT, dyn_reason_word(action->reason), action->to_kib / WOULD_STEP_KIB);
 
     if (dyn_engine_is_news(engine, "would", action->uuid, text))
         tell_action(engine, action, "would set balloon");
@@ -193,8 +192,6 @@ on_outcome(const DynOutcome *outcome, gpointer user_data)
     dyn_engine_check_stopped(engine);
     dyn_engine_arm(engine);
 }
-
-/* ---- samples ------------------------------------------------------------------------------------- */
 
 void
 dyn_engine_cycle_align(DynEngine *engine)
@@ -289,8 +286,6 @@ on_sample(DynSnapshot *snapshot, const GError *error, gpointer user_data)
         finish_cycle(engine, snapshot);
     dyn_engine_arm(engine);
 }
-
-/* ---- jobs ---------------------------------------------------------------------------------------- */
 
 static void
 dispatch_job(DynEngine *engine, DynJob *job)

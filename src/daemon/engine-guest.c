@@ -58,12 +58,11 @@ dyn_engine_guest_load(DynEngine *engine, const DynRecord *record)
     guest->stored = true;
 }
 
-/* ---- records ------------------------------------------------------------------------------------- */
-
 static bool
 is_worth_keeping(const DynRecord *record)
 {
-    return record->has_period || record->has_limits || record->swap_seen || record->boot_peak_kib > 0;
+    return record->has_period || record->has_limits || record->swap_seen
+           || record->boot_peak_kib > 0;
 }
 
 void
@@ -112,7 +111,7 @@ saved(DynEngine *engine, const DynJob *job)
     dyn_engine_period_saved(engine, guest, job->error);
 }
 
-/* A record speaks of one run of the guest; of another run only the boot peak still says something. */
+/* A record speaks of one run of the guest; of another run only the boot peak still holds. */
 static bool
 adopt_run(DynEngineGuest *guest, const char *incarnation)
 {
@@ -154,8 +153,6 @@ dyn_engine_guest_keep(DynEngine *engine, DynEngineGuest *guest)
     return urgent;
 }
 
-/* ---- reading ------------------------------------------------------------------------------------- */
-
 void
 dyn_engine_guest_read(DynEngine *engine, const char *uuid)
 {
@@ -193,7 +190,8 @@ dyn_engine_guest_put(DynEngine *engine, const DynFound *found)
     changed = dyn_engine_guest_keep(engine, guest) || (!same_run && guest->stored);
     /* A domain whose XML cannot be used says nothing of its period either. */
     dyn_engine_period_found(engine, guest,
-                            found->problem ? guest->live_sec : found->domain->stats_period_sec, same_run);
+                            found->problem ? guest->live_sec : found->domain->stats_period_sec,
+                            same_run);
     if (changed && (was_saving || !guest->saving)) /* else it has just begun, with everything */
         dyn_engine_guest_save(engine, guest);
     guest->known = true;
@@ -281,8 +279,6 @@ dyn_engine_guest_job(DynEngine *engine, const DynJob *job)
     else
         saved(engine, job);
 }
-
-/* ---- time ---------------------------------------------------------------------------------------- */
 
 int64_t
 dyn_engine_guest_due(const DynEngine *engine, const DynEngineGuest *guest)

@@ -44,8 +44,8 @@ attempt_failed(DynEngine *engine, const GError *error)
 
     wait_for_next(engine, error->message);
     if (dyn_engine_is_news(engine, "link", "", error->message))
-        dyn_log(G_LOG_LEVEL_WARNING, &fields, "libvirt (%s): %s; trying again", engine->conf->connect,
-                error->message);
+        dyn_log(G_LOG_LEVEL_WARNING, &fields, "libvirt (%s): %s; trying again",
+                engine->conf->connect, error->message);
     dyn_engine_publish(engine);
     progress(engine);
 }
@@ -113,7 +113,8 @@ tell_attempt(DynEngine *engine, int64_t now_usec)
 void
 dyn_engine_link_wake(DynEngine *engine, int64_t now_usec)
 {
-    if (engine->link == DYN_LINK_WAITING && engine->connect_usec >= 0 && now_usec >= engine->connect_usec)
+    if (engine->link == DYN_LINK_WAITING && engine->connect_usec >= 0
+        && now_usec >= engine->connect_usec)
         begin_attempt(engine, now_usec);
     else if (is_trying(engine) && engine->tell_usec >= 0 && now_usec >= engine->tell_usec)
         tell_attempt(engine, now_usec);
@@ -144,8 +145,9 @@ dyn_engine_link_lost(DynEngine *engine, const char *why)
         return;
     wait_for_next(engine, why);
     if (dyn_engine_is_news(engine, "link", "", why))
-        dyn_log(G_LOG_LEVEL_WARNING, &fields, "libvirt (%s): connection lost: %s; nothing is acted on",
-                engine->conf->connect, why);
+        dyn_log(G_LOG_LEVEL_WARNING, &fields,
+                "libvirt (%s): connection lost: %s; nothing is acted on", engine->conf->connect,
+                why);
     (void)dyn_world_event(engine->world, &event); /* there is nothing to sample now */
     engine->executor->ops->drop_waiting(engine->executor, error->message);
     dyn_engine_release_abort(engine, error);
@@ -162,7 +164,8 @@ changes_definition(DynEventType type)
 static void
 fold_event(DynEngine *engine, const DynEvent *event)
 {
-    /* While connecting it speaks of the connection before; the attempt's own end comes as its answer. */
+    /* While connecting it speaks of the connection before; the attempt's own end comes as its
+     * answer. */
     if (event->type == DYN_EVENT_DISCONNECTED) {
         if (engine->link == DYN_LINK_CONNECTING)
             return;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The live statistics period: the only thing outside that observe mode changes, and the one thing that is
- * put back when a guest is left alone or the daemon stops.
+/* The live statistics period: the only thing outside that observe mode changes, and the one thing
+ * that is put back when a guest is left alone or the daemon stops.
  *
- * Order, for each guest: the record that says what the period was is safe on disk (SAVING), then it is
- * changed (SETTING); put back first, then the record loses it. Killed at any point, the next start
- * finds a record that says what to put back. Every step ends in dyn_engine_period_settle(), which
- * compares what is with what should be and takes the next one. */
+ * Order, for each guest: the record that says what the period was is safe on disk (SAVING), then it
+ * is changed (SETTING); put back first, then the record loses it. Killed at any point, the next
+ * start finds a record that says what to put back. Every step ends in dyn_engine_period_settle(),
+ * which compares what is with what should be and takes the next one. */
 #include "config.h"
 
 #include "engine-priv.h"
@@ -118,8 +118,8 @@ set_failed(DynEngine *engine, DynEngineGuest *guest, const GError *error)
     if (g_error_matches(error, DYN_ERROR, DYN_ERROR_GONE) || engine->link != DYN_LINK_UP)
         return;
     if (dyn_engine_is_news(engine, "period", guest->uuid, error->message))
-        dyn_log(G_LOG_LEVEL_WARNING, NULL, "%s: statistics period %u -> %u s failed: %s", guest->shown,
-                guest->live_sec, guest->asked_sec, error->message);
+        dyn_log(G_LOG_LEVEL_WARNING, NULL, "%s: statistics period %u -> %u s failed: %s",
+                guest->shown, guest->live_sec, guest->asked_sec, error->message);
 }
 
 void

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Release: SENDING -> WATCHING -> READING -> WRITING -> answered.
  *
- * The request is sent like any other action; then the guest is watched until it holds what was asked for,
- * or until the deadline: a guest that takes less than it was offered has the rest reported as missing.
- * mode='off' is written last and into the policy as it reads then, so that nothing else of it is
- * lost. A guest that has no policy of its own (a GLOB covers it) gets one that says only that. */
+ * The request is sent like any other action; then the guest is watched until it holds what was
+ * asked for, or until the deadline: a guest that takes less than it was offered has the rest
+ * reported as missing. mode='off' is written last and into the policy as it reads then, so that
+ * nothing else of it is lost. A guest that has no policy of its own (a GLOB covers it) gets one
+ * that says only that. */
 #include "config.h"
 
 #include "engine-priv.h"
@@ -123,10 +124,11 @@ dyn_engine_release_outcome(DynEngine *engine, const DynOutcome *outcome)
         begin_reading(engine, release); /* as far as the host allows: not at all */
         return;
     }
-    error = g_error_new(DYN_ERROR, DYN_ERROR_BUSY, "%s could not be released: %s%s%s; it is left alone until its policy is written again",
-                        dyn_engine_guest_shown(engine, release->uuid),
-                        dyn_outcome_word(outcome->result), outcome->message ? ": " : "",
-                        outcome->message ? outcome->message : "");
+    error = g_error_new(
+        DYN_ERROR, DYN_ERROR_BUSY,
+        "%s could not be released: %s%s%s; it is left alone until its policy is written again",
+        dyn_engine_guest_shown(engine, release->uuid), dyn_outcome_word(outcome->result),
+        outcome->message ? ": " : "", outcome->message ? outcome->message : "");
     finish(engine, release, error);
 }
 
@@ -137,7 +139,8 @@ dyn_engine_release_sample(DynEngine *engine, const DynSnapshot *snapshot)
         DynReleasing *release = g_ptr_array_index(engine->releases, i - 1);
         const DynGuestSample *sample = dyn_snapshot_find(snapshot, release->uuid);
 
-        if (release->step != DYN_RELEASING_WATCHING || !sample || sample->balloon_kib == DYN_UNKNOWN)
+        if (release->step != DYN_RELEASING_WATCHING || !sample
+            || sample->balloon_kib == DYN_UNKNOWN)
             continue;
         release->held_kib = MIN(sample->balloon_kib, release->to_kib);
         if (release->held_kib >= release->to_kib)
@@ -171,9 +174,10 @@ time_out(DynEngine *engine, DynReleasing *release)
         begin_reading(engine, release); /* it took what it took */
         return;
     }
-    error = g_error_new(DYN_ERROR, DYN_ERROR_TIMEOUT,
-                        "%s: libvirt did not answer in time; its policy may still say it is managed",
-                        dyn_engine_guest_shown(engine, release->uuid));
+    error =
+        g_error_new(DYN_ERROR, DYN_ERROR_TIMEOUT,
+                    "%s: libvirt did not answer in time; its policy may still say it is managed",
+                    dyn_engine_guest_shown(engine, release->uuid));
     finish(engine, release, error);
 }
 
@@ -206,8 +210,6 @@ dyn_engine_release_abort(DynEngine *engine, const GError *error)
         finish(engine, g_ptr_array_index(engine->releases, engine->releases->len - 1), error);
 }
 
-/* ---- the request --------------------------------------------------------------------------------- */
-
 static const DynGuestReport *
 find_report(const DynEngine *engine, const char *uuid)
 {
@@ -231,7 +233,8 @@ check_request(DynEngine *engine, const char *uuid, GError **error)
         return false;
     }
     if (!guest->managed) {
-        g_set_error(error, DYN_ERROR, DYN_ERROR_INVALID, "%s is not managed (%s): nothing to release", shown,
+        g_set_error(error, DYN_ERROR, DYN_ERROR_INVALID,
+                    "%s is not managed (%s): nothing to release", shown,
                     guest->hold_text && *guest->hold_text ? guest->hold_text : "no policy");
         return false;
     }

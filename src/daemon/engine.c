@@ -37,8 +37,6 @@ dyn_engine_is_news(DynEngine *engine, const char *kind, const char *uuid, const 
     return true;
 }
 
-/* ---- time ---------------------------------------------------------------------------------------- */
-
 static int64_t
 cycle_due(const DynEngine *engine)
 {
@@ -103,8 +101,6 @@ dyn_engine_wake(DynEngine *engine)
     }
     dyn_engine_arm(engine);
 }
-
-/* ---- life ---------------------------------------------------------------------------------------- */
 
 DynEngine *
 dyn_engine_new(const DynEngineSetup *setup)
@@ -215,8 +211,6 @@ dyn_engine_stop(DynEngine *engine)
     dyn_engine_arm(engine);
 }
 
-/* ---- requests ------------------------------------------------------------------------------------ */
-
 void
 dyn_engine_set_conf(DynEngine *engine, DynConf *conf)
 {
@@ -293,8 +287,6 @@ dyn_engine_pause_job(DynEngine *engine, const DynJob *job)
     pausing->done(error, pausing->user_data);
 }
 
-/* ---- what it says of itself ---------------------------------------------------------------------- */
-
 DynReport *
 dyn_engine_report(const DynEngine *engine)
 {
@@ -334,9 +326,11 @@ static char *
 describe_host(const DynEngine *engine)
 {
     const DynHostReport *host = &engine->report->host;
-    uint64_t percent = host->pool_kib > 0 ? dyn_mul_div(host->assigned_kib, 100, host->pool_kib) : 0;
+    uint64_t percent =
+        host->pool_kib > 0 ? dyn_mul_div(host->assigned_kib, 100, host->pool_kib) : 0;
 
-    return g_strdup_printf("%u guests, %u managed, %" G_GUINT64_FORMAT " %% of the pool assigned, %s",
+    return g_strdup_printf("%u guests, %u managed, %" G_GUINT64_FORMAT
+                           " %% of the pool assigned, %s",
                            host->guests, host->managed, percent, host_state(host));
 }
 
@@ -351,7 +345,8 @@ describe_mode(const DynEngine *engine)
 char *
 dyn_engine_describe(const DynEngine *engine)
 {
-    g_autofree char *what = engine->link == DYN_LINK_UP ? describe_host(engine) : describe_link(engine);
+    g_autofree char *what =
+        engine->link == DYN_LINK_UP ? describe_host(engine) : describe_link(engine);
 
     return g_strconcat(describe_mode(engine), what, engine->note ? "; " : NULL, engine->note, NULL);
 }

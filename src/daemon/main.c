@@ -52,8 +52,6 @@ typedef struct DynDaemon {
     int status;
 } DynDaemon;
 
-/* ---- the clock ----------------------------------------------------------------------------------- */
-
 static int64_t
 now_usec(gpointer data)
 {
@@ -76,8 +74,6 @@ on_timer(gpointer user_data)
     dyn_engine_wake(self->engine);
     return G_SOURCE_CONTINUE;
 }
-
-/* ---- what the engine tells ----------------------------------------------------------------------- */
 
 static void
 tell_ready(DynDaemon *self)
@@ -145,8 +141,6 @@ stop(DynDaemon *self, int status)
     dyn_engine_stop(self->engine);
 }
 
-/* ---- configuration ------------------------------------------------------------------------------- */
-
 static bool
 load_conf(const DynDaemon *self, DynConf **ret_conf, char ***ret_warnings, GError **error)
 {
@@ -171,8 +165,9 @@ take_conf(DynDaemon *self, DynConf *conf)
     const DynConf *old = dyn_engine_conf(self->engine);
 
     if (g_strcmp0(old->connect, conf->connect) != 0) {
-        dyn_log(G_LOG_LEVEL_WARNING, &fields, "Connect=%s takes effect at the next start; until then %s",
-                conf->connect, old->connect);
+        dyn_log(G_LOG_LEVEL_WARNING, &fields,
+                "Connect=%s takes effect at the next start; until then %s", conf->connect,
+                old->connect);
         g_free(conf->connect);
         conf->connect = g_strdup(old->connect);
     }
@@ -201,8 +196,6 @@ reload(char ***ret_warnings, GError **error, gpointer user_data)
     g_propagate_error(error, g_steal_pointer(&failure));
     return false;
 }
-
-/* ---- signals, bus -------------------------------------------------------------------------------- */
 
 static gboolean
 on_terminate(gpointer user_data)
@@ -259,8 +252,6 @@ open_bus(DynDaemon *self, GError **error)
     self->service = dyn_service_new(self->bus, self->engine, self->options.session, &funcs, self);
     return true;
 }
-
-/* ---- life ---------------------------------------------------------------------------------------- */
 
 static const char *
 state_directory(const DynOptions *options)
@@ -327,8 +318,8 @@ set_up(DynDaemon *self, GError **error)
         return false;
     self->loop = g_main_loop_new(NULL, FALSE);
     gvir_event_register();
-    /* One each for sampling, control and storing, the acting ones, and the hypervisor's own: without room
-     * to wait they would be started anew every second. */
+    /* One each for sampling, control and storing, the acting ones, and the hypervisor's own:
+     * without room to wait they would be started anew every second. */
     g_thread_pool_set_max_unused_threads(MAX_IDLE_THREADS);
     self->hypervisor = dyn_virt_new(conf->connect, "/proc");
     self->threads = dyn_threads_new(self->hypervisor, self->store, "/proc", NULL);
@@ -348,9 +339,11 @@ static void
 tear_down(DynDaemon *self)
 {
     dyn_service_free(self->service);
-    /* A thread that still sits in a call looks at the hypervisor and the store: leave them to the kernel. */
+    /* A thread that still sits in a call looks at the hypervisor and the store: leave them to the
+     * kernel. */
     if (self->threads && !self->threads->ops->close(self->threads)) {
-        dyn_log(G_LOG_LEVEL_INFO, NULL, "a call to libvirt is still unanswered; leaving without it");
+        dyn_log(G_LOG_LEVEL_INFO, NULL,
+                "a call to libvirt is still unanswered; leaving without it");
         _exit(self->status);
     }
     dyn_executor_free(self->threads);
@@ -381,7 +374,8 @@ parse_options(DynOptions *options, int argc, char **argv, GError **error)
         { "session", 0, 0, G_OPTION_ARG_NONE, &options->session,
           "serve on the session bus, for tests", NULL },
         { "debug", 0, 0, G_OPTION_ARG_NONE, &options->debug, "log more", NULL },
-        { "version", 0, 0, G_OPTION_ARG_NONE, &options->version, "print the version and exit", NULL },
+        { "version", 0, 0, G_OPTION_ARG_NONE, &options->version, "print the version and exit",
+          NULL },
         { NULL, 0, 0, 0, NULL, NULL, NULL },
     };
     g_autoptr(GOptionContext) context = g_option_context_new("- dynamic memory for libvirt guests");
@@ -390,7 +384,8 @@ parse_options(DynOptions *options, int argc, char **argv, GError **error)
     if (!g_option_context_parse(context, &argc, &argv, error))
         return false;
     if (argc > 1) {
-        g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED, "unexpected argument '%s'", argv[1]);
+        g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED, "unexpected argument '%s'",
+                    argv[1]);
         return false;
     }
     return true;

@@ -25,9 +25,10 @@ set_address(DynNotify *notify, const char *path, GError **error)
 
     if ((path[0] != '/' && path[0] != '@') || length < 2
         || length >= sizeof(notify->address.sun_path)) {
-        g_set_error(error, DYN_ERROR, DYN_ERROR_INVALID,
-                    "NOTIFY_SOCKET='%s': an absolute path or @NAME of at most %zu characters is needed",
-                    path, sizeof(notify->address.sun_path) - 1);
+        g_set_error(
+            error, DYN_ERROR, DYN_ERROR_INVALID,
+            "NOTIFY_SOCKET='%s': an absolute path or @NAME of at most %zu characters is needed",
+            path, sizeof(notify->address.sun_path) - 1);
         return false;
     }
     notify->address.sun_family = AF_UNIX;
@@ -88,7 +89,8 @@ dyn_notify_ready(DynNotify *notify)
 void
 dyn_notify_reloading(DynNotify *notify, int64_t now_usec)
 {
-    g_autofree char *text = g_strdup_printf("RELOADING=1\nMONOTONIC_USEC=%" G_GINT64_FORMAT, now_usec);
+    g_autofree char *text =
+        g_strdup_printf("RELOADING=1\nMONOTONIC_USEC=%" G_GINT64_FORMAT, now_usec);
 
     send_text(notify, text);
 }

@@ -33,10 +33,10 @@ is_allowed(const DynService *service, uint32_t uid)
 static void
 deny(const DynAsking *asking, uint32_t uid)
 {
-    g_dbus_method_invocation_return_error(asking->invocation, DYN_ERROR, DYN_ERROR_DENIED,
-                                          "%s is for root only; the caller is user %u",
-                                          g_dbus_method_invocation_get_method_name(asking->invocation),
-                                          uid);
+    g_dbus_method_invocation_return_error(
+        asking->invocation, DYN_ERROR, DYN_ERROR_DENIED,
+        "%s is for root only; the caller is user %u",
+        g_dbus_method_invocation_get_method_name(asking->invocation), uid);
 }
 
 static void
@@ -44,7 +44,8 @@ on_user(GObject *source, GAsyncResult *result, gpointer user_data)
 {
     g_autoptr(DynAsking) asking = user_data;
     g_autoptr(GError) error = NULL;
-    g_autoptr(GVariant) reply = g_dbus_connection_call_finish(G_DBUS_CONNECTION(source), result, &error);
+    g_autoptr(GVariant) reply =
+        g_dbus_connection_call_finish(G_DBUS_CONNECTION(source), result, &error);
     uint32_t uid = UINT32_MAX;
 
     if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CANCELLED)) {

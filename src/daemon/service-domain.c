@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* One guest on the bus. The generated skeleton keeps a copy of each property; this one looks them up in the
- * last report when somebody asks: a hundred guests whose numbers nobody reads cost nothing. */
+/* One guest on the bus. The generated skeleton keeps a copy of each property; this one looks them
+ * up in the last report when somebody asks: a hundred guests whose numbers nobody reads cost
+ * nothing. */
 #include "config.h"
 
 #include <dynmem/stats.h>

@@ -6,8 +6,6 @@
 
 #include "service-priv.h"
 
-/* ---- reading ------------------------------------------------------------------------------------- */
-
 static gboolean
 on_get_domain(DynBusManager *manager, GDBusMethodInvocation *invocation, const char *domain,
               gpointer user_data)
@@ -42,7 +40,8 @@ on_list_domains(DynBusManager *manager, GDBusMethodInvocation *invocation, gpoin
     return TRUE;
 }
 
-/* The report's, and what this process itself takes: read when asked for, since nobody decides by it. */
+/* The report's, and what this process itself takes: read when asked for, since nobody decides by
+ * it. */
 static GVariant *
 host_stats(const DynService *service)
 {
@@ -92,8 +91,6 @@ on_plan(DynBusManager *manager, GDBusMethodInvocation *invocation, gpointer user
     return TRUE;
 }
 
-/* ---- changing ------------------------------------------------------------------------------------ */
-
 static void
 answer_done(const GError *error, gpointer user_data)
 {
@@ -140,7 +137,8 @@ reload_allowed(DynService *service, GDBusMethodInvocation *invocation, const cha
     g_auto(GStrv) warnings = NULL;
 
     if (service->funcs->reload(&warnings, &error, service->funcs_data))
-        dyn_bus_manager_complete_reload(service->manager, invocation, (const char *const *)warnings);
+        dyn_bus_manager_complete_reload(service->manager, invocation,
+                                        (const char *const *)warnings);
     else
         g_dbus_method_invocation_return_gerror(invocation, error);
 }

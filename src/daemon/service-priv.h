@@ -38,8 +38,8 @@ dyn_service_guest(const DynService *service, const char *uuid);
 const DynGuestReport *
 dyn_service_find(const DynService *service, const char *domain, GError **error);
 
-/* Guests that run or that somebody wanted managed have an object; a domain that is off and has no policy
- * is none of our business. */
+/* Guests that run or that somebody wanted managed have an object; a domain that is off and has no
+ * policy is none of our business. */
 bool
 dyn_service_is_shown(const DynGuestReport *guest);
 
@@ -53,7 +53,8 @@ dyn_service_connect_methods(DynService *service);
 
 /* service-caller.c: call @func if the sender of @invocation may change something, else answer
  * org.dynmem1.Error.Denied. @uuid (may be NULL) is copied and handed on. */
-typedef void (*DynAllowedFunc)(DynService *service, GDBusMethodInvocation *invocation, const char *uuid);
+typedef void (*DynAllowedFunc)(DynService *service, GDBusMethodInvocation *invocation,
+                               const char *uuid);
 void
 dyn_service_ask(DynService *service, GDBusMethodInvocation *invocation, const char *uuid,
                 DynAllowedFunc func);

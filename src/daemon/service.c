@@ -62,8 +62,6 @@ dyn_service_find(const DynService *service, const char *domain, GError **error)
     return NULL;
 }
 
-/* ---- what the engine tells ----------------------------------------------------------------------- */
-
 double
 dyn_service_ratio(int32_t permyriad)
 {
@@ -82,7 +80,8 @@ set_manager(DynService *service)
     dyn_bus_manager_set_pool(service->manager, host->pool_kib * 1024);
     dyn_bus_manager_set_available(service->manager, host->available_kib * 1024);
     dyn_bus_manager_set_reserve(service->manager, host->reserve_kib * 1024);
-    dyn_bus_manager_set_pressure(service->manager, dyn_service_ratio(host->system_pressure_permyriad));
+    dyn_bus_manager_set_pressure(service->manager,
+                                 dyn_service_ratio(host->system_pressure_permyriad));
 }
 
 static void
@@ -150,8 +149,6 @@ dyn_service_status(DynService *service, const DynGuestReport *guest)
                                             reason);
 }
 
-/* ---- the name ------------------------------------------------------------------------------------ */
-
 static void
 on_name_acquired(GDBusConnection *connection, const char *name, gpointer user_data)
 {
@@ -167,10 +164,10 @@ describe_owner(GDBusConnection *connection)
     g_autoptr(GVariant) reply = NULL;
     uint32_t pid = 0;
 
-    reply = g_dbus_connection_call_sync(connection, "org.freedesktop.DBus", "/org/freedesktop/DBus",
-                                        "org.freedesktop.DBus", "GetConnectionUnixProcessID",
-                                        g_variant_new("(s)", DYN_SERVICE_NAME), G_VARIANT_TYPE("(u)"),
-                                        G_DBUS_CALL_FLAGS_NONE, OWNER_TIMEOUT_MSEC, NULL, NULL);
+    reply = g_dbus_connection_call_sync(
+        connection, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
+        "GetConnectionUnixProcessID", g_variant_new("(s)", DYN_SERVICE_NAME), G_VARIANT_TYPE("(u)"),
+        G_DBUS_CALL_FLAGS_NONE, OWNER_TIMEOUT_MSEC, NULL, NULL);
     if (!reply)
         return g_strdup("");
     g_variant_get(reply, "(u)", &pid);
@@ -187,7 +184,8 @@ on_name_lost(GDBusConnection *connection, const char *name, gpointer user_data)
     if (g_dbus_connection_is_closed(service->connection))
         return; /* told by on_closed() */
     error = g_error_new(DYN_ERROR, DYN_ERROR_BUSY,
-                        "the bus name " DYN_SERVICE_NAME " is taken%s: only one dynmemd can run", owner);
+                        "the bus name " DYN_SERVICE_NAME " is taken%s: only one dynmemd can run",
+                        owner);
     service->funcs->on_failed(error, service->funcs_data);
 }
 
@@ -195,13 +193,12 @@ static void
 on_closed(GDBusConnection *connection, gboolean remote, GError *reason, gpointer user_data)
 {
     DynService *service = user_data;
-    g_autoptr(GError) error = g_error_new(DYN_ERROR, DYN_ERROR_FAILED, "the connection to the bus is lost%s%s",
-                                          reason ? ": " : "", reason ? reason->message : "");
+    g_autoptr(GError) error =
+        g_error_new(DYN_ERROR, DYN_ERROR_FAILED, "the connection to the bus is lost%s%s",
+                    reason ? ": " : "", reason ? reason->message : "");
 
     service->funcs->on_failed(error, service->funcs_data);
 }
-
-/* ---- life ---------------------------------------------------------------------------------------- */
 
 static bool
 export_all(DynService *service, GError **error)

@@ -7,8 +7,8 @@
 
 G_BEGIN_DECLS
 
-/* One act on one guest. Belongs to the main thread until it is begun, to its thread until that posts it
- * back, then to the main thread again: never to both. */
+/* One act on one guest. Belongs to the main thread until it is begun, to its thread until that
+ * posts it back, then to the main thread again: never to both. */
 typedef struct DynTask {
     /* what to do: @job (DYN_JOB_SET_PERIOD), or @action where @job is NULL */
     char uuid[DYN_UUID_SIZE];

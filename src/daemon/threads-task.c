@@ -44,8 +44,9 @@ fail_with(DynTask *task, const GError *failure)
                 failure->message);
 }
 
-/* Our own sampling keeps a guest's monitor busy for some 10 ms each second, under TCG for up to 100: such
- * a moment is waited out. libvirt tells nobody when it is over, so there is nothing but to ask again. */
+/* Our own sampling keeps a guest's monitor busy for some 10 ms each second, under TCG for up to
+ * 100: such a moment is waited out. libvirt tells nobody when it is over, so there is nothing but
+ * to ask again. */
 static bool
 probe_until_free(DynTask *task, DynProbe *ret_probe, GError **error)
 {
@@ -62,7 +63,7 @@ probe_until_free(DynTask *task, DynProbe *ret_probe, GError **error)
     }
 }
 
-/* A request to a guest that cannot take it now would block, and take effect when nobody expects it. */
+/* A request to a guest that cannot take it now would block, and fire when nobody expects it. */
 static bool
 can_act(DynTask *task)
 {
@@ -99,10 +100,11 @@ has_room(DynTask *task)
     delta_kib = action->to_kib - action->from_kib;
     if (dyn_growth_fits(available_kib, task->reserve_kib, task->in_flight_kib, delta_kib))
         return true;
-    message = g_strdup_printf("MemAvailable %" G_GUINT64_FORMAT " KiB less reserve %" G_GUINT64_FORMAT
-                              " KiB and growths in flight %" G_GUINT64_FORMAT
-                              " KiB does not hold another %" G_GUINT64_FORMAT " KiB",
-                              available_kib, task->reserve_kib, task->in_flight_kib, delta_kib);
+    message =
+        g_strdup_printf("MemAvailable %" G_GUINT64_FORMAT " KiB less reserve %" G_GUINT64_FORMAT
+                        " KiB and growths in flight %" G_GUINT64_FORMAT
+                        " KiB does not hold another %" G_GUINT64_FORMAT " KiB",
+                        available_kib, task->reserve_kib, task->in_flight_kib, delta_kib);
     return fail(task, DYN_OUTCOME_NO_ROOM, message);
 }
 
@@ -114,7 +116,8 @@ send_request(DynTask *task)
     bool sent;
 
     if (task->job)
-        sent = hypervisor->ops->set_stats_period(hypervisor, task->uuid, task->job->period_sec, &failure);
+        sent = hypervisor->ops->set_stats_period(hypervisor, task->uuid, task->job->period_sec,
+                                                 &failure);
     else
         sent = hypervisor->ops->set_balloon(hypervisor, task->uuid, task->action.to_kib, &failure);
     if (sent)
@@ -128,7 +131,7 @@ dyn_task_run(DynTask *task)
 {
     if (!can_act(task) || !has_room(task))
         return;
-    /* Probes are bound to be quick; if they were not, libvirtd is in trouble and they are old news. */
+    /* Probes are bound to be quick; if they were not, libvirtd is in trouble and they are old. */
     if (g_get_monotonic_time() - task->probed_usec > DYN_THREADS_PROBE_VALID_USEC)
         fail(task, DYN_OUTCOME_FROZEN, "libvirt takes more than a second to answer a probe");
     else

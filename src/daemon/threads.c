@@ -2,11 +2,12 @@
 /* Threads: the side on the main thread.
  *
  * Every request becomes one closure that is pushed to one of four pools and posted back to the main
- * context when its thread is done with it. In between the thread alone owns it, so there is nothing to
- * lock. Sampling, control and storing are pools of one thread, which makes them queues.
+ * context when its thread is done with it. In between the thread alone owns it, so there is nothing
+ * to lock. Sampling, control and storing are pools of one thread, which makes them queues.
  *
- * Acting has a waiting line of its own, kept here and not in the pool: whether a guest may be called is
- * known only when a place is free. A call past its deadline is answered, once, by the main thread
+ * Acting has a waiting line of its own, kept here and not in the pool: whether a guest may be
+ * called is known only when a place is free. A call past its deadline is answered, once, by the
+ * main thread
  * (@answered); its place stays taken until the thread returns, since the call itself cannot be
  * ended. */
 #include "config.h"
@@ -60,8 +61,6 @@ struct DynThreads {
     bool closed;
 };
 
-/* ---- threads ------------------------------------------------------------------------------------- */
-
 static gboolean
 bring_back(gpointer data);
 
@@ -82,7 +81,8 @@ run_sampling(gpointer data, gpointer user_data)
     DynErrand *errand = data;
     DynThreads *self = user_data;
 
-    errand->snapshot = self->hypervisor->ops->sample(self->hypervisor, errand->request, &errand->error);
+    errand->snapshot =
+        self->hypervisor->ops->sample(self->hypervisor, errand->request, &errand->error);
     post(errand);
 }
 
@@ -95,7 +95,8 @@ run_control(gpointer data, gpointer user_data)
     DynJob *job = errand->job;
 
     if (job->kind == DYN_JOB_CONNECT)
-        (void)hypervisor->ops->connect(hypervisor, &job->error); /* failed: the job carries the error */
+        (void)hypervisor->ops->connect(hypervisor,
+                                       &job->error); /* failed: the job carries the error */
     else if (job->kind == DYN_JOB_LIST)
         job->list = hypervisor->ops->list(hypervisor, &job->error);
     else if (job->kind == DYN_JOB_READ)
@@ -131,8 +132,6 @@ run_acting(gpointer data, gpointer user_data)
     post(errand);
 }
 
-/* ---- main thread --------------------------------------------------------------------------------- */
-
 static void
 call_free(gpointer data)
 {
@@ -159,7 +158,8 @@ push(GThreadPool *pool, DynErrand *errand)
     g_autoptr(GError) failure = NULL;
 
     self->out++;
-    /* It fails only if no thread can be started; the errand then waits in the pool for the next one. */
+    /* It fails only if no thread can be started; the errand then waits in the pool for the next
+     * one. */
     if (!g_thread_pool_push(pool, errand, &failure))
         g_warning("no thread can be started: %s", failure->message);
 }
@@ -187,7 +187,7 @@ answer(DynThreads *self, DynCall *call, DynOutcomeResult result, const char *mes
 
     call->answered = true;
     if (call->is_job) {
-        /* The thread may still hold the job itself: the engine gets another one that says the same. */
+        /* The thread may still hold the job itself: the engine gets another that says the same. */
         DynJob *job = call->begun ? dyn_job_new(DYN_JOB_SET_PERIOD, call->uuid)
                                   : g_steal_pointer(&call->task->job);
 
@@ -276,8 +276,8 @@ submit(DynThreads *self, DynCall *call)
     begin_what_may(self);
 }
 
-/* Out of the line before anybody is told: an answer makes the engine ask for more, and what is still in
- * line and not begun would be begun. */
+/* Out of the line before anybody is told: an answer makes the engine ask for more, and what is
+ * still in line and not begun would be begun. */
 static void
 take_out(DynThreads *self, DynCall *call)
 {
@@ -355,8 +355,6 @@ bring_back(gpointer data)
     errand_free(errand);
     return G_SOURCE_REMOVE;
 }
-
-/* ---- the interface ------------------------------------------------------------------------------- */
 
 static void
 threads_sample(DynExecutor *base, DynSampleRequest *request)
@@ -436,7 +434,8 @@ threads_free(DynExecutor *base)
     DynThreads *self = (DynThreads *)base;
     GThreadPool *pools[] = { self->sampling, self->control, self->storing, self->acting };
 
-    /* A thread that sits in a call will still look at @self: the process is about to end, so let it. */
+    /* A thread that sits in a call will still look at @self: the process is about to end, so let
+     * it. */
     if (!threads_close(base))
         return;
     for (size_t i = 0; i < G_N_ELEMENTS(pools); i++)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Timer: a source that fires at a given monotonic time, set with g_source_set_ready_time() (-1: never),
- * as often as it is set. Returns a new reference, attached to @context (NULL: the default one); end it
- * with dyn_timer_free(). */
+/* Timer: a source that fires at a given monotonic time, set with g_source_set_ready_time() (-1:
+ * never), as often as it is set. Returns a new reference, attached to @context (NULL: the default
+ * one); end it with dyn_timer_free(). */
 #pragma once
 
 #include <glib.h>

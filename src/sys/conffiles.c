@@ -29,8 +29,9 @@ read_one(const char *path, DynConfFile **ret_file, GError **error)
     gsize length = 0;
     DynConfFile *file;
 
-    info = g_file_query_info(handle, G_FILE_ATTRIBUTE_STANDARD_TYPE "," G_FILE_ATTRIBUTE_STANDARD_SIZE,
-                             G_FILE_QUERY_INFO_NONE, NULL, &failure);
+    info =
+        g_file_query_info(handle, G_FILE_ATTRIBUTE_STANDARD_TYPE "," G_FILE_ATTRIBUTE_STANDARD_SIZE,
+                          G_FILE_QUERY_INFO_NONE, NULL, &failure);
     if (!info && g_error_matches(failure, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
         return true;
     if (info && g_file_info_get_file_type(info) != G_FILE_TYPE_REGULAR) {
@@ -39,8 +40,8 @@ read_one(const char *path, DynConfFile **ret_file, GError **error)
     }
     if (info && g_file_info_get_size(info) > DYN_CONFFILES_MAX_BYTES) {
         g_set_error(error, DYN_ERROR, DYN_ERROR_INVALID,
-                    "%s: %" G_GOFFSET_FORMAT " bytes, at most %u allowed: is this the right file?", path,
-                    g_file_info_get_size(info), DYN_CONFFILES_MAX_BYTES);
+                    "%s: %" G_GOFFSET_FORMAT " bytes, at most %u allowed: is this the right file?",
+                    path, g_file_info_get_size(info), DYN_CONFFILES_MAX_BYTES);
         return false;
     }
     if (!info || !g_file_get_contents(path, &text, &length, &failure)) {
@@ -80,7 +81,7 @@ is_switched_off(const char *path)
     return g_strcmp0(target, "/dev/null") == 0;
 }
 
-/* Enter the *.conf of @directory into @found (own name -> path); what is there already is hidden. */
+/* Enter the *.conf of @directory into @found (own name -> path); what is there is hidden. */
 static bool
 find_drop_ins(GHashTable *found, const char *directory, GError **error)
 {
@@ -101,7 +102,7 @@ find_drop_ins(GHashTable *found, const char *directory, GError **error)
     return true;
 }
 
-/* @directories lowest first, so that a later one replaces what an earlier one has of the same name. */
+/* @directories lowest first: a later one replaces what an earlier one has of the same name. */
 static bool
 add_drop_ins(GPtrArray *files, char **directories, GError **error)
 {

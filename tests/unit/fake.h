@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Fake: an executor, a hypervisor and a store of a few lines, and a clock that stands still until told. The
- * real engine runs on them without threads, bus or waiting: what it asks for is queued, and answered when
- * the test says so. Every request is noted in @log, so that tests can compare whole sequences. */
+/* Fake: an executor, a hypervisor and a store of a few lines, and a clock that stands still until
+ * told. The real engine runs on them without threads, bus or waiting: what it asks for is queued,
+ * and answered when the test says so. Every request is noted in @log, so that tests can compare
+ * whole sequences. */
 #pragma once
 
 #include <check.h>
@@ -62,8 +63,6 @@ fake_guest(Fake *fake, const char *uuid)
     return NULL;
 }
 
-/* ---- answers ------------------------------------------------------------------------------------- */
-
 static inline DynFound *
 fake_found(const FakeGuest *guest)
 {
@@ -71,7 +70,8 @@ fake_found(const FakeGuest *guest)
         guest->policy ? g_strdup_printf("<metadata>%s</metadata>", guest->policy) : g_strdup("");
     g_autofree char *xml = g_strdup_printf(
         "<domain type='kvm'><name>%s</name><uuid>%s</uuid>%s<memory unit='MiB'>512</memory>"
-        "<currentMemory unit='MiB'>128</currentMemory><vcpu>1</vcpu><devices><memballoon model='virtio'>"
+        "<currentMemory unit='MiB'>128</currentMemory><vcpu>1</vcpu><devices>"
+        "<memballoon model='virtio'>"
         "<stats period='%u'/></memballoon></devices></domain>",
         guest->name, guest->uuid, metadata, guest->period_sec);
     DynFound *found = g_new0(DynFound, 1);
@@ -122,7 +122,8 @@ fake_keep(Fake *fake, DynJob *job)
     if (fake->fail_store)
         g_set_error(&job->error, DYN_ERROR, DYN_ERROR_FAILED, "disk full");
     else if (job->kind == DYN_JOB_SAVE)
-        g_hash_table_replace(fake->store, g_strdup(job->record->uuid), dyn_record_copy(job->record));
+        g_hash_table_replace(fake->store, g_strdup(job->record->uuid),
+                             dyn_record_copy(job->record));
     else if (job->kind == DYN_JOB_FORGET)
         g_hash_table_remove(fake->store, job->uuid);
     else
@@ -162,8 +163,8 @@ fake_snapshot(Fake *fake, const DynSampleRequest *request)
     int64_t wall_usec = INT64_C(1700000000) * FAKE_SEC + fake->now_usec;
     DynSnapshot *snapshot = dyn_snapshot_new(fake->now_usec, wall_usec);
 
-    snapshot->host = (DynHostSample){ 16 * DYN_KIB_PER_GIB, 12 * DYN_KIB_PER_GIB, 8 * DYN_KIB_PER_GIB,
-                                      0, 0, 0 };
+    snapshot->host =
+        (DynHostSample){ 16 * DYN_KIB_PER_GIB, 12 * DYN_KIB_PER_GIB, 8 * DYN_KIB_PER_GIB, 0, 0, 0 };
     for (guint i = 0; i < request->uuids->len; i++) {
         const FakeGuest *guest = fake_guest(fake, g_ptr_array_index(request->uuids, i));
         DynGuestSample sample;
@@ -203,7 +204,9 @@ static inline void
 fake_do_action(Fake *fake, DynAction *action)
 {
     FakeGuest *guest = fake_guest(fake, action->uuid);
-    DynOutcome outcome = { .serial = action->serial, .result = fake->outcome, .to_kib = action->to_kib,
+    DynOutcome outcome = { .serial = action->serial,
+                           .result = fake->outcome,
+                           .to_kib = action->to_kib,
                            .when_usec = fake->now_usec };
 
     g_strlcpy(outcome.uuid, action->uuid, sizeof(outcome.uuid));
@@ -212,8 +215,6 @@ fake_do_action(Fake *fake, DynAction *action)
     fake->base.funcs->on_outcome(&outcome, fake->base.funcs_data);
     g_free(action);
 }
-
-/* ---- requests ------------------------------------------------------------------------------------ */
 
 static inline void
 fake_sample(DynExecutor *base, DynSampleRequest *request)
@@ -353,10 +354,10 @@ fake_take_log(Fake *fake)
     return log;
 }
 
-#define fake_assert_log(fake, expected)                                                                  \
-    do {                                                                                                 \
-        g_autofree char *fake_log_ = fake_take_log(fake);                                                \
-        ck_assert_str_eq(fake_log_, expected);                                                           \
+#define fake_assert_log(fake, expected)                                                            \
+    do {                                                                                           \
+        g_autofree char *fake_log_ = fake_take_log(fake);                                          \
+        ck_assert_str_eq(fake_log_, expected);                                                     \
     } while (0)
 
 static inline FakeGuest *
@@ -375,8 +376,6 @@ fake_add(Fake *fake, const char *name, const char *policy)
     fake->n++;
     return guest;
 }
-
-/* ---- what the engine tells ----------------------------------------------------------------------- */
 
 static inline void
 fake_on_action(const DynAction *action, const char *name, gpointer user_data)
@@ -472,7 +471,8 @@ fake_init(Fake *fake)
     g_queue_init(&fake->jobs);
     g_queue_init(&fake->actions);
     fake->log = g_string_new("");
-    fake->store = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)dyn_record_free);
+    fake->store =
+        g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)dyn_record_free);
 }
 
 /* The engine is gone without a word, as after SIGKILL. */

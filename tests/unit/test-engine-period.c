@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the engine changes outside and puts back: the statistics period and the records behind it. */
+/* What the engine changes outside and puts back: the statistics period and its records. */
 #include "config.h"
 
 #include "fake.h"

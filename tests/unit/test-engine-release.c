@@ -5,8 +5,9 @@
 #include "fake.h"
 #include "suite.h"
 
-#define POLICY "<policy xmlns='urn:dynmem:policy:1'><minimum unit='MiB'>64</minimum>" \
-               "<startup unit='MiB'>128</startup><maximum unit='MiB'>512</maximum><future/></policy>"
+#define POLICY                                                                                     \
+    "<policy xmlns='urn:dynmem:policy:1'><minimum unit='MiB'>64</minimum>"                         \
+    "<startup unit='MiB'>128</startup><maximum unit='MiB'>512</maximum><future/></policy>"
 
 typedef struct Answer {
     unsigned int count;
@@ -174,7 +175,8 @@ START_TEST(test_release_ends_with_the_connection_and_with_us)
     else
         dyn_engine_stop(fake.engine);
     ck_assert_uint_eq(answer.count, 1);
-    ck_assert_ptr_nonnull(strstr(answer.message, _i == 0 ? "connection to libvirt is lost" : "stopping"));
+    ck_assert_ptr_nonnull(
+        strstr(answer.message, _i == 0 ? "connection to libvirt is lost" : "stopping"));
     fake_advance(&fake, 60 * FAKE_SEC);
     ck_assert_uint_eq(answer.count, 1);
 }

@@ -407,7 +407,8 @@ START_TEST(test_engine_takes_another_configuration)
     fake_assert_log(&fake, "sample sample sample");
     dyn_engine_set_note(fake.engine, "configuration refused");
     text = dyn_engine_describe(fake.engine);
-    ck_assert_str_eq(text, "observe: 1 guests, 1 managed, 2 % of the pool assigned, ok; configuration refused");
+    ck_assert_str_eq(
+        text, "observe: 1 guests, 1 managed, 2 % of the pool assigned, ok; configuration refused");
 }
 END_TEST
 

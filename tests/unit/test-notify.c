@@ -32,12 +32,12 @@ listen_at(const char *path)
     return fd;
 }
 
-#define assert_heard(fd, expected)                                                                       \
-    do {                                                                                                 \
-        char heard_[512] = "";                                                                           \
-        ssize_t n_ = recv(fd, heard_, sizeof(heard_) - 1, 0);                                            \
-        ck_assert_msg(n_ > 0, "nothing heard, expected %s", expected);                                   \
-        ck_assert_str_eq(heard_, expected);                                                              \
+#define assert_heard(fd, expected)                                                                 \
+    do {                                                                                           \
+        char heard_[512] = "";                                                                     \
+        ssize_t n_ = recv(fd, heard_, sizeof(heard_) - 1, 0);                                      \
+        ck_assert_msg(n_ > 0, "nothing heard, expected %s", expected);                             \
+        ck_assert_str_eq(heard_, expected);                                                        \
     } while (0)
 
 START_TEST(test_notify_protocol)

@@ -178,12 +178,12 @@ START_TEST(test_stats_host)
     dict = g_variant_ref_sink(dyn_stats_host(&report));
     keys = keys_of(dict);
 
-    ck_assert_str_eq(keys,
-                     "Total:t MemAvailable:t Free:t Reserve:t Nonguest:t Overhead:t Pool:t Assigned:t "
-                     "Available:t Demand:t SwapIn:t SwapOut:t AveragePressure:d SystemPressure:d "
-                     "AvailableForBalancing:t ReserveAuto:b PoolCapped:b Contention:b MinimaShort:b "
-                     "Guests:u Managed:u Added:t Removed:t AddOperations:t RemoveOperations:t Cycle:t "
-                     "Mode:s Paused:b Connected:b Time:x");
+    ck_assert_str_eq(
+        keys, "Total:t MemAvailable:t Free:t Reserve:t Nonguest:t Overhead:t Pool:t Assigned:t "
+              "Available:t Demand:t SwapIn:t SwapOut:t AveragePressure:d SystemPressure:d "
+              "AvailableForBalancing:t ReserveAuto:b PoolCapped:b Contention:b MinimaShort:b "
+              "Guests:u Managed:u Added:t Removed:t AddOperations:t RemoveOperations:t Cycle:t "
+              "Mode:s Paused:b Connected:b Time:x");
     ck_assert(g_variant_lookup(dict, "AvailableForBalancing", "t", &bytes));
     ck_assert_uint_eq(bytes, 128 * 1024);
     ck_assert(g_variant_lookup(dict, "Time", "x", &seconds));
@@ -203,7 +203,8 @@ START_TEST(test_stats_action)
     dict = g_variant_ref_sink(dyn_stats_action(&action, "web 1"));
     keys = keys_of(dict);
 
-    ck_assert_str_eq(keys, "UUID:s Name:s From:t To:t Demand:t Target:t Available:t Reason:s Acted:b");
+    ck_assert_str_eq(keys,
+                     "UUID:s Name:s From:t To:t Demand:t Target:t Available:t Reason:s Acted:b");
     ck_assert(g_variant_lookup(dict, "Reason", "&s", &text));
     ck_assert_str_eq(text, "shrink-idle");
     ck_assert(g_variant_lookup(dict, "Acted", "b", &acted));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Bench: the executor on real threads, with a hypervisor whose calls can be made to hang and let go. Nothing
- * sleeps: each wait is for something that is bound to come, with a limit that fails the test. */
+/* Bench: the executor on real threads, with a hypervisor whose calls can be made to hang and let
+ * go. Nothing sleeps: each wait is for something that is bound to come, with a limit that fails the
+ * test. */
 #pragma once
 
 #include <check.h>
@@ -40,8 +41,6 @@ digit(const char *uuid)
 {
     return (guint)(uuid[DYN_UUID_SIZE - 2] - '0');
 }
-
-/* ---- the hypervisor ------------------------------------------------------------------------------ */
 
 static inline bool
 bench_connect(DynHypervisor *self, GError **error)
@@ -109,8 +108,6 @@ bench_set_period(DynHypervisor *self, const char *uuid, uint32_t sec, GError **e
     return true;
 }
 
-/* ---- answers ------------------------------------------------------------------------------------- */
-
 static inline void
 on_sample(DynSnapshot *snapshot, const GError *error, gpointer user_data)
 {
@@ -149,8 +146,6 @@ on_job(DynJob *job, gpointer user_data)
     bench->n_answers++;
     dyn_job_free(job);
 }
-
-/* ---- the test's side ----------------------------------------------------------------------------- */
 
 static inline void
 bench_put_meminfo(Bench *bench, uint64_t available_kib)
