@@ -92,22 +92,33 @@ dyn_engine_publish(DynEngine *engine)
     hand_out_report(engine);
 }
 
+/* The balance is kept in small steps; what is done to one guest for its own sake is always said. */
+static GLogLevelFlags
+action_level(const DynAction *action)
+{
+    uint64_t most_kib = MAX(action->from_kib, action->to_kib);
+    bool is_special = action->reason == DYN_REASON_RESTART || action->reason == DYN_REASON_RELEASE
+                      || action->reason == DYN_REASON_WITHDRAW;
+
+    if (is_special || most_kib - MIN(action->from_kib, action->to_kib) >= SMALL_STEP_KIB)
+        return G_LOG_LEVEL_INFO;
+    return G_LOG_LEVEL_DEBUG;
+}
+
 static void
 log_action(DynEngine *engine, const DynAction *action, const char *verb)
 {
     const DynEngineGuest *guest = g_hash_table_lookup(engine->guests, action->uuid);
     DynLogFields fields = { DYN_LOG_ID_ACTION, guest ? guest->name : NULL, action->uuid,
                             dyn_reason_word(action->reason) };
-    uint64_t step_kib =
-        MAX(action->from_kib, action->to_kib) - MIN(action->from_kib, action->to_kib);
-    GLogLevelFlags level = step_kib < SMALL_STEP_KIB ? G_LOG_LEVEL_DEBUG : G_LOG_LEVEL_INFO;
     g_autofree char *from = dyn_size_format(action->from_kib);
     g_autofree char *to = dyn_size_format(action->to_kib);
     g_autofree char *demand = dyn_size_format(action->demand_kib);
     g_autofree char *target = dyn_size_format(action->target_kib);
     g_autofree char *available = dyn_size_format(action->available_kib);
 
-    dyn_log(level, &fields, "%s: %s %s -> %s (%s; demand %s, target %s, available %s)",
+    dyn_log(action_level(action), &fields,
+            "%s: %s %s -> %s (%s; demand %s, target %s, available %s)",
             dyn_engine_guest_shown(engine, action->uuid), verb, from, to,
             dyn_reason_word(action->reason), action->demand_kib == DYN_UNKNOWN ? "unknown" : demand,
             action->target_kib == DYN_UNKNOWN ? "unknown" : target, available);

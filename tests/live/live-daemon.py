@@ -284,8 +284,11 @@ class Live:
         for test in (self.test_observe, self.test_growth, self.test_kill_and_restart,
                      self.test_libvirtd_killed, self.test_hung, self.test_paused, self.test_reboot,
                      self.test_policy, self.test_destroyed, self.test_release):
-            if not only or test.__name__ in only:
-                test()
+            if only and test.__name__ not in only:
+                continue
+            if self.daemon is None and test not in (self.test_observe, self.test_growth):
+                self.start()
+            test()
         print("\n".join(f"# {line}" for line in self.log().splitlines()))
 
 
