@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# "make install" puts every file where distributions expect it, keeps an administrator's configuration,
-# and "make uninstall" takes away all but that.
+# "make install" puts every file where distributions expect it, keeps an administrator's
+# configuration, and "make uninstall" takes away all but that.
 . "$(dirname "$0")/tap.sh"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

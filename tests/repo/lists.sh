@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Nothing is forgotten: every source file is built, every unit test runs, every man page is installed.
+# Nothing is forgotten: every source file is built, every unit test runs, every man page is
+# installed.
 . "$(dirname "$0")/tap.sh"
 cd "$DYN_SRCDIR" || exit 1
 

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# The unit is one systemd takes, and confines the daemon; the bus lets everybody read and only root change.
+# The unit is one systemd takes, and confines the daemon; the bus lets everybody read and only root
+# change.
 . "$(dirname "$0")/tap.sh"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

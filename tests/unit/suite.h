@@ -20,8 +20,8 @@ dyn_suite_run(Suite *suite)
     return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-/* How many of @full random rounds to go: all, or one in DYN_TEST_DIVISOR of the environment where the
- * program runs many times slower (valgrind). At least one. */
+/* How many of @full random rounds to go: all, or one in DYN_TEST_DIVISOR of the environment where
+ * the program runs many times slower (valgrind). At least one. */
 static inline int
 dyn_suite_rounds(int full)
 {

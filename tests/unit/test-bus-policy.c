@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The bus policy, on a bus that is as strict as the system's: everybody may read, only root may change,
- * and every method of the interface is one or the other. The name is owned but nothing is exported: a call
- * that the policy lets through is answered "no such method", one that it stops "access denied". */
+/* The bus policy, on a bus that is as strict as the system's: everybody may read, only root may
+ * change, and every method of the interface is one or the other. The name is owned but nothing is
+ * exported: a call that the policy lets through is answered "no such method", one that it stops
+ * "access denied". */
 #include "config.h"
 
 #include <gio/gio.h>
@@ -34,8 +35,8 @@ static const Row rows[] = {
     {"org.dynmem1.Manager.AddedLater", false},
 };
 
-/* The bus and who owns the name on it. A fixture of each test, in its process: GDBus has a thread, and
- * threads do not survive a fork. */
+/* The bus and who owns the name on it. A fixture of each test, in its process: GDBus has a thread,
+ * and threads do not survive a fork. */
 typedef struct {
     char *dir;
     char *address;
