@@ -48,9 +48,9 @@ typedef struct DynDomain {
     char *policy_xml;          /* the <policy> element as text, or NULL where there is none */
 } DynDomain;
 
-/* Parse the XML of one domain (virDomainGetXMLDesc). No network, no entities, no DTD: a document with
- * a DOCTYPE is refused. Two policy elements are refused as well: nobody could say which one holds.
- * Errors: DYN_ERROR_INVALID. Free with dyn_domain_free(). */
+/* Parse the XML of one domain (virDomainGetXMLDesc). No network, no entities, no DTD: a document
+ * with a DOCTYPE is refused. Two policy elements are refused as well: nobody could say which one
+ * holds. Errors: DYN_ERROR_INVALID. Free with dyn_domain_free(). */
 bool
 dyn_domain_parse(const char *xml, size_t length, DynDomain **ret_domain, GError **error);
 

@@ -25,8 +25,8 @@ typedef enum {
     DYN_N_REASONS
 } DynReason;
 
-/* One balloon request. A decision of the core; the executor checks guest and host once more, sends it,
- * and answers with a DynOutcome of the same @serial. */
+/* One balloon request. A decision of the core; the executor checks guest and host once more, sends
+ * it, and answers with a DynOutcome of the same @serial. */
 typedef struct DynAction {
     char uuid[DYN_UUID_SIZE];
     uint64_t serial;        /* unique in this run of the daemon */

@@ -63,7 +63,7 @@ typedef struct DynPolicy {
     uint32_t buffer_percent;
     uint32_t priority;
     char *paging_directory; /* owned; NULL: none */
-    char **unknown;         /* owned, NULL-terminated names of elements of a later version, or NULL */
+    char **unknown; /* owned, NULL-terminated names of elements of a later version, or NULL */
 } DynPolicy;
 
 /* The policy that holds for a guest: every key but the paging directory is set. */
@@ -87,29 +87,32 @@ void
 dyn_effective_free(DynEffective *effective);
 
 /* Parse a <policy xmlns='urn:dynmem:policy:1'> element (also without the namespace prefix, as
- * virDomainGetMetadata returns it). Strict: a wrong value, a duplicate, an unknown attribute of a known
- * element or stray text is an error (DYN_ERROR_INVALID naming it); unknown *elements* are kept in
- * @unknown. Checks each value's own range, not how values fit together (dyn_effective_validate()). */
+ * virDomainGetMetadata returns it). Strict: a wrong value, a duplicate, an unknown attribute of a
+ * known element or stray text is an error (DYN_ERROR_INVALID naming it); unknown *elements* are
+ * kept in @unknown. Checks each value's own range, not how values fit together
+ * (dyn_effective_validate()). */
 bool
 dyn_policy_parse(const char *xml, size_t length, DynPolicy **ret_policy, GError **error);
 
-/* The metadata element for @policy, without a namespace (libvirt adds it), sizes in the largest unit that
- * divides them. @previous (the XML it replaces, or NULL): its elements unknown to this version are carried
- * over; DYN_ERROR_INVALID if it cannot be read as XML. Free with g_free(). */
+/* The metadata element for @policy, without a namespace (libvirt adds it), sizes in the largest
+ * unit that divides them. @previous (the XML it replaces, or NULL): its elements unknown to this
+ * version are carried over; DYN_ERROR_INVALID if it cannot be read as XML. Free with g_free(). */
 char *
 dyn_policy_format(const DynPolicy *policy, const char *previous, GError **error);
 
-/* The value with which dyn_policy_set() takes a key out again: what a lower source says then holds. */
+/* The value with which dyn_policy_set() takes a key out again: what a lower source says then
+ * holds. */
 #define DYN_POLICY_UNSET "default"
 
-/* Set one key from its configuration or command-line text ("startup" "512M"; "buffer" "20"). Names as
- * in the configuration: Mode Startup Charge Minimum Maximum Buffer Priority SmartPagingDirectory,
- * compared without case. Errors: DYN_ERROR_INVALID naming value, range and remedy. */
+/* Set one key from its configuration or command-line text ("startup" "512M"; "buffer" "20"). Names
+ * as in the configuration: Mode Startup Charge Minimum Maximum Buffer Priority
+ * SmartPagingDirectory, compared without case. Errors: DYN_ERROR_INVALID naming value, range and
+ * remedy. */
 bool
 dyn_policy_set(DynPolicy *policy, const char *key, const char *value, GError **error);
 
-/* The key's name ("Startup"), static; and its value as dyn_policy_set() reads it ("512 MiB"), to be freed
- * with g_free(), NULL where the key is not set. */
+/* The key's name ("Startup"), static; and its value as dyn_policy_set() reads it ("512 MiB"), to be
+ * freed with g_free(), NULL where the key is not set. */
 const char *
 dyn_policy_key_name(DynPolicyKey key);
 char *
@@ -128,10 +131,10 @@ dyn_policy_resolve(const DynDomain *domain, const DynPolicy *defaults, const Dyn
 bool
 dyn_effective_validate(const DynEffective *effective, const DynDomain *domain, GError **error);
 
-/* What holds for a guest that runs with @running when its administrator now wants @wanted: minimum may
- * only be lowered, maximum only raised, startup and charge wait for the next start; everything else is
- * taken at once. @ret_pending gets a bit for each key that waits ("pending at next start"). Free with
- * dyn_effective_free(). */
+/* What holds for a guest that runs with @running when its administrator now wants @wanted: minimum
+ * may only be lowered, maximum only raised, startup and charge wait for the next start; everything
+ * else is taken at once. @ret_pending gets a bit for each key that waits ("pending at next start").
+ * Free with dyn_effective_free(). */
 DynEffective *
 dyn_policy_live(const DynEffective *running, const DynEffective *wanted, uint32_t *ret_pending);
 

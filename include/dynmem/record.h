@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What must be remembered of a guest beyond the life of the daemon. Plain values; store.h keeps them. */
+/* What must be remembered of a guest beyond the life of the daemon. Plain values; store.h keeps
+ * them. */
 #pragma once
 
 #include <dynmem/policy.h>

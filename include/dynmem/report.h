@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the daemon says of itself after a cycle: immutable values, from which D-Bus, the command, the
- * metrics and the journal are fed. Sizes are KiB here and bytes on every outside interface; ratios are
- * permyriad here (10000 = 1.0 = exactly enough). */
+/* What the daemon says of itself after a cycle: immutable values, from which D-Bus, the command,
+ * the metrics and the journal are fed. Sizes are KiB here and bytes on every outside interface;
+ * ratios are permyriad here (10000 = 1.0 = exactly enough). */
 #pragma once
 
 #include <dynmem/plan.h>
@@ -9,8 +9,8 @@
 
 G_BEGIN_DECLS
 
-/* Memory status as Hyper-V shows it: OK = demand and at least 80 % of the buffer are there, Low = demand
- * is there, Warning = assigned < demand. */
+/* Memory status as Hyper-V shows it: OK = demand and at least 80 % of the buffer are there, Low =
+ * demand is there, Warning = assigned < demand. */
 typedef enum {
     DYN_STATUS_OK,
     DYN_STATUS_LOW,
@@ -23,22 +23,22 @@ typedef enum {
 /* Why nothing is done to a guest just now. Closed set. */
 typedef enum {
     DYN_HOLD_NONE,
-    DYN_HOLD_NO_POLICY,   /* unmanaged: neither metadata nor a [domain "GLOB"] */
-    DYN_HOLD_OFF,         /* unmanaged: mode off */
-    DYN_HOLD_BAD_POLICY,  /* unmanaged: bad policy (...) */
-    DYN_HOLD_OBSTACLE,    /* unmanaged: hugepages, VFIO, no balloon ... */
+    DYN_HOLD_NO_POLICY, /* unmanaged: neither metadata nor a [domain "GLOB"] */
+    DYN_HOLD_OFF, /* unmanaged: mode off */
+    DYN_HOLD_BAD_POLICY, /* unmanaged: bad policy (...) */
+    DYN_HOLD_OBSTACLE, /* unmanaged: hugepages, VFIO, no balloon ... */
     DYN_HOLD_NOT_RUNNING,
-    DYN_HOLD_STARTING,    /* started or rebooted: charged its boot charge, no shrink yet */
-    DYN_HOLD_NO_DRIVER,   /* the guest's balloon driver has never answered */
-    DYN_HOLD_NO_STATS,    /* the driver is there, its statistics are not (Windows: service missing) */
-    DYN_HOLD_STALE,       /* statistics are older than allowed */
-    DYN_HOLD_BAD_STATS,   /* impossible numbers: available above total, total above what it has ... */
+    DYN_HOLD_STARTING, /* started or rebooted: charged its boot charge, no shrink yet */
+    DYN_HOLD_NO_DRIVER, /* the guest's balloon driver has never answered */
+    DYN_HOLD_NO_STATS, /* the driver is there, its statistics are not (Windows: service missing) */
+    DYN_HOLD_STALE, /* statistics are older than allowed */
+    DYN_HOLD_BAD_STATS, /* impossible numbers: available above total, total above what it has ... */
     DYN_HOLD_PAUSED,
-    DYN_HOLD_SUSPENDED,   /* suspended to memory */
-    DYN_HOLD_JOB,         /* being dumped, saved, snapshotted, migrated */
-    DYN_HOLD_HUNG,        /* QEMU does not run */
-    DYN_HOLD_PINNED,      /* somebody else set the balloon: respected for PinSec */
-    DYN_HOLD_STUCK,       /* asked and not moving */
+    DYN_HOLD_SUSPENDED, /* suspended to memory */
+    DYN_HOLD_JOB, /* being dumped, saved, snapshotted, migrated */
+    DYN_HOLD_HUNG, /* QEMU does not run */
+    DYN_HOLD_PINNED, /* somebody else set the balloon: respected for PinSec */
+    DYN_HOLD_STUCK, /* asked and not moving */
     DYN_N_HOLDS
 } DynHold;
 
@@ -77,7 +77,8 @@ typedef struct DynGuestReport {
     uint64_t in_flight_kib;  /* asked and not yet seen, grow or shrink */
     int32_t pressure_permyriad;         /* current: D/A; -1 unknown */
     int32_t average_pressure_permyriad; /* EWMA, 30 s */
-    int32_t minimum_pressure_permyriad; /* lower edge of the band in force: below it memory is idle */
+    int32_t
+        minimum_pressure_permyriad; /* lower edge of the band in force: below it memory is idle */
     int32_t maximum_pressure_permyriad; /* upper edge: above it memory is added */
     uint64_t stats_last_update_sec;
     uint64_t stuck_sec;      /* 0: not stuck */

@@ -8,11 +8,11 @@
 G_BEGIN_DECLS
 
 /* Host keys (t = bytes, d = ratio): Total MemAvailable Free Reserve ReserveAuto(b) Nonguest
- * Overhead Pool PoolCapped(b) Assigned Available AvailableForBalancing Demand Contention(b) MinimaShort(b)
- * AveragePressure(d) SystemPressure(d) PsiSome(d, absent without PSI) SwapIn SwapOut Guests(u)
- * Managed(u) Added Removed AddOperations RemoveOperations Cycle Mode(s) Paused(b) Connected(b)
- * Time(x, seconds). The service adds DaemonCpu(t, microseconds) and DaemonAnonymous of its own
- * process. Returns a floating a{sv}. */
+ * Overhead Pool PoolCapped(b) Assigned Available AvailableForBalancing Demand Contention(b)
+ * MinimaShort(b) AveragePressure(d) SystemPressure(d) PsiSome(d, absent without PSI) SwapIn SwapOut
+ * Guests(u) Managed(u) Added Removed AddOperations RemoveOperations Cycle Mode(s) Paused(b)
+ * Connected(b) Time(x, seconds). The service adds DaemonCpu(t, microseconds) and DaemonAnonymous of
+ * its own process. Returns a floating a{sv}. */
 GVariant *
 dyn_stats_host(const DynReport *report);
 

@@ -12,8 +12,8 @@ G_BEGIN_DECLS
 
 /* @text safe for a terminal, a log line and a message: control characters (C0, DEL, C1), the
  * direction overrides of Unicode and bytes that are not UTF-8 become \xNN or \u{N}, a backslash
- * becomes two, and what is beyond @max_chars characters becomes "..." (0: no limit). Printable UTF-8
- * stays. Free with g_free(). */
+ * becomes two, and what is beyond @max_chars characters becomes "..." (0: no limit). Printable
+ * UTF-8 stays. Free with g_free(). */
 char *
 dyn_text_escape(const char *text, gsize max_chars);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Sizes and exact integer arithmetic. Inside dynmem every amount of memory is KiB (libvirt's unit). */
+/* Sizes and exact integer arithmetic. Inside dynmem every amount of memory is KiB (libvirt's
+ * unit). */
 #pragma once
 
 #include <glib.h>
@@ -19,9 +20,9 @@ G_BEGIN_DECLS
 #define DYN_MAX_KIB (UINT64_C(1) << 44)
 
 /* Parse @text as virsh does (scaled integer, case-insensitive): "512" is 512 KiB; suffixes b/byte,
- * k/KiB, M/MiB, G/GiB, T/TiB, P/PiB, E/EiB are powers of 1024, KB MB GB TB PB EB powers of 1000; one
- * optional space before the suffix. Rounded up to KiB. No sign, no fraction. The result is at most
- * DYN_MAX_KIB. Errors: DYN_ERROR_INVALID. */
+ * k/KiB, M/MiB, G/GiB, T/TiB, P/PiB, E/EiB are powers of 1024, KB MB GB TB PB EB powers of 1000;
+ * one optional space before the suffix. Rounded up to KiB. No sign, no fraction. The result is at
+ * most DYN_MAX_KIB. Errors: DYN_ERROR_INVALID. */
 bool
 dyn_size_parse(const char *text, uint64_t *ret_kib, GError **error);
 

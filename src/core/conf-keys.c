@@ -95,7 +95,8 @@ static const PolicyHelp policy_helps[DYN_N_KEYS] = {
                           "Most memory it may hold: a size from the startup to what the domain can reach, or\n"
                           "default (what the domain can reach)." },
     [DYN_KEY_BUFFER] = { "20", "Memory kept for bursts, in percent of demand, 5 to 2000." },
-    [DYN_KEY_PRIORITY] = { "50", "Who gives when the host runs short, 0 to 100; weight = priority + 1." },
+    [DYN_KEY_PRIORITY] = { "50",
+                           "Who gives when the host runs short, 0 to 100; weight = priority + 1." },
     [DYN_KEY_PAGING_DIRECTORY] = { DYN_POLICY_UNSET,
                                    "Where its smart paging file goes: one of the directories above, or default\n"
                                    "(the first of them)." },

@@ -6,8 +6,8 @@
 
 typedef struct DynConfKey DynConfKey;
 
-/* How a value reads and writes. set() leaves @conf alone on failure and names value and what is allowed,
- * not file, group and key. */
+/* How a value reads and writes. set() leaves @conf alone on failure and names value and what is
+ * allowed, not file, group and key. */
 typedef struct DynConfType {
     bool (*set)(DynConf *conf, const DynConfKey *key, const char *value, GError **error);
     char *(*get)(const DynConf *conf, const DynConfKey *key);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* GKeyFile reads one file and knows no others: here each file is laid over the ones before it, key by
- * key. The same [domain "GLOB"] in a later file adds to the earlier group in place, so that a drop-in
- * can change one value without becoming the last match for every guest that GLOB covers. */
+/* GKeyFile reads one file and knows no others: here each file is laid over the ones before it, key
+ * by key. The same [domain "GLOB"] in a later file adds to the earlier group in place, so that a
+ * drop-in can change one value without becoming the last match for every guest that GLOB covers. */
 #include "config.h"
 
 #include <string.h>
@@ -13,7 +13,9 @@
 #include "policy-priv.h"
 
 #define DEFAULTS "defaults"
-#define GROUPS "[host], [sampling], [balance], [smart-paging], [admission], [defaults], [domain \"GLOB\"], [exporter]"
+#define GROUPS                                                                                     \
+    "[host], [sampling], [balance], [smart-paging], [admission], [defaults], [domain \"GLOB\"], "  \
+    "[exporter]"
 
 /* One file being laid over @conf. */
 typedef struct {
@@ -29,8 +31,9 @@ warn(Reading *reading, const char *group, const char *key, const char *text)
     g_autofree char *safe_group = dyn_text_escape(group, DYN_TEXT_QUOTE_MAX);
     g_autofree char *safe_key = key != NULL ? dyn_text_escape(key, DYN_TEXT_QUOTE_MAX) : NULL;
 
-    g_ptr_array_add(reading->warnings, g_strdup_printf("%s: [%s]%s%s: %s", reading->name, safe_group,
-                                                       key ? " " : "", key ? safe_key : "", text));
+    g_ptr_array_add(reading->warnings,
+                    g_strdup_printf("%s: [%s]%s%s: %s", reading->name, safe_group, key ? " " : "",
+                                    key ? safe_key : "", text));
 }
 
 static bool
@@ -113,14 +116,16 @@ warn_key(Reading *reading, const char *group, const char *key)
 {
     g_autofree char *guess = guess_key(group, key);
     g_autofree char *safe = guess != NULL ? dyn_text_escape(guess, DYN_TEXT_QUOTE_MAX) : NULL;
-    g_autofree char *text = g_strdup_printf("unknown key, ignored%s%s%s", guess ? " (did you mean " : "",
-                                            guess ? safe : "", guess ? "?)" : "");
+    g_autofree char *text =
+        g_strdup_printf("unknown key, ignored%s%s%s", guess ? " (did you mean " : "",
+                        guess ? safe : "", guess ? "?)" : "");
 
     warn(reading, group, key, text);
 }
 
 static bool
-read_policy_key(Reading *reading, DynPolicy *policy, const char *group, const char *key, GError **error)
+read_policy_key(Reading *reading, DynPolicy *policy, const char *group, const char *key,
+                GError **error)
 {
     g_autofree char *value = NULL;
 
@@ -184,7 +189,8 @@ parse_glob(const char *group)
     static const char opening[] = "domain \"";
     gsize length = strlen(group);
 
-    if (!g_str_has_prefix(group, opening) || length < sizeof opening + 1 || group[length - 1] != '"')
+    if (!g_str_has_prefix(group, opening) || length < sizeof opening + 1 ||
+        group[length - 1] != '"')
         return NULL;
     return g_strndup(group + sizeof opening - 1, length - sizeof opening);
 }
@@ -214,7 +220,8 @@ read_group(Reading *reading, const char *group, GError **error)
     else if (glob != NULL)
         policy = get_group_policy(reading->conf, glob);
     else if (g_str_has_prefix(group, "domain"))
-        return fail_group(reading, group, "a group for guests is written [domain \"web-*\"]", error);
+        return fail_group(reading, group, "a group for guests is written [domain \"web-*\"]",
+                          error);
     else if (!is_host_group(group)) {
         warn(reading, group, NULL, "unknown group, ignored; there are " GROUPS);
         return true;
@@ -237,13 +244,14 @@ load_text(Reading *reading, const DynConfSource *source, GError **error)
     const char *end;
 
     if (!g_utf8_validate(source->text, (gssize)source->length, &end)) {
-        g_set_error(error, DYN_ERROR, DYN_ERROR_INVALID, "%s: byte %td is 0x%02x, which is not UTF-8 text",
-                    source->name, end - source->text + 1, (unsigned)(guchar)*end);
+        g_set_error(error, DYN_ERROR, DYN_ERROR_INVALID,
+                    "%s: byte %td is 0x%02x, which is not UTF-8 text", source->name,
+                    end - source->text + 1, (unsigned)(guchar)*end);
         return false;
     }
     /* Without the flag keys such as Mode[de] would vanish without a word. */
-    if (g_key_file_load_from_data(reading->file, source->text, source->length, G_KEY_FILE_KEEP_TRANSLATIONS,
-                                  &failure))
+    if (g_key_file_load_from_data(reading->file, source->text, source->length,
+                                  G_KEY_FILE_KEEP_TRANSLATIONS, &failure))
         return true;
     safe = dyn_text_escape(failure->message, 200);
     g_set_error(error, DYN_ERROR, DYN_ERROR_INVALID, "%s: %s", source->name, safe);
@@ -278,14 +286,15 @@ origin_of(const DynConf *conf, const char *group, DynPolicyKey key)
 
 /* @low must not be above @high where @policy gives both. */
 static bool
-check_order(const DynConf *conf, const DynPolicy *policy, const char *group, const DynPolicyKey pair[2],
-            GError **error)
+check_order(const DynConf *conf, const DynPolicy *policy, const char *group,
+            const DynPolicyKey pair[2], GError **error)
 {
     g_autofree char *low = dyn_policy_value(policy, pair[0]);
     g_autofree char *high = dyn_policy_value(policy, pair[1]);
     g_autofree char *safe = NULL;
 
-    if (low == NULL || high == NULL || dyn_policy_size(policy, pair[0]) <= dyn_policy_size(policy, pair[1]))
+    if (low == NULL || high == NULL ||
+        dyn_policy_size(policy, pair[0]) <= dyn_policy_size(policy, pair[1]))
         return true;
     safe = dyn_text_escape(group, DYN_TEXT_QUOTE_MAX);
     g_set_error(error, DYN_ERROR, DYN_ERROR_INVALID, "%s: [%s] %s=%s: above %s=%s (%s)",
@@ -326,7 +335,8 @@ check_policies(const DynConf *conf, GError **error)
 }
 
 bool
-dyn_conf_parse(const DynConfSource *sources, size_t n, DynConf **ret_conf, char ***ret_warnings, GError **error)
+dyn_conf_parse(const DynConfSource *sources, size_t n, DynConf **ret_conf, char ***ret_warnings,
+               GError **error)
 {
     g_autoptr(DynConf) conf = dyn_conf_new_default();
     g_autoptr(GPtrArray) warnings = g_ptr_array_new_with_free_func(g_free);

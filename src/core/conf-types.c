@@ -141,7 +141,8 @@ set_connect(DynConf *conf, const DynConfKey *key, const char *value, GError **er
 {
     const char *colon = strchr(value, ':');
 
-    if (colon == NULL || colon == value || strchr(value, ' ') != NULL || dyn_text_has_control(value))
+    if (colon == NULL || colon == value || strchr(value, ' ') != NULL ||
+        dyn_text_has_control(value))
         return fail("a libvirt URI such as qemu:///system", error);
     replace(&conf->connect, value);
     return true;
@@ -235,7 +236,8 @@ get_floor(const DynConf *conf, const DynConfKey *key)
 {
     if (!conf->buffer_floor_is_size)
         return g_strdup_printf("%u%%", conf->buffer_floor_percent);
-    return conf->buffer_floor_kib == 0 ? g_strdup("0") : dyn_size_format_exact(conf->buffer_floor_kib);
+    return conf->buffer_floor_kib == 0 ? g_strdup("0")
+                                       : dyn_size_format_exact(conf->buffer_floor_kib);
 }
 
 const DynConfType dyn_conf_type_floor = { set_floor, get_floor };
@@ -312,7 +314,8 @@ static bool
 set_listen(DynConf *conf, const DynConfKey *key, const char *value, GError **error)
 {
     if (!is_address(value))
-        return fail("ADDRESS:PORT or [ADDRESS]:PORT with a numeric address, such as 127.0.0.1:9709", error);
+        return fail("ADDRESS:PORT or [ADDRESS]:PORT with a numeric address, such as 127.0.0.1:9709",
+                    error);
     replace(&conf->exporter_listen, value);
     return true;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Only elements that libvirt itself writes are looked for, each where libvirt puts it: the <name> of a
- * network or of a disk's secret is never taken for the domain's. What is not understood is left alone;
- * a guest is refused only where a wrong guess would move its memory wrongly. */
+/* Only elements that libvirt itself writes are looked for, each where libvirt puts it: the <name>
+ * of a network or of a disk's secret is never taken for the domain's. What is not understood is
+ * left alone; a guest is refused only where a wrong guess would move its memory wrongly. */
 #include "config.h"
 
 #include <string.h>
@@ -40,7 +40,8 @@ read_child_size(const xmlNode *parent, const char *name, uint64_t *ret_kib, GErr
 
 /* A count in text; @otherwise if there is no text. */
 static bool
-read_count(const char *text, const char *name, uint32_t otherwise, uint32_t *ret_count, GError **error)
+read_count(const char *text, const char *name, uint32_t otherwise, uint32_t *ret_count,
+           GError **error)
 {
     guint64 value = otherwise;
     g_autofree char *quoted = NULL;
@@ -95,13 +96,15 @@ read_memory_device(DynDomain *domain, const xmlNode *node, uint64_t *ret_other_k
     } else if (g_strcmp0(model, "virtio-mem") == 0) {
         domain->vmem_devices++;
         domain->vmem_size_kib = dyn_sat_add(domain->vmem_size_kib, size_kib);
-        domain->vmem_current_kib = dyn_sat_add(domain->vmem_current_kib, MIN(current_kib, size_kib));
+        domain->vmem_current_kib =
+            dyn_sat_add(domain->vmem_current_kib, MIN(current_kib, size_kib));
     } else {
-        /* nvdimm, virtio-pmem: storage; sgx-epc: no ordinary RAM. libvirt counts them in <memory>. */
+        /* nvdimm, virtio-pmem: storage; sgx-epc: no ordinary RAM. libvirt counts them in
+         * <memory>. */
         *ret_other_kib = dyn_sat_add(*ret_other_kib, size_kib);
     }
-    /* libvirt 9.0 counts virtio devices too, although they need no slot ("memory device count '2' exceeds
-     * slots count '1'"). Where a later one does not, this only says too little. */
+    /* libvirt 9.0 counts virtio devices too, although they need no slot ("memory device count '2'
+     * exceeds slots count '1'"). Where a later one does not, this only says too little. */
     domain->slots_used += g_strcmp0(model, "sgx-epc") != 0;
     return true;
 }
@@ -128,8 +131,9 @@ read_memory(DynDomain *domain, const xmlNode *root, GError **error)
     }
     plugged_kib = dyn_sat_add(domain->dimm_kib, domain->vmem_size_kib);
     if (dyn_sat_add(plugged_kib, other_kib) >= domain->memory_kib)
-        return dyn_xml_fail(error, "the memory devices leave nothing of <memory> (%" G_GUINT64_FORMAT " KiB)",
-                    domain->memory_kib);
+        return dyn_xml_fail(
+            error, "the memory devices leave nothing of <memory> (%" G_GUINT64_FORMAT " KiB)",
+            domain->memory_kib);
     domain->memory_kib -= other_kib;
     domain->max_memory_kib = dyn_sat_sub(domain->max_memory_kib, other_kib);
     domain->base_kib = domain->memory_kib - plugged_kib;
@@ -160,8 +164,8 @@ read_balloon(DynDomain *domain, const xmlNode *balloon, GError **error)
     return read_count(period, "<stats period>", 0, &domain->stats_period_sec, error);
 }
 
-/* Devices for which QEMU pins guest memory and switches discarding off: VFIO in all its spellings, and
- * vDPA, which does the same. vfio-ap and vfio-ccw tell QEMU that a balloon is fine. */
+/* Devices for which QEMU pins guest memory and switches discarding off: VFIO in all its spellings,
+ * and vDPA, which does the same. vfio-ap and vfio-ccw tell QEMU that a balloon is fine. */
 static bool
 is_pinning(const xmlNode *device)
 {
@@ -172,7 +176,8 @@ is_pinning(const xmlNode *device)
         return dyn_xml_attr_is(device, "type", "pci");
     }
     if (dyn_xml_is(device, "interface", NULL))
-        return dyn_xml_attr_is(device, "type", "hostdev") || dyn_xml_attr_is(device, "type", "vdpa");
+        return dyn_xml_attr_is(device, "type", "hostdev") ||
+               dyn_xml_attr_is(device, "type", "vdpa");
     if (dyn_xml_is(device, "disk", NULL))
         return dyn_xml_attr_is(device, "type", "nvme");
     return false;
@@ -217,7 +222,8 @@ read_policy(DynDomain *domain, const xmlNode *root, GError **error)
     const xmlNode *metadata = dyn_xml_child(root, "metadata");
     const xmlNode *found = NULL;
 
-    for (const xmlNode *node = metadata ? metadata->children : NULL; node != NULL; node = node->next) {
+    for (const xmlNode *node = metadata ? metadata->children : NULL; node != NULL;
+         node = node->next) {
         if (node->type != XML_ELEMENT_NODE || node->ns == NULL ||
             g_strcmp0((const char *)node->ns->href, DYN_POLICY_NAMESPACE) != 0)
             continue;

@@ -8,9 +8,11 @@
 bool
 dyn_policy_set_key(DynPolicy *policy, DynPolicyKey key, const char *value, GError **error);
 
-/* Set the size @key after checking its range. @meant (or NULL) goes into the error's "did you mean ...?". */
+/* Set the size @key after checking its range. @meant (or NULL) goes into the error's "did you mean
+ * ...?". */
 bool
-dyn_policy_set_size(DynPolicy *policy, DynPolicyKey key, uint64_t kib, const char *meant, GError **error);
+dyn_policy_set_size(DynPolicy *policy, DynPolicyKey key, uint64_t kib, const char *meant,
+                    GError **error);
 
 /* The word for @key inside a sentence: "startup". Static. */
 const char *

@@ -65,12 +65,14 @@ fail(DynPolicyKey key, const char *value, const char *allowed, GError **error)
 {
     g_autofree char *quoted = dyn_text_quote(value);
 
-    g_set_error(error, DYN_ERROR, DYN_ERROR_INVALID, "%s %s is not %s", keys[key].word, quoted, allowed);
+    g_set_error(error, DYN_ERROR, DYN_ERROR_INVALID, "%s %s is not %s", keys[key].word, quoted,
+                allowed);
     return false;
 }
 
 bool
-dyn_policy_set_size(DynPolicy *policy, DynPolicyKey key, uint64_t kib, const char *meant, GError **error)
+dyn_policy_set_size(DynPolicy *policy, DynPolicyKey key, uint64_t kib, const char *meant,
+                    GError **error)
 {
     g_autofree char *shown = NULL;
 
@@ -79,9 +81,9 @@ dyn_policy_set_size(DynPolicy *policy, DynPolicyKey key, uint64_t kib, const cha
         return true;
     }
     shown = dyn_size_format_exact(kib);
-    g_set_error(error, DYN_ERROR, DYN_ERROR_INVALID, "%s %s is below the least allowed, 32 MiB%s%s%s",
-                keys[key].word, shown, meant ? " (did you mean " : "", meant ? meant : "",
-                meant ? "?)" : "");
+    g_set_error(error, DYN_ERROR, DYN_ERROR_INVALID,
+                "%s %s is below the least allowed, 32 MiB%s%s%s", keys[key].word, shown,
+                meant ? " (did you mean " : "", meant ? meant : "", meant ? "?)" : "");
     return false;
 }
 
@@ -96,7 +98,8 @@ set_size(DynPolicy *policy, DynPolicyKey key, const char *value, GError **error)
         g_prefix_error(error, "%s: ", keys[key].word);
         return false;
     }
-    if (strspn(value, "0123456789") == strlen(value) && kib * DYN_KIB_PER_MIB >= DYN_MINIMUM_LEAST_KIB)
+    if (strspn(value, "0123456789") == strlen(value) &&
+        kib * DYN_KIB_PER_MIB >= DYN_MINIMUM_LEAST_KIB)
         meant = g_strdup_printf("%" G_GUINT64_FORMAT "M", kib);
     return dyn_policy_set_size(policy, key, kib, meant, error);
 }
@@ -111,7 +114,8 @@ static const Range buffer_range = { DYN_BUFFER_LEAST, DYN_BUFFER_MOST, " (percen
 static const Range priority_range = { 0, DYN_PRIORITY_MOST, "" };
 
 static bool
-set_number(DynPolicyKey key, const char *value, const Range *range, uint32_t *ret_number, GError **error)
+set_number(DynPolicyKey key, const char *value, const Range *range, uint32_t *ret_number,
+           GError **error)
 {
     guint64 number;
     g_autofree char *allowed = NULL;
@@ -120,7 +124,8 @@ set_number(DynPolicyKey key, const char *value, const Range *range, uint32_t *re
         *ret_number = (uint32_t)number;
         return true;
     }
-    allowed = g_strdup_printf("a whole number from %u to %u%s", range->least, range->most, range->unit);
+    allowed =
+        g_strdup_printf("a whole number from %u to %u%s", range->least, range->most, range->unit);
     return fail(key, value, allowed, error);
 }
 
@@ -166,7 +171,8 @@ dyn_policy_set_key(DynPolicy *policy, DynPolicyKey key, const char *value, GErro
 
     switch (key) {
     case DYN_KEY_MODE:
-        ok = dyn_mode_parse(value, &policy->mode) || fail(key, value, "one of on, observe, off", error);
+        ok = dyn_mode_parse(value, &policy->mode) ||
+             fail(key, value, "one of on, observe, off", error);
         break;
     case DYN_KEY_STARTUP:
     case DYN_KEY_MINIMUM:
@@ -213,8 +219,8 @@ dyn_policy_set(DynPolicy *policy, const char *key, const char *value, GError **e
     names = g_string_new(keys[0].name);
     for (int i = 1; i < DYN_N_KEYS; i++)
         g_string_append_printf(names, ", %s", keys[i].name);
-    g_set_error(error, DYN_ERROR, DYN_ERROR_INVALID, "a policy has no setting %s; there are %s", quoted,
-                names->str);
+    g_set_error(error, DYN_ERROR, DYN_ERROR_INVALID, "a policy has no setting %s; there are %s",
+                quoted, names->str);
     g_string_free(names, TRUE);
     return false;
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The policy as a metadata element. Strict on what this version knows, tolerant of elements it does not:
- * a later version may have written them, and a guest moves between hosts of different versions.
+/* The policy as a metadata element. Strict on what this version knows, tolerant of elements it does
+ * not: a later version may have written them, and a guest moves between hosts of different
+ * versions.
  *
  * Known elements count in our namespace and in none: virDomainGetMetadata() takes the namespace off
- * those that have it and leaves the others alone, so there is no telling them apart. conf/policy.rng
- * says the same as this file; the tests run both over the same documents. */
+ * those that have it and leaves the others alone, so there is no telling them apart.
+ * conf/policy.rng says the same as this file; the tests run both over the same documents. */
 #include "config.h"
 
 #include <string.h>
@@ -129,7 +130,8 @@ read_value(DynPolicy *policy, const xmlNode *node, const Element *element, GErro
         return read_size(policy, node, element->key, error);
     value = in_attribute ? dyn_xml_attr(node, element->attributes[0]) : dyn_xml_text(node);
     if (value == NULL)
-        return dyn_xml_fail(error, "<%s> lacks its attribute %s", element->name, element->attributes[0]);
+        return dyn_xml_fail(error, "<%s> lacks its attribute %s", element->name,
+                            element->attributes[0]);
     return dyn_policy_set_key(policy, element->key, value, error);
 }
 

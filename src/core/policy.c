@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A policy is what one source says; an effective policy is what holds. Values that somebody gave are
- * never adjusted to fit each other: they are refused together (dyn_effective_validate()), since any
- * adjustment would be a guess about which one was meant. Only built-in values give way. */
+/* A policy is what one source says; an effective policy is what holds. Values that somebody gave
+ * are never adjusted to fit each other: they are refused together (dyn_effective_validate()), since
+ * any adjustment would be a guess about which one was meant. Only built-in values give way. */
 #include "config.h"
 
 #include <string.h>
@@ -198,7 +198,8 @@ dyn_policy_resolve(const DynDomain *domain, const DynPolicy *defaults, const Dyn
     policy->charge = DYN_CHARGE_AUTO;
     policy->buffer_percent = DYN_BUFFER_DEFAULT;
     policy->priority = DYN_PRIORITY_DEFAULT;
-    policy->present = 1u << DYN_KEY_MODE | 1u << DYN_KEY_CHARGE | 1u << DYN_KEY_BUFFER | 1u << DYN_KEY_PRIORITY;
+    policy->present =
+        1u << DYN_KEY_MODE | 1u << DYN_KEY_CHARGE | 1u << DYN_KEY_BUFFER | 1u << DYN_KEY_PRIORITY;
     overlay(effective, defaults, DYN_ORIGIN_DEFAULTS);
     overlay(effective, group, DYN_ORIGIN_GROUP);
     overlay(effective, metadata, DYN_ORIGIN_METADATA);
@@ -248,7 +249,8 @@ dyn_effective_validate(const DynEffective *effective, const DynDomain *domain, G
     if (policy->minimum_kib < DYN_MINIMUM_LEAST_KIB) {
         g_autofree char *minimum = describe(effective, DYN_KEY_MINIMUM);
 
-        g_set_error(error, DYN_ERROR, DYN_ERROR_INVALID, "%s is below the least allowed, 32 MiB", minimum);
+        g_set_error(error, DYN_ERROR, DYN_ERROR_INVALID, "%s is below the least allowed, 32 MiB",
+                    minimum);
         return false;
     }
     if (!check_order(effective, DYN_KEY_MINIMUM, DYN_KEY_STARTUP, error) ||

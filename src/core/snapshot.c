@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* One look at the host and its guests. Guests are kept sorted by UUID, so that two snapshots of the same
- * world compare equal whatever order libvirt answered in, and a guest is found by bisection. */
+/* One look at the host and its guests. Guests are kept sorted by UUID, so that two snapshots of the
+ * same world compare equal whatever order libvirt answered in, and a guest is found by
+ * bisection. */
 #include "config.h"
 
 #include <dynmem/snapshot.h>

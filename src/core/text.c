@@ -3,8 +3,8 @@
 
 #include <dynmem/text.h>
 
-/* Characters that turn the rest of a line around (Bidi_Control) or break it: a name holding one could
- * make a log line read as something else. */
+/* Characters that turn the rest of a line around (Bidi_Control) or break it: a name holding one
+ * could make a log line read as something else. */
 static bool
 is_deceptive(gunichar c)
 {

@@ -67,8 +67,8 @@ fail_too_large(const char *text, GError **error)
 {
     g_autofree char *quoted = dyn_text_quote(text);
 
-    g_set_error(error, DYN_ERROR, DYN_ERROR_INVALID, "size %s is too large: the most allowed is 16 PiB",
-                quoted);
+    g_set_error(error, DYN_ERROR, DYN_ERROR_INVALID,
+                "size %s is too large: the most allowed is 16 PiB", quoted);
     return false;
 }
 
@@ -89,7 +89,8 @@ read_digits(const char *text, const char **ret_end)
 
 /* @shown is what the message quotes. */
 static bool
-scale(uint64_t number, uint64_t bytes_per_unit, const char *shown, uint64_t *ret_kib, GError **error)
+scale(uint64_t number, uint64_t bytes_per_unit, const char *shown, uint64_t *ret_kib,
+      GError **error)
 {
     unsigned __int128 bytes = (unsigned __int128)number * bytes_per_unit;
     unsigned __int128 kib = (bytes + 1023) / 1024;
@@ -129,7 +130,8 @@ dyn_size_parse_unit(const char *number, const char *unit, uint64_t *ret_kib, GEr
     const char *reason;
     uint64_t value = read_digits(number, &rest);
     uint64_t bytes = unit != NULL ? unit_bytes(unit) : 1024;
-    g_autofree char *shown = unit != NULL ? g_strdup_printf("%s %s", number, unit) : g_strdup(number);
+    g_autofree char *shown =
+        unit != NULL ? g_strdup_printf("%s %s", number, unit) : g_strdup(number);
 
     reason = explain_rest(number, rest);
     if (reason == NULL && rest[0] != '\0')
@@ -166,7 +168,8 @@ dyn_size_format(uint64_t kib)
         uint64_t tenths = (dyn_mul_div(kib, 20, units[i].kib) + 1) / 2;
         unsigned __int128 shown_tenths = (unsigned __int128)tenths * units[i].kib;
         unsigned __int128 kib_tenths = (unsigned __int128)kib * 10;
-        unsigned __int128 lost_tenths = MAX(shown_tenths, kib_tenths) - MIN(shown_tenths, kib_tenths);
+        unsigned __int128 lost_tenths =
+            MAX(shown_tenths, kib_tenths) - MIN(shown_tenths, kib_tenths);
 
         if (kib < units[i].kib || lost_tenths * 20 > kib)
             continue;

@@ -14,12 +14,13 @@ typedef struct DynXmlKind {
     size_t max_bytes;
 } DynXmlKind;
 
-/* Parse @xml. Refused before any parser sees it: more than @kind's @max_bytes, a NUL byte, text that is not UTF-8 (whatever its XML declaration says). Refused
- * at its first sign: a DOCTYPE, hence every entity of its own. libxml2's own limits (depth 256, length
- * of names) stay on; nothing is fetched, nothing is printed. Errors: DYN_ERROR_INVALID. Free with
- * xmlFreeDoc(). */
+/* Parse @xml. Refused before any parser sees it: more than @kind's @max_bytes, a NUL byte, text
+ * that is not UTF-8 (whatever its XML declaration says). Refused at its first sign: a DOCTYPE,
+ * hence every entity of its own. libxml2's own limits (depth 256, length of names) stay on; nothing
+ * is fetched, nothing is printed. Errors: DYN_ERROR_INVALID. Free with xmlFreeDoc(). */
 bool
-dyn_xml_parse(const char *xml, size_t length, const DynXmlKind *kind, xmlDoc **ret_doc, GError **error);
+dyn_xml_parse(const char *xml, size_t length, const DynXmlKind *kind, xmlDoc **ret_doc,
+              GError **error);
 
 /* Set DYN_ERROR_INVALID with that text. Always false, to be returned. */
 bool
@@ -29,7 +30,8 @@ dyn_xml_fail(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
 bool
 dyn_xml_is(const xmlNode *node, const char *name, const char *href);
 
-/* First child element @name of @parent that is in no namespace; NULL if there is none or no @parent. */
+/* First child element @name of @parent that is in no namespace; NULL if there is none or no
+ * @parent. */
 const xmlNode *
 dyn_xml_child(const xmlNode *parent, const char *name);
 
@@ -49,7 +51,8 @@ dyn_xml_attr(const xmlNode *node, const char *name);
 bool
 dyn_xml_attr_is(const xmlNode *node, const char *name, const char *value);
 
-/* @node as a document of its own: every namespace it needs is declared in it. Free with g_free(). */
+/* @node as a document of its own: every namespace it needs is declared in it. Free with
+ * g_free(). */
 char *
 dyn_xml_to_string(const xmlNode *node);
 

@@ -8,8 +8,8 @@
 
 #include "xml-priv.h"
 
-/* libxml2 calls this as soon as it has read the name of a DOCTYPE, before any declaration in it: the
- * one place where entity bombs can be refused before they are even read. */
+/* libxml2 calls this as soon as it has read the name of a DOCTYPE, before any declaration in it:
+ * the one place where entity bombs can be refused before they are even read. */
 static void
 refuse_doctype(void *ctx, const xmlChar *name, const xmlChar *external_id, const xmlChar *system_id)
 {
@@ -55,9 +55,11 @@ fail_syntax(xmlParserCtxt *parser, const char *what, GError **error)
 }
 
 bool
-dyn_xml_parse(const char *xml, size_t length, const DynXmlKind *kind, xmlDoc **ret_doc, GError **error)
+dyn_xml_parse(const char *xml, size_t length, const DynXmlKind *kind, xmlDoc **ret_doc,
+              GError **error)
 {
-    const int options = XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING | XML_PARSE_NOCDATA;
+    const int options =
+        XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING | XML_PARSE_NOCDATA;
     g_autoptr(xmlParserCtxt) parser = NULL;
     g_autoptr(xmlDoc) doc = NULL;
     bool doctype = false;
@@ -66,7 +68,8 @@ dyn_xml_parse(const char *xml, size_t length, const DynXmlKind *kind, xmlDoc **r
         return false;
     parser = xmlNewParserCtxt();
     if (parser == NULL) {
-        g_set_error(error, DYN_ERROR, DYN_ERROR_FAILED, "%s: no memory for an XML parser", kind->what);
+        g_set_error(error, DYN_ERROR, DYN_ERROR_FAILED, "%s: no memory for an XML parser",
+                    kind->what);
         return false;
     }
     parser->_private = &doctype;
@@ -165,8 +168,8 @@ dyn_xml_to_string(const xmlNode *node)
     int length;
 
     g_assert(doc != NULL && buffer != NULL);
-    /* xmlDocCopyNode() declares on the copy what was declared on ancestors left behind; it only reads
-     * its source, whatever older headers say. */
+    /* xmlDocCopyNode() declares on the copy what was declared on ancestors left behind; it only
+     * reads its source, whatever older headers say. */
     copy = xmlDocCopyNode((xmlNode *)(guintptr)node, doc, 1);
     g_assert(copy != NULL);
     xmlDocSetRootElement(doc, copy);

@@ -28,8 +28,10 @@ static const ValueRow values[] = {
     { "host", "Reserve", "2G  ", NULL, "2 GiB" },
     { "host", "Reserve", "0", NULL, "0 KiB" },
     { "host", "Reserve", "1024", NULL, "1 MiB" },
-    { "host", "Reserve", "1023", "1023 KiB is below the least allowed, 1 MiB (did you mean 1023M?)", NULL },
-    { "host", "Reserve", "512", "[host] Reserve=512: allowed is auto or a size: 512 KiB is below", NULL },
+    { "host", "Reserve", "1023", "1023 KiB is below the least allowed, 1 MiB (did you mean 1023M?)",
+      NULL },
+    { "host", "Reserve", "512", "[host] Reserve=512: allowed is auto or a size: 512 KiB is below",
+      NULL },
     { "host", "Reserve", "512k", "the least allowed is 1 MiB, or 0", NULL },
     { "host", "Reserve", "10%", "there is no unit '%'", NULL },
     { "host", "Reserve", "Auto", "allowed is auto or a size: 'Auto' is not a size", NULL },
@@ -54,7 +56,8 @@ static const ValueRow values[] = {
     { "balance", "IdleReclaim", "when-needed", NULL, NULL },
     { "balance", "IdleReclaim", "1", NULL, NULL },
     { "balance", "IdleReclaim", "86400", NULL, NULL },
-    { "balance", "IdleReclaim", "0", "allowed is auto, when-needed, or a number of seconds from 1", NULL },
+    { "balance", "IdleReclaim", "0", "allowed is auto, when-needed, or a number of seconds from 1",
+      NULL },
     { "balance", "IdleReclaim", "86401", "to 86400", NULL },
     { "balance", "IdleReclaim", "never", "allowed is auto, when-needed", NULL },
     { "balance", "BufferFloor", "0%", NULL, NULL },
@@ -62,10 +65,12 @@ static const ValueRow values[] = {
     { "balance", "BufferFloor", "10 %", NULL, "10%" },
     { "balance", "BufferFloor", "0", NULL, NULL },
     { "balance", "BufferFloor", "256M", NULL, "256 MiB" },
-    { "balance", "BufferFloor", "101%", "allowed is a percentage from 0% to 100%, or a size", NULL },
+    { "balance", "BufferFloor", "101%", "allowed is a percentage from 0% to 100%, or a size",
+      NULL },
     { "balance", "BufferFloor", "-1%", "allowed is a percentage", NULL },
     { "balance", "BufferFloor", "%", "allowed is a percentage", NULL },
-    { "balance", "BufferFloor", "10", "10 KiB is below the least allowed, 1 MiB (did you mean 10M?)", NULL },
+    { "balance", "BufferFloor", "10",
+      "10 KiB is below the least allowed, 1 MiB (did you mean 10M?)", NULL },
     { "balance", "DeadBand", "auto", NULL, NULL },
     { "balance", "DeadBand", "64M", NULL, "64 MiB" },
     { "balance", "DeadBand", "0", "the least allowed is 1 MiB", NULL },
@@ -82,7 +87,8 @@ static const ValueRow values[] = {
     { "smart-paging", "Directories", "/a;/b c;", NULL, "/a;/b c" },
     { "smart-paging", "Directories", "", NULL, NULL },
     { "smart-paging", "Directories", "/a;b", "allowed is a list of absolute paths", NULL },
-    { "smart-paging", "Directories", "/a/../b", "allowed is a list of absolute paths without '..'", NULL },
+    { "smart-paging", "Directories", "/a/../b", "allowed is a list of absolute paths without '..'",
+      NULL },
     { "smart-paging", "Directories", "default", "allowed is a list of absolute paths", NULL },
     { "smart-paging", "MaxTotal", "0", NULL, "0 KiB" },
     { "smart-paging", "MaxPerGuest", "16G", NULL, "16 GiB" },
@@ -105,13 +111,17 @@ static const ValueRow values[] = {
     { "defaults", "Startup", "512M", NULL, "512 MiB" },
     { "defaults", "Startup", "default", NULL, NULL },
     { "defaults", "Minimum", "31M", "minimum 31 MiB is below the least allowed, 32 MiB", NULL },
-    { "defaults", "Minimum", "512", "[defaults] Minimum=512: minimum 512 KiB is below the least allowed, 32 MiB "
-                                    "(did you mean 512M?)", NULL },
-    { "defaults", "Buffer", "4", "[defaults] Buffer=4: buffer '4' is not a whole number from 5 to 2000", NULL },
+    { "defaults", "Minimum", "512",
+      "[defaults] Minimum=512: minimum 512 KiB is below the least allowed, 32 MiB "
+      "(did you mean 512M?)",
+      NULL },
+    { "defaults", "Buffer", "4",
+      "[defaults] Buffer=4: buffer '4' is not a whole number from 5 to 2000", NULL },
     { "defaults", "Buffer", "2000", NULL, NULL },
     { "defaults", "Mode", "maybe", "mode 'maybe' is not one of on, observe, off", NULL },
     { "domain \"web-*\"", "Priority", "100", NULL, NULL },
-    { "domain \"web-*\"", "Priority", "101", "a.conf: [domain \"web-*\"] Priority=101: priority '101' is not", NULL },
+    { "domain \"web-*\"", "Priority", "101",
+      "a.conf: [domain \"web-*\"] Priority=101: priority '101' is not", NULL },
     { "domain \"a\"b\"", "Charge", "full", NULL, NULL },
 };
 
@@ -126,8 +136,8 @@ START_TEST(test_value)
     g_autofree char *formatted = NULL;
     g_autofree char *line = NULL;
 
-    ck_assert_msg(dyn_conf_parse(&source, 1, &conf, &warnings, &error) == (row->complaint == NULL), "%s%s", text,
-                  error ? error->message : "");
+    ck_assert_msg(dyn_conf_parse(&source, 1, &conf, &warnings, &error) == (row->complaint == NULL),
+                  "%s%s", text, error ? error->message : "");
     if (row->complaint != NULL) {
         ck_assert(g_error_matches(error, DYN_ERROR, DYN_ERROR_INVALID));
         ck_assert_msg(strstr(error->message, row->complaint) != NULL, "%s", error->message);
@@ -135,7 +145,8 @@ START_TEST(test_value)
         return;
     }
     formatted = dyn_conf_format(conf, false);
-    line = g_strdup_printf("# from a.conf\n%s=%s\n", row->key, row->shown ? row->shown : row->value);
+    line =
+        g_strdup_printf("# from a.conf\n%s=%s\n", row->key, row->shown ? row->shown : row->value);
     ck_assert_msg(strstr(formatted, line) != NULL, "%s", formatted);
     ck_assert_uint_eq(g_hash_table_size(conf->origins), 1);
 }

@@ -80,14 +80,17 @@ static const FileRow bad_files[] = {
     { "[host]\nMode\n", "a.conf: " },
     { "[host]\n\x1b[2J\n", "\\x1b[2J" },
     { "[host]\nMode=\xff\n", "a.conf: byte 13 is 0xff, which is not UTF-8 text" },
-    { "[domain web-*]\n", "a.conf: [domain web-*]: a group for guests is written [domain \"web-*\"]" },
+    { "[domain web-*]\n",
+      "a.conf: [domain web-*]: a group for guests is written [domain \"web-*\"]" },
     { "[domain \"\"]\n", "a group for guests is written" },
     { "[domain \"x]\n", "a group for guests is written" },
     { "[domain  \"x\"]\n", "a group for guests is written" },
     { "[domain]\n", "a group for guests is written" },
-    { "[defaults]\nMinimum=2G\nStartup=1G\n", "a.conf: [defaults] Minimum=2 GiB: above Startup=1 GiB (a.conf)" },
+    { "[defaults]\nMinimum=2G\nStartup=1G\n",
+      "a.conf: [defaults] Minimum=2 GiB: above Startup=1 GiB (a.conf)" },
     { "[defaults]\nStartup=2G\nMaximum=1G\n", "Startup=2 GiB: above Maximum=1 GiB" },
-    { "[domain \"x\"]\nMinimum=2G\nMaximum=1G\n", "[domain \"x\"] Minimum=2 GiB: above Maximum=1 GiB" },
+    { "[domain \"x\"]\nMinimum=2G\nMaximum=1G\n",
+      "[domain \"x\"] Minimum=2 GiB: above Maximum=1 GiB" },
 };
 
 START_TEST(test_bad_file)
@@ -121,10 +124,14 @@ END_TEST
 static const FileRow unknown[] = {
     { "[hosts]\nMode=on\n", "a.conf: [hosts]: unknown group, ignored; there are [host], " },
     { "[Host]\nMode=on\n", "a.conf: [Host]: unknown group, ignored" },
-    { "[host]\nmode=on\n", "a.conf: [host] mode: unknown key, ignored (did you mean [host] Mode?)" },
-    { "[host]\nPinSec=1\n", "a.conf: [host] PinSec: unknown key, ignored (did you mean [balance] PinSec?)" },
-    { "[host]\nStartup=1\n", "[host] Startup: unknown key, ignored (did you mean [defaults] Startup?)" },
-    { "[defaults]\nstartup=1\n", "[defaults] startup: unknown key, ignored (did you mean [defaults] Startup?)" },
+    { "[host]\nmode=on\n",
+      "a.conf: [host] mode: unknown key, ignored (did you mean [host] Mode?)" },
+    { "[host]\nPinSec=1\n",
+      "a.conf: [host] PinSec: unknown key, ignored (did you mean [balance] PinSec?)" },
+    { "[host]\nStartup=1\n",
+      "[host] Startup: unknown key, ignored (did you mean [defaults] Startup?)" },
+    { "[defaults]\nstartup=1\n",
+      "[defaults] startup: unknown key, ignored (did you mean [defaults] Startup?)" },
     { "[domain \"x\"]\nstartup=1\n", "(did you mean [domain \"x\"] Startup?)" },
     { "[host]\nColour=red\n", "a.conf: [host] Colour: unknown key, ignored" },
     { "[defaults]\nSharesX=1\n", "a.conf: [defaults] SharesX: unknown key, ignored" },
@@ -185,21 +192,24 @@ END_TEST
 
 START_TEST(test_order_is_checked_over_all_files)
 {
-    const char *const good[3] = { "[defaults]\nMinimum=2G\n", "[defaults]\nMinimum=1G\nStartup=1G\n", NULL };
+    const char *const good[3] = { "[defaults]\nMinimum=2G\n",
+                                  "[defaults]\nMinimum=1G\nStartup=1G\n", NULL };
     const char *const bad[3] = { "[defaults]\nMinimum=2G\n", "[defaults]\nStartup=1G\n", NULL };
     g_autoptr(DynConf) conf = NULL;
     g_auto(GStrv) warnings = NULL;
     g_autoptr(GError) error = NULL;
 
     ck_assert(!parse(bad, &conf, &warnings, &error));
-    ck_assert_str_eq(error->message, "a.conf: [defaults] Minimum=2 GiB: above Startup=1 GiB (b.conf)");
+    ck_assert_str_eq(error->message,
+                     "a.conf: [defaults] Minimum=2 GiB: above Startup=1 GiB (b.conf)");
     ck_assert(parse(good, &conf, &warnings, NULL));
 }
 END_TEST
 
 START_TEST(test_same_key_twice_the_last_wins)
 {
-    g_autoptr(DynConf) conf = parse_ok("[host]\nPool=1G\nPool=2G\n[sampling]\n[host]\nPool=3G\n", NULL);
+    g_autoptr(DynConf) conf =
+        parse_ok("[host]\nPool=1G\nPool=2G\n[sampling]\n[host]\nPool=3G\n", NULL);
 
     ck_assert_uint_eq(conf->pool_kib, MIB(3072));
 }
@@ -254,7 +264,8 @@ START_TEST(test_buffer_floor)
     g_autoptr(DynConf) ten = parse_ok(NULL, NULL);
     g_autoptr(DynConf) none = parse_ok("[balance]\nBufferFloor=0\n", NULL);
     g_autoptr(DynConf) size = parse_ok("[balance]\nBufferFloor=64M\n", NULL);
-    g_autoptr(DynConf) back = parse_ok("[balance]\nBufferFloor=64M\n", "[balance]\nBufferFloor=50%\n");
+    g_autoptr(DynConf) back =
+        parse_ok("[balance]\nBufferFloor=64M\n", "[balance]\nBufferFloor=50%\n");
 
     ck_assert_uint_eq(dyn_conf_buffer_floor_kib(ten, MIB(1000)), MIB(100));
     ck_assert_uint_eq(dyn_conf_buffer_floor_kib(ten, MIB(10240)), MIB(1024));
@@ -326,7 +337,8 @@ END_TEST
 START_TEST(test_shipped_file)
 {
     g_autofree char *path = g_build_filename(g_getenv("DYN_SRCDIR"), "conf", "dynmem.conf", NULL);
-    g_autofree char *expected_path = g_build_filename(g_getenv("DYN_BUILDDIR"), "dynmem.conf.expected", NULL);
+    g_autofree char *expected_path =
+        g_build_filename(g_getenv("DYN_BUILDDIR"), "dynmem.conf.expected", NULL);
     g_autoptr(DynConf) conf = dyn_conf_new_default();
     g_autofree char *expected = dyn_conf_format(conf, true);
     g_autofree char *shipped = NULL;

@@ -21,7 +21,8 @@ parse_ok(const char *body)
     g_autoptr(GError) error = NULL;
     DynDomain *domain = NULL;
 
-    ck_assert_msg(dyn_domain_parse(xml, strlen(xml), &domain, &error), "%s", error ? error->message : "");
+    ck_assert_msg(dyn_domain_parse(xml, strlen(xml), &domain, &error), "%s",
+                  error ? error->message : "");
     return domain;
 }
 
@@ -90,7 +91,8 @@ START_TEST(test_domain_reads_everything)
     ck_assert_uint_eq(domain->stats_period_sec, 5);
     ck_assert_int_eq(domain->obstacle, DYN_OBSTACLE_NONE);
     ck_assert_uint_eq(dyn_domain_reach_kib(domain), domain->max_memory_kib);
-    ck_assert_str_eq(domain->policy_xml, "<d:policy " "xmlns:d=\"" DYN_POLICY_NAMESPACE "\" mode=\"on\">"
+    ck_assert_str_eq(domain->policy_xml, "<d:policy "
+                                         "xmlns:d=\"" DYN_POLICY_NAMESPACE "\" mode=\"on\">"
                                          "<d:startup unit=\"MiB\">512</d:startup></d:policy>");
 }
 END_TEST
@@ -130,7 +132,8 @@ static const ReachRow reaches[] = {
     { MEMORY "<maxMemory slots='1' unit='GiB'>4</maxMemory><devices>" DIMM "</devices>", 1048576 },
     { MEMORY "<maxMemory slots='2' unit='GiB'>4</maxMemory><devices>" DIMM "</devices>", 4194304 },
     { MEMORY "<maxMemory slots='1' unit='GiB'>4</maxMemory><devices>" VMEM "</devices>", 1048576 },
-    { MEMORY "<maxMemory slots='1' unit='GiB'>4</maxMemory><devices>" EPC "</devices>", 4194304 - 262144 },
+    { MEMORY "<maxMemory slots='1' unit='GiB'>4</maxMemory><devices>" EPC "</devices>",
+      4194304 - 262144 },
     { MEMORY "<maxMemory slots='2' unit='MiB'>4</maxMemory>", 1048576 },
 };
 
@@ -161,7 +164,8 @@ static const ObstacleRow obstacles[] = {
     { "<devices><memballoon model='virtio-transitional'/></devices>", DYN_OBSTACLE_NONE },
     { "<devices><memballoon model='virtio-non-transitional'/></devices>", DYN_OBSTACLE_NONE },
     { "<memoryBacking><hugepages/></memoryBacking>" BALLOON, DYN_OBSTACLE_HUGEPAGES },
-    { "<memoryBacking><hugepages><page size='2048' unit='KiB'/></hugepages></memoryBacking>" BALLOON,
+    { "<memoryBacking><hugepages><page size='2048' "
+      "unit='KiB'/></hugepages></memoryBacking>" BALLOON,
       DYN_OBSTACLE_HUGEPAGES },
     { "<hugepages/>" BALLOON, DYN_OBSTACLE_NONE },
     { "<memoryBacking><locked/></memoryBacking>" BALLOON, DYN_OBSTACLE_LOCKED },
@@ -177,7 +181,8 @@ static const ObstacleRow obstacles[] = {
     { WITH("<interface type='network'/>"), DYN_OBSTACLE_NONE },
     { WITH("<disk type='nvme'/>"), DYN_OBSTACLE_VFIO },
     { WITH("<disk type='file'/>"), DYN_OBSTACLE_NONE },
-    { "<launchSecurity type='sev'><cbitpos>47</cbitpos></launchSecurity>" BALLOON, DYN_OBSTACLE_ENCRYPTED },
+    { "<launchSecurity type='sev'><cbitpos>47</cbitpos></launchSecurity>" BALLOON,
+      DYN_OBSTACLE_ENCRYPTED },
     { "<launchSecurity type='s390-pv'/>" BALLOON, DYN_OBSTACLE_ENCRYPTED },
 };
 
@@ -208,9 +213,11 @@ static const PolicyRow policies[] = {
     { "<policy/>", NULL },
     { "<policy xmlns='urn:dynmem:policy:2'/>", NULL },
     { "<wrap><policy xmlns='" DYN_POLICY_NAMESPACE "'/></wrap>", NULL },
-    { "<policy xmlns='" DYN_POLICY_NAMESPACE "'/>", "<policy xmlns=\"" DYN_POLICY_NAMESPACE "\"/>" },
+    { "<policy xmlns='" DYN_POLICY_NAMESPACE "'/>",
+      "<policy xmlns=\"" DYN_POLICY_NAMESPACE "\"/>" },
     { "<p:policy xmlns:p='" DYN_POLICY_NAMESPACE "'><!-- x --><p:buffer>5</p:buffer></p:policy>",
-      "<p:policy xmlns:p=\"" DYN_POLICY_NAMESPACE "\"><!-- x --><p:buffer>5</p:buffer></p:policy>" },
+      "<p:policy xmlns:p=\"" DYN_POLICY_NAMESPACE
+      "\"><!-- x --><p:buffer>5</p:buffer></p:policy>" },
     { "<p:polizei xmlns:p='" DYN_POLICY_NAMESPACE "'/>",
       "<p:polizei xmlns:p=\"" DYN_POLICY_NAMESPACE "\"/>" },
 };
@@ -221,7 +228,8 @@ START_TEST(test_domain_policy)
                                             policies[_i].metadata);
     g_autoptr(DynDomain) domain = parse_ok(body);
 
-    ck_assert_msg(g_strcmp0(domain->policy_xml, policies[_i].policy) == 0, "%s", domain->policy_xml);
+    ck_assert_msg(g_strcmp0(domain->policy_xml, policies[_i].policy) == 0, "%s",
+                  domain->policy_xml);
 }
 END_TEST
 
@@ -273,18 +281,22 @@ static const BadRow bad[] = {
     { DOMAIN(HEAD MEMORY "<maxMemory slots='x'>1</maxMemory>"), "'x' is not a number" },
     { DOMAIN(HEAD MEMORY "<maxMemory slots='4294967296'>1</maxMemory>"), "is not a number up to" },
     { DOMAIN(HEAD MEMORY "<vcpu>-1</vcpu>"), "<vcpu> '-1' is not a number" },
-    { DOMAIN(HEAD MEMORY "<devices><memballoon model='virtio'><stats period='1s'/></memballoon></devices>"),
+    { DOMAIN(HEAD MEMORY
+             "<devices><memballoon model='virtio'><stats period='1s'/></memballoon></devices>"),
       "<stats period> '1s'" },
-    { DOMAIN(HEAD "<memory>262144</memory><devices>" DIMM "</devices>"), "leave nothing of <memory>" },
-    { DOMAIN(HEAD MEMORY "<metadata><a:policy xmlns:a='" DYN_POLICY_NAMESPACE "'/><b:policy xmlns:b='"
-             DYN_POLICY_NAMESPACE "'/></metadata>"),
+    { DOMAIN(HEAD "<memory>262144</memory><devices>" DIMM "</devices>"),
+      "leave nothing of <memory>" },
+    { DOMAIN(HEAD MEMORY "<metadata><a:policy xmlns:a='" DYN_POLICY_NAMESPACE
+                         "'/><b:policy xmlns:b='" DYN_POLICY_NAMESPACE "'/></metadata>"),
       "more than one policy" },
     { "<!DOCTYPE domain>" DOMAIN(HEAD MEMORY), "<!DOCTYPE>" },
     { "<!DOCTYPE d SYSTEM 'file:///etc/passwd'>" DOMAIN(HEAD MEMORY), "<!DOCTYPE>" },
     { BOMB DOMAIN("<name>&c;</name>" MEMORY), "<!DOCTYPE>" },
     { BOMB "<domain x='&c;'>" HEAD MEMORY "</domain>", "<!DOCTYPE>" },
-    { "<!DOCTYPE d [<!ENTITY % p SYSTEM 'http://127.0.0.1:1/x'>%p;]>" DOMAIN(HEAD MEMORY), "<!DOCTYPE>" },
-    { "<!DOCTYPE d [<!ENTITY x SYSTEM 'file:///etc/passwd'>]>" DOMAIN("<name>&x;</name>"), "<!DOCTYPE>" },
+    { "<!DOCTYPE d [<!ENTITY % p SYSTEM 'http://127.0.0.1:1/x'>%p;]>" DOMAIN(HEAD MEMORY),
+      "<!DOCTYPE>" },
+    { "<!DOCTYPE d [<!ENTITY x SYSTEM 'file:///etc/passwd'>]>" DOMAIN("<name>&x;</name>"),
+      "<!DOCTYPE>" },
     { DOMAIN("<name>&x;</name>" MEMORY), "not well-formed XML" },
     { DOMAIN("<name>&#0;</name>" MEMORY), "not well-formed XML" },
     { DOMAIN("<name>&#27;[2J</name>" MEMORY), "not well-formed XML" },
@@ -344,8 +356,9 @@ END_TEST
 /* Names libvirt takes: they arrive as they are, whoever shows them escapes them. */
 START_TEST(test_domain_names)
 {
-    static const char *const names[] = { "a b", " lead", "q'uo\"te", "sl/ash", "t\xc3\xa4st \xf0\x9f\x98\x80",
-                                         "tab\there", "del\x7f" };
+    static const char *const names[] = {
+        "a b", " lead", "q'uo\"te", "sl/ash", "t\xc3\xa4st \xf0\x9f\x98\x80", "tab\there", "del\x7f"
+    };
     g_autofree char *longest = g_strnfill(200, 'n');
 
     for (gsize i = 0; i <= G_N_ELEMENTS(names); i++) {

@@ -137,7 +137,8 @@ END_TEST
 
 START_TEST(test_policy_size_cap)
 {
-    g_autofree char *padding = g_strnfill(DYN_POLICY_XML_MAX_BYTES - strlen("<policy></policy>"), ' ');
+    g_autofree char *padding =
+        g_strnfill(DYN_POLICY_XML_MAX_BYTES - strlen("<policy></policy>"), ' ');
     g_autofree char *largest = g_strdup_printf("<policy>%s</policy>", padding);
     g_autofree char *larger = g_strdup_printf("<policy>%s </policy>", padding);
     g_autofree char *huge = g_strnfill(10u << 20, '<');
@@ -231,7 +232,8 @@ END_TEST
 static uint64_t
 random_kib(GRand *random)
 {
-    uint64_t kib = ((uint64_t)g_rand_int(random) << 32 | g_rand_int(random)) >> g_rand_int_range(random, 19, 64);
+    uint64_t kib = ((uint64_t)g_rand_int(random) << 32 | g_rand_int(random)) >>
+                   g_rand_int_range(random, 19, 64);
 
     if (g_rand_boolean(random))
         kib <<= g_rand_int_range(random, 0, 20);
@@ -249,7 +251,8 @@ random_policy(GRand *random)
     policy->startup_kib = random_kib(random);
     policy->minimum_kib = random_kib(random);
     policy->maximum_kib = random_kib(random);
-    policy->buffer_percent = (uint32_t)g_rand_int_range(random, DYN_BUFFER_LEAST, DYN_BUFFER_MOST + 1);
+    policy->buffer_percent =
+        (uint32_t)g_rand_int_range(random, DYN_BUFFER_LEAST, DYN_BUFFER_MOST + 1);
     policy->priority = (uint32_t)g_rand_int_range(random, 0, DYN_PRIORITY_MOST + 1);
     if (DYN_POLICY_HAS(policy, DYN_KEY_PAGING_DIRECTORY))
         policy->paging_directory = g_strdup("/srv/'\"<>&");

@@ -31,14 +31,17 @@ static const SetRow sets[] = {
     { "startup", "17P", "startup: size '17P' is too large: the most allowed is 16 PiB", false },
     { "minimum", "32M", "32 MiB", true },
     { "minimum", "32768", "32 MiB", true },
-    { "minimum", "32767", "minimum 32767 KiB is below the least allowed, 32 MiB (did you mean 32767M?)", false },
+    { "minimum", "32767",
+      "minimum 32767 KiB is below the least allowed, 32 MiB (did you mean 32767M?)", false },
     { "minimum", "31M", "minimum 31 MiB is below the least allowed, 32 MiB", false },
-    { "minimum", "512", "minimum 512 KiB is below the least allowed, 32 MiB (did you mean 512M?)", false },
+    { "minimum", "512", "minimum 512 KiB is below the least allowed, 32 MiB (did you mean 512M?)",
+      false },
     { "minimum", "32", "(did you mean 32M?)", false },
     { "minimum", "31", "minimum 31 KiB is below the least allowed, 32 MiB", false },
     { "minimum", "0", "minimum 0 KiB is below", false },
     { "minimum", "512k", "minimum 512 KiB is below the least allowed, 32 MiB", false },
-    { "minimum", "12Q", "minimum: '12Q' is not a size: there is no unit 'Q'; write for example 512M", false },
+    { "minimum", "12Q",
+      "minimum: '12Q' is not a size: there is no unit 'Q'; write for example 512M", false },
     { "minimum", "-1", "minimum: '-1' is not a size: it is negative", false },
     { "minimum", "18446744073709551616", "too large", false },
     { "minimum", " 1 G", "minimum: ' 1 G' is not a size", false },
@@ -62,11 +65,14 @@ static const SetRow sets[] = {
     { "Priority", "-1", "priority '-1' is not a whole number from 0 to 100", false },
     { "Priority", "101", "priority '101' is not a whole number from 0 to 100", false },
     { "SmartPagingDirectory", "/srv/paging", "/srv/paging", true },
-    { "SmartPagingDirectory", "paging", "smart paging directory 'paging' is not an absolute path", false },
+    { "SmartPagingDirectory", "paging", "smart paging directory 'paging' is not an absolute path",
+      false },
     { "SmartPagingDirectory", "/srv/../x", "without '..'", false },
     { "SmartPagingDirectory", "/srv\n", "'/srv\\x0a'", false },
-    { "Min", "1G", "a policy has no setting 'Min'; there are Mode, Startup, Charge, Minimum, Maximum, Buffer, "
-                   "Priority, SmartPagingDirectory", false },
+    { "Min", "1G",
+      "a policy has no setting 'Min'; there are Mode, Startup, Charge, Minimum, Maximum, Buffer, "
+      "Priority, SmartPagingDirectory",
+      false },
     { "", "1G", "a policy has no setting ''", false },
 };
 
@@ -87,12 +93,14 @@ START_TEST(test_set)
     g_autoptr(GError) error = NULL;
     g_autofree char *value = NULL;
 
-    ck_assert_msg(dyn_policy_set(policy, row->key, row->value, &error) == row->ok, "%s", row->value);
+    ck_assert_msg(dyn_policy_set(policy, row->key, row->value, &error) == row->ok, "%s",
+                  row->value);
     if (!row->ok) {
         ck_assert(g_error_matches(error, DYN_ERROR, DYN_ERROR_INVALID));
         ck_assert_msg(strstr(error->message, row->result) != NULL, "%s", error->message);
-        ck_assert_msg(strstr(row->result, "did you mean") || !strstr(error->message, "did you mean"), "%s",
-                      error->message);
+        ck_assert_msg(strstr(row->result, "did you mean") ||
+                          !strstr(error->message, "did you mean"),
+                      "%s", error->message);
         ck_assert_uint_eq(policy->present, 0);
         return;
     }
@@ -154,8 +162,8 @@ policy_of(const char *text)
     return policy;
 }
 
-/* Mode, charge, sizes in MiB, percent, priority, and a letter for the origin of each key in their order:
- * built-in, defaults, group, metadata. */
+/* Mode, charge, sizes in MiB, percent, priority, and a letter for the origin of each key in their
+ * order: built-in, defaults, group, metadata. */
 static char *
 describe(const DynEffective *effective)
 {
@@ -164,17 +172,22 @@ describe(const DynEffective *effective)
 
     for (int key = 0; key < DYN_N_KEYS; key++)
         origins[key] = "bdgm"[effective->origin[key]];
-    return g_strdup_printf("%s %s %u..%u..%u b%u p%u %s", dyn_mode_word(p->mode), dyn_charge_word(p->charge),
-                           (unsigned)(p->minimum_kib >> 10), (unsigned)(p->startup_kib >> 10),
-                           (unsigned)(p->maximum_kib >> 10), p->buffer_percent, p->priority, origins);
+    return g_strdup_printf("%s %s %u..%u..%u b%u p%u %s", dyn_mode_word(p->mode),
+                           dyn_charge_word(p->charge), (unsigned)(p->minimum_kib >> 10),
+                           (unsigned)(p->startup_kib >> 10), (unsigned)(p->maximum_kib >> 10),
+                           p->buffer_percent, p->priority, origins);
 }
 
 /* 4 GiB of <memory>, 2 GiB of <currentMemory>. */
 static const DynDomain domain = {
     .memory_kib = MIB(4096), .current_kib = MIB(2048), .base_kib = MIB(4096), .vcpus = 1,
 };
-static const DynDomain small = { .memory_kib = MIB(256), .current_kib = MIB(128), .base_kib = MIB(256) };
-static const DynDomain tiny = { .memory_kib = MIB(31), .current_kib = MIB(31), .base_kib = MIB(31) };
+static const DynDomain small = { .memory_kib = MIB(256),
+                                 .current_kib = MIB(128),
+                                 .base_kib = MIB(256) };
+static const DynDomain tiny = { .memory_kib = MIB(31),
+                                .current_kib = MIB(31),
+                                .base_kib = MIB(31) };
 static const DynDomain hotplug = {
     .memory_kib = MIB(1024), .current_kib = MIB(1024), .base_kib = MIB(1024),
     .max_memory_kib = MIB(8192), .slots = 1,
@@ -193,9 +206,12 @@ static const ResolveRow resolves[] = {
     { &hotplug, NULL, NULL, NULL, "on auto 512..1024..8192 b20 p50 bbbbbbbb", NULL },
     { &tiny, NULL, NULL, NULL, "on auto 31..31..31 b20 p50 bbbbbbbb",
       "minimum 31 MiB (built-in) is below the least allowed, 32 MiB" },
-    { &domain, "Buffer=30 Priority=10", "Priority=20", "Priority=30", "on auto 512..2048..4096 b30 p30 bbbbbdmb", NULL },
-    { &domain, "Mode=observe Charge=full", "Mode=on", NULL, "on full 512..2048..4096 b20 p50 gbdbbbbb", NULL },
-    { &domain, "Mode=observe Charge=full", "Mode=on", "Mode=off", "off full 512..2048..4096 b20 p50 mbdbbbbb", NULL },
+    { &domain, "Buffer=30 Priority=10", "Priority=20", "Priority=30",
+      "on auto 512..2048..4096 b30 p30 bbbbbdmb", NULL },
+    { &domain, "Mode=observe Charge=full", "Mode=on", NULL,
+      "on full 512..2048..4096 b20 p50 gbdbbbbb", NULL },
+    { &domain, "Mode=observe Charge=full", "Mode=on", "Mode=off",
+      "off full 512..2048..4096 b20 p50 mbdbbbbb", NULL },
     { &domain, NULL, NULL, "Startup=256M", "on auto 256..256..4096 b20 p50 bmbbbbbb", NULL },
     { &domain, NULL, NULL, "Maximum=1G", "on auto 512..1024..1024 b20 p50 bbbbmbbb", NULL },
     { &domain, NULL, NULL, "Minimum=3G", "on auto 3072..3072..4096 b20 p50 bbbmbbbb", NULL },
@@ -203,15 +219,19 @@ static const ResolveRow resolves[] = {
     { &domain, NULL, NULL, "Maximum=4194305", "on auto 512..2048..4096 b20 p50 bbbbmbbb",
       "maximum 4194305 KiB (metadata) is above what the domain can ever reach, 4 GiB" },
     { &hotplug, NULL, NULL, "Maximum=8G", "on auto 512..1024..8192 b20 p50 bbbbmbbb", NULL },
-    { &hotplug, NULL, NULL, "Maximum=9G", "on auto 512..1024..9216 b20 p50 bbbbmbbb", "can ever reach, 8 GiB" },
+    { &hotplug, NULL, NULL, "Maximum=9G", "on auto 512..1024..9216 b20 p50 bbbbmbbb",
+      "can ever reach, 8 GiB" },
     { &domain, "Minimum=1G", NULL, "Startup=512M", "on auto 1024..512..4096 b20 p50 bmbdbbbb",
-      "minimum 1 GiB (defaults) is above startup 512 MiB (metadata): lower the minimum or raise the startup" },
+      "minimum 1 GiB (defaults) is above startup 512 MiB (metadata): lower the minimum or raise "
+      "the startup" },
     { &domain, NULL, "Maximum=1G", "Startup=1025M", "on auto 512..1025..1024 b20 p50 bmbbgbbb",
       "startup 1025 MiB (metadata) is above maximum 1 GiB ([domain \"web-*\"])" },
     { &domain, NULL, NULL, "Minimum=1G Maximum=512M", "on auto 1024..512..512 b20 p50 bbbmmbbb",
       "minimum 1 GiB (metadata) is above startup 512 MiB (built-in)" },
-    { &domain, NULL, NULL, "Minimum=1G Startup=1G Maximum=1G", "on auto 1024..1024..1024 b20 p50 bmbmmbbb", NULL },
-    { &domain, NULL, NULL, "Minimum=32M Startup=32M", "on auto 32..32..4096 b20 p50 bmbmbbbb", NULL },
+    { &domain, NULL, NULL, "Minimum=1G Startup=1G Maximum=1G",
+      "on auto 1024..1024..1024 b20 p50 bmbmmbbb", NULL },
+    { &domain, NULL, NULL, "Minimum=32M Startup=32M", "on auto 32..32..4096 b20 p50 bmbmbbbb",
+      NULL },
 };
 
 START_TEST(test_resolve)
@@ -226,7 +246,8 @@ START_TEST(test_resolve)
     g_autoptr(GError) error = NULL;
 
     ck_assert_str_eq(text, row->effective);
-    ck_assert_uint_eq(effective->policy.present, (1u << DYN_N_KEYS) - 1 - (1u << DYN_KEY_PAGING_DIRECTORY));
+    ck_assert_uint_eq(effective->policy.present,
+                      (1u << DYN_N_KEYS) - 1 - (1u << DYN_KEY_PAGING_DIRECTORY));
     ck_assert(dyn_effective_validate(effective, row->domain, &error) == (row->complaint == NULL));
     if (row->complaint != NULL) {
         ck_assert(g_error_matches(error, DYN_ERROR, DYN_ERROR_INVALID));
@@ -298,7 +319,8 @@ END_TEST
 static uint64_t
 random_mib(GRand *random, uint64_t least_kib, uint64_t most_kib)
 {
-    return least_kib + MIB(g_rand_int_range(random, 0, (gint32)((most_kib - least_kib) / MIB(1)) + 1));
+    return least_kib +
+           MIB(g_rand_int_range(random, 0, (gint32)((most_kib - least_kib) / MIB(1)) + 1));
 }
 
 static DynEffective *
@@ -316,8 +338,8 @@ random_effective(GRand *random)
     return effective;
 }
 
-/* Whatever is wanted of whatever runs: what holds is valid, obeys the live rules, and stays as it is
- * when the same is asked again. */
+/* Whatever is wanted of whatever runs: what holds is valid, obeys the live rules, and stays as it
+ * is when the same is asked again. */
 START_TEST(test_live_properties)
 {
     g_autoptr(GRand) random = g_rand_new_with_seed(20240608);

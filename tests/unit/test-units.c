@@ -82,7 +82,8 @@ START_TEST(test_size_parse)
     uint64_t kib = 4711;
     bool ok = dyn_size_parse(row->text, &kib, &error);
 
-    ck_assert_msg(ok == (row->complaint == NULL), "'%s': %s", row->text, ok ? "ok" : error->message);
+    ck_assert_msg(ok == (row->complaint == NULL), "'%s': %s", row->text,
+                  ok ? "ok" : error->message);
     if (ok) {
         ck_assert_uint_eq(kib, row->kib);
         return;
@@ -189,7 +190,10 @@ START_TEST(test_size_format_reads_back)
         uint64_t kib = ((uint64_t)g_rand_int(random) << 32 | g_rand_int(random)) >> (20 + i % 44);
         g_autofree char *text = dyn_size_format(kib);
         g_autofree char *exact = dyn_size_format_exact(kib);
-        double unit = strstr(text, "KiB") ? 1 : strstr(text, "MiB") ? 1024 : strstr(text, "GiB") ? 1048576 : 1073741824;
+        double unit = strstr(text, "KiB")   ? 1
+                      : strstr(text, "MiB") ? 1024
+                      : strstr(text, "GiB") ? 1048576
+                                            : 1073741824;
         double shown = g_ascii_strtod(text, NULL) * unit;
         uint64_t back;
 

@@ -14,9 +14,9 @@ POLICY_KEYS = ("startup", "minimum", "maximum", "buffer", "priority", "mode")
 AGENT_PORT = "org.dynmem.bed.0"
 _SIZE = re.compile(r"(\d+)\s*([KMG]?)(?:i?B)?\Z", re.IGNORECASE)
 _KIB = {"": 1024, "K": 1, "M": 1024, "G": 1024 * 1024}
-# panic=-1: reboot at once, where libvirt sees it. swiotlb=noforce: no bounce buffer of 64 MiB, which any
-# <maxMemory> brings. nokaslr: a kernel that unpacks itself in place touches 21 MiB less. The rest: what
-# would wake an idle guest or delay its boot under TCG.
+# panic=-1: reboot at once, where libvirt sees it. swiotlb=noforce: no bounce buffer of 64 MiB,
+# which any <maxMemory> brings. nokaslr: a kernel that unpacks itself in place touches 21 MiB less.
+# The rest: what would wake an idle guest or delay its boot under TCG.
 _KERNEL_ARGUMENTS = ("console=ttyS0 quiet panic=-1 swiotlb=noforce nokaslr nowatchdog "
                      "mitigations=off random.trust_cpu=on tsc=reliable")
 

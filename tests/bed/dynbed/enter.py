@@ -11,7 +11,8 @@ from . import syscalls
 
 _FORWARDED = {signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1,
               signal.SIGUSR2}
-# si_code of a signal the kernel made, as for Ctrl-C: the terminal sends that to the command as well.
+# si_code of a signal the kernel made, as for Ctrl-C: the terminal sends that to the command as
+# well.
 _SI_KERNEL = 0x80
 
 

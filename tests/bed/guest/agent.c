@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The load agent. A request is one line "ID COMMAND [ARGUMENT...]", the reply one line of JSON:
- * {"id":"ID","ok":true,...} or {"id":"ID","ok":false,"error":"..."}. Nothing blocks: a load runs on in
- * its child, `stat` says how far it is.
+ * {"id":"ID","ok":true,...} or {"id":"ID","ok":false,"error":"..."}. Nothing blocks: a load runs on
+ * in its child, `stat` says how far it is.
  *
  *   ping                        {}
  *   report                      the guest's own view: meminfo (KiB), vmstat, uptime, swap, loads
@@ -12,10 +12,9 @@
  *   hog [RATE]                  take all that is available, now and later
  *   release [ID]                end one load, or all
  *   drop                        drop clean caches
- *   balloon load|bind|unbind|rebind   load the driver late; take it away (gives all memory back to the
- *                               guest, and inflates no more); give it back
- *   reboot | poweroff           answered first
- */
+ *   balloon load|bind|unbind|rebind   load the driver late; take it away (gives all memory
+ *                               back to the guest, and inflates no more); give it back
+ *   reboot | poweroff           answered first */
 #include "guest.h"
 
 #include <errno.h>
@@ -245,8 +244,9 @@ add_counters(const char *path, const char *const *names, BedReply *reply)
 static bool
 command_report(BedGuest *guest, char **arguments, BedReply *reply)
 {
-    static const char *const meminfo[] = {"MemTotal", "MemFree", "MemAvailable", "Buffers", "Cached",
-                                          "AnonPages", "SwapTotal", "SwapFree", NULL};
+    static const char *const meminfo[] = { "MemTotal",  "MemFree",  "MemAvailable",
+                                           "Buffers",   "Cached",   "AnonPages",
+                                           "SwapTotal", "SwapFree", NULL };
     static const char *const vmstat[] = {"pswpin", "pswpout", "pgmajfault", "oom_kill",
                                          "balloon_inflate", "balloon_deflate", NULL};
     char uptime[64];

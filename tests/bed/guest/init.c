@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Init of the test bed's guest: set the guest up, then serve the agent's port.
  *
- * Kernel command line: dynbed.swap=disk|zram:MIB|none, dynbed.balloon=late (driver not loaded until the
- * agent is asked to), dynbed.probe=1 (say one line on the console and power off: does KVM work?). */
+ * Kernel command line: dynbed.swap=disk|zram:MIB|none, dynbed.balloon=late (driver not loaded until
+ * the agent is asked to), dynbed.probe=1 (say one line on the console and power off: does KVM
+ * work?). */
 #include "guest.h"
 
 #include <errno.h>

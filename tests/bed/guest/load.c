@@ -52,8 +52,8 @@ random_next(uint64_t *state)
     return *state;
 }
 
-/* A third of a page noise, the rest one repeated word: compresses about 3:1, as real memory does on zram,
- * so that zram neither works wonders nor is useless. */
+/* A third of a page noise, the rest one repeated word: compresses about 3:1, as real memory does on
+ * zram, so that zram neither works wonders nor is useless. */
 static void
 fill_page(void *page, uint64_t *state)
 {
@@ -119,7 +119,8 @@ child_grow(BedLoad *load, uint64_t rate_kib)
         uint64_t left_kib = load->wanted_kib - load->done_kib;
         uint64_t step_kib = left_kib < STEP_KIB ? left_kib : STEP_KIB;
 
-        if (load->lock && mlock2(memory + load->done_kib * 1024, step_kib * 1024, MLOCK_ONFAULT) < 0)
+        if (load->lock &&
+            mlock2(memory + load->done_kib * 1024, step_kib * 1024, MLOCK_ONFAULT) < 0)
             child_fail(load, errno);
         fill_kib(memory + load->done_kib * 1024, step_kib, &random);
         load->done_kib += step_kib;

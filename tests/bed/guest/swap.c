@@ -14,7 +14,8 @@
 #include <unistd.h>
 
 #define PAGE_BYTES 4096
-/* Pages swapped out as proof. More than the 15 of a per-CPU page vector, which cannot be isolated. */
+/* Pages swapped out as proof. More than the 15 of a per-CPU page vector, which cannot be
+ * isolated. */
 #define PROOF_PAGES 64
 #define PROOF_TRIES 20
 
