@@ -110,6 +110,7 @@ dyn_guest_begin_boot(DynGuest *guest, int64_t now_usec, bool reset)
     guest->sent_kib = DYN_UNKNOWN;
     guest->last_sent_kib = DYN_UNKNOWN;
     guest->exact_usec = 0;
+    guest->doubted = false;
     guest->lingering_kib = 0;
     guest->withdraw_due = false;
     guest->stuck_since_usec = 0;
@@ -271,7 +272,11 @@ fold_stats(DynGuest *guest, const DynGuestSample *sample, int64_t now_usec)
     guest->verdict = dyn_demand_update(&guest->demand, &facts, &sample->stats, now_usec);
     if (guest->verdict == DYN_VERDICT_FRESH && guest->fresh_usec == 0)
         guest->fresh_usec = now_usec;
-    if (guest->verdict == DYN_VERDICT_FRESH && guest->confirmed && guest->demand.balloon_lies) {
+    if (guest->verdict != DYN_VERDICT_FRESH)
+        return;
+    /* What libvirt remembers may just be old, as while somebody else deflates: first ask QEMU itself. */
+    guest->doubted = guest->confirmed && guest->demand.balloon_lies && !sample->exact;
+    if (guest->confirmed && guest->demand.balloon_lies && sample->exact) {
         guest->confirmed = false; /* `actual` is wrong: count all it could have until proven */
         guest->restart_due = true;
         guest->fresh_usec = now_usec;

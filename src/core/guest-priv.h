@@ -72,6 +72,7 @@ typedef struct DynGuest {
     /* ledger */
     uint64_t balloon_kib;    /* observed; DYN_UNKNOWN before the first sample */
     int64_t exact_usec;      /* when QEMU itself told that size, by answer or event; 0: never */
+    bool doubted;            /* statistics contradict it, but it was not QEMU that told it */
     uint64_t vmem_kib;
     uint64_t visible_kib;
     uint64_t sent_kib;       /* balloon size asked for and not yet seen; DYN_UNKNOWN: none */

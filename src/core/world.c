@@ -203,7 +203,8 @@ wants_exact(const DynWorld *world, const DynGuest *guest, guint index)
 
     if (!dyn_guest_is_managed(guest, world->conf))
         return false;
-    if (guest->sent_kib != DYN_UNKNOWN || !guest->confirmed || guest->balloon_kib == DYN_UNKNOWN)
+    if (guest->sent_kib != DYN_UNKNOWN || !guest->confirmed || guest->balloon_kib == DYN_UNKNOWN ||
+        guest->doubted)
         return true;
     if ((world->cycle + index) % 16 == 0)
         return true;

@@ -86,6 +86,23 @@ START_TEST(test_world_ledger_still_finds_outsiders)
 }
 END_TEST
 
+/* Seen on real guests: the guest's statistics were newer than libvirt's memory of the balloon while an
+ * outsider deflated it. That was taken for a size that lies, and the guest was given all it can have. */
+START_TEST(test_world_ledger_asks_before_it_calls_a_size_wrong)
+{
+    ToyGuest *guest = toy_add(&toy, 512, 64, 50, 128);
+
+    toy_run(&toy, 21);
+    guest->asked = 200 * MIB; /* virsh setmem */
+    guest->cached = 128 * MIB;
+    toy_tick(&toy);
+    ck_assert_int_ne(report_of(guest).hold, DYN_HOLD_STARTING);
+    toy_run(&toy, 5);
+    ck_assert_int_eq(report_of(guest).hold, DYN_HOLD_PINNED);
+    ck_assert_uint_eq(guest->asked, 200 * MIB);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -96,6 +113,7 @@ main(void)
     tcase_add_test(tcase, test_world_ledger_knows_an_old_size);
     tcase_add_test(tcase, test_world_ledger_knows_a_late_event);
     tcase_add_test(tcase, test_world_ledger_still_finds_outsiders);
+    tcase_add_test(tcase, test_world_ledger_asks_before_it_calls_a_size_wrong);
     suite_add_tcase(suite, tcase);
     return dyn_suite_run(suite);
 }
