@@ -59,6 +59,7 @@ uint64_t
 dyn_guest_charge_kib(const DynGuest *guest)
 {
     const uint64_t full = dyn_guest_boot_kib(guest);
+    const uint64_t peak = MAX(guest->boot_peak_kib, guest->boot_rss_kib);
     DynCharge charge = DYN_CHARGE_AUTO;
 
     if (guest->running)
@@ -66,7 +67,7 @@ dyn_guest_charge_kib(const DynGuest *guest)
     if (charge == DYN_CHARGE_STARTUP)
         return MIN(full, guest->running->policy.startup_kib);
     if (charge == DYN_CHARGE_AUTO && guest->boot_peak_kib != 0)
-        return MIN(full, guest->boot_peak_kib + guest->boot_peak_kib / 10);
+        return MIN(full, peak + peak / 10);
     return full;
 }
 
@@ -106,6 +107,7 @@ dyn_guest_begin_boot(DynGuest *guest, int64_t now_usec, bool reset)
     guest->fresh_usec = 0;
     guest->reset = reset;
     guest->confirmed = false;
+    guest->boot_rss_kib = 0;
     guest->restart_due = reset;
     guest->sent_kib = DYN_UNKNOWN;
     guest->last_sent_kib = DYN_UNKNOWN;
@@ -228,6 +230,14 @@ dyn_guest_observe_balloon(DynGuest *guest, uint64_t balloon_kib, const DynConf *
         note_progress(guest, now_usec);
 }
 
+void
+dyn_guest_confirm(DynGuest *guest)
+{
+    guest->confirmed = true;
+    guest->boot_peak_kib = MAX(guest->boot_peak_kib, guest->boot_rss_kib);
+    guest->boot_rss_kib = 0;
+}
+
 /* After a start or reset: is the balloon back? An event says so (world.c); without one, fresh statistics together with a size below full, or nothing contradicting for a while. */
 static void
 try_confirm(DynGuest *guest, int64_t now_usec)
@@ -236,7 +246,7 @@ try_confirm(DynGuest *guest, int64_t now_usec)
         return;
     if ((!guest->reset && guest->balloon_kib + DYN_FOREIGN_KIB < dyn_guest_boot_kib(guest)) ||
         now_usec - guest->fresh_usec >= DYN_CONFIRM_USEC)
-        guest->confirmed = true;
+        dyn_guest_confirm(guest);
 }
 
 static void
@@ -246,7 +256,7 @@ learn_boot_peak(DynGuest *guest, uint64_t rss_kib)
 
     if (guest->confirmed || guest->started_usec == 0 || rss_kib == DYN_UNKNOWN)
         return;
-    guest->boot_peak_kib = MAX(guest->boot_peak_kib, MIN(rss_kib, most));
+    guest->boot_rss_kib = MAX(guest->boot_rss_kib, MIN(rss_kib, most));
 }
 
 /* Model: 32 MiB + 1/128 of RAM (device state, page tables, dirty bitmaps) + 4 MiB a further vCPU; measured

@@ -67,7 +67,8 @@ typedef struct DynGuest {
     bool confirmed;          /* the balloon size is to be believed */
     bool restart_due;        /* a safe target has to be sent at once */
     int64_t restart_sent_usec;
-    uint64_t boot_peak_kib;
+    uint64_t boot_peak_kib;  /* most QEMU had resident during a boot that came to its end; 0: none yet */
+    uint64_t boot_rss_kib;   /* the same of the boot going on: tells nothing yet of what it will need */
     uint64_t last_kernel_kib;/* K before a reset: what the same kernel will need again */
     /* ledger */
     uint64_t balloon_kib;    /* observed; DYN_UNKNOWN before the first sample */
@@ -135,6 +136,9 @@ dyn_guest_record(const DynGuest *guest);
 /* A start or a reset was seen: charge it, believe no balloon size. */
 void
 dyn_guest_begin_boot(DynGuest *guest, int64_t now_usec, bool reset);
+/* The balloon is back: its size is to be believed, and what the boot took is known. */
+void
+dyn_guest_confirm(DynGuest *guest);
 /* A balloon size that QEMU told, by an event or an answer, or libvirt's cached one where that is to be
  * believed; counts changes, finds foreign ones and arrivals. */
 void

@@ -133,7 +133,7 @@ on_balloon(DynWorld *world, DynGuest *guest, const DynEvent *event)
     /* after a reset this is the first word of the new driver: `actual` is true again */
     if (!guest->confirmed && event->value_kib < dyn_guest_boot_kib(guest) &&
         event->when_usec > guest->started_usec)
-        guest->confirmed = true;
+        dyn_guest_confirm(guest);
     guest->exact_usec = event->when_usec;
     dyn_guest_observe_balloon(guest, event->value_kib, world->conf, event->when_usec);
     dyn_demand_observe(&guest->demand, event->value_kib,

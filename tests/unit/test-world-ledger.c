@@ -103,6 +103,37 @@ START_TEST(test_world_ledger_asks_before_it_calls_a_size_wrong)
 }
 END_TEST
 
+/* Seen on real guests: in the first second of its first boot a guest was charged what QEMU had resident so
+ * far. What a boot takes is known when it is over. */
+START_TEST(test_world_ledger_learns_from_finished_boots)
+{
+    ToyGuest *guest = toy_add(&toy, 512, 64, 50, 128);
+
+    guest->running = false;
+    toy_put(&toy, guest);
+    for (int boot = 0; boot < 2; boot++) {
+        guest->running = true;
+        guest->driver = false;
+        guest->balloon = 60 * MIB; /* resident so far */
+        guest->told = 512 * MIB;
+        toy_event(&toy, guest, DYN_EVENT_STARTED, 0);
+        toy_put(&toy, guest);
+        toy_run(&toy, 2);
+        ck_assert_uint_eq(report_of(guest).assigned_kib, boot == 0 ? 512 * MIB : 220 * MIB * 11 / 10);
+        guest->balloon = 200 * MIB; /* and 20 MiB of QEMU's own */
+        toy_run(&toy, 2);
+        guest->driver = true;
+        guest->asked = guest->told = guest->balloon = 128 * MIB;
+        toy_event(&toy, guest, DYN_EVENT_BALLOON, 128 * MIB);
+        toy_run(&toy, 2);
+        ck_assert_uint_eq(report_of(guest).assigned_kib, 128 * MIB);
+        guest->running = false;
+        toy_event(&toy, guest, DYN_EVENT_STOPPED, 0);
+        toy_put(&toy, guest);
+    }
+}
+END_TEST
+
 int
 main(void)
 {
@@ -114,6 +145,7 @@ main(void)
     tcase_add_test(tcase, test_world_ledger_knows_a_late_event);
     tcase_add_test(tcase, test_world_ledger_still_finds_outsiders);
     tcase_add_test(tcase, test_world_ledger_asks_before_it_calls_a_size_wrong);
+    tcase_add_test(tcase, test_world_ledger_learns_from_finished_boots);
     suite_add_tcase(suite, tcase);
     return dyn_suite_run(suite);
 }
