@@ -17,8 +17,10 @@ typedef struct DynFound {
     DynRunState run;
     char *incarnation;     /* "PID:starttime" of its QEMU ("id:N" where no process is to be seen):
                               tells one run from the next; NULL if off */
-    char *problem;         /* why its XML could not be used, or NULL. If set, @domain knows only
-                              uuid and name: such a guest is not to be touched */
+    char *problem;         /* why its XML could not be used, or NULL. If set, @domain has no policy
+                              and perhaps nothing but uuid, name, memory and vcpus, plugged memory
+                              counted as base: such a guest is not to be touched, but it holds
+                              what it holds */
 } DynFound;
 
 void

@@ -238,7 +238,7 @@ read_policy(DynDomain *domain, const xmlNode *root, GError **error)
 }
 
 static bool
-read_document(DynDomain *domain, const xmlNode *root, GError **error)
+read_facts(DynDomain *domain, const xmlNode *root, GError **error)
 {
     const xmlNode *balloon = dyn_xml_child(dyn_xml_child(root, "devices"), "memballoon");
 
@@ -249,24 +249,37 @@ read_document(DynDomain *domain, const xmlNode *root, GError **error)
     }
     domain->obstacle = find_obstacle(root, balloon);
     return read_identity(domain, root, error) && read_memory(domain, root, error) &&
-           read_vcpus(domain, root, error) && read_balloon(domain, balloon, error) &&
-           read_policy(domain, root, error);
+           read_vcpus(domain, root, error) && read_balloon(domain, balloon, error);
 }
 
-bool
-dyn_domain_parse(const char *xml, size_t length, DynDomain **ret_domain, GError **error)
+static bool
+parse(const char *xml, size_t length, bool with_policy, DynDomain **ret_domain, GError **error)
 {
     g_autoptr(xmlDoc) doc = NULL;
     g_autoptr(DynDomain) domain = g_new0(DynDomain, 1);
+    const xmlNode *root;
 
     if (!dyn_xml_parse(xml, length, &kind, &doc, error))
         return false;
-    if (!read_document(domain, xmlDocGetRootElement(doc), error)) {
+    root = xmlDocGetRootElement(doc);
+    if (!read_facts(domain, root, error) || (with_policy && !read_policy(domain, root, error))) {
         g_prefix_error(error, "%s: ", kind.what);
         return false;
     }
     *ret_domain = g_steal_pointer(&domain);
     return true;
+}
+
+bool
+dyn_domain_parse(const char *xml, size_t length, DynDomain **ret_domain, GError **error)
+{
+    return parse(xml, length, true, ret_domain, error);
+}
+
+bool
+dyn_domain_parse_facts(const char *xml, size_t length, DynDomain **ret_domain, GError **error)
+{
+    return parse(xml, length, false, ret_domain, error);
 }
 
 DynDomain *

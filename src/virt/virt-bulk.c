@@ -151,7 +151,8 @@ note_problem(DynVirtAsk *ask, const GError *problem)
         ask->sample.run = DYN_RUN_OFF;
 }
 
-/* An event said that one of several virtio-mem devices changed: sum them up anew. */
+/* An event said that one of several virtio-mem devices changed: sum them up anew. XML that cannot be
+ * used is not read again each second: what is plugged then counts as part of the balloon. */
 static void
 refresh_vmem(DynVirt *self, DynVirtAsk *ask)
 {
@@ -162,15 +163,16 @@ refresh_vmem(DynVirt *self, DynVirtAsk *ask)
     if (ask->sample.vmem_kib != DYN_UNKNOWN)
         return;
     xml = virDomainGetXMLDesc(ask->domain, 0);
-    if (xml && dyn_domain_parse(xml, strlen(xml), &domain, NULL)) {
-        g_mutex_lock(&self->lock);
-        guest = dyn_virt_guests_get(self->guests, ask->sample.uuid);
-        guest->vmem_devices = domain->vmem_devices;
-        guest->vmem_kib = domain->vmem_current_kib;
-        g_mutex_unlock(&self->lock);
-        ask->sample.vmem_kib = domain->vmem_current_kib;
-    }
+    if (!xml)
+        return;
+    (void)dyn_domain_parse_facts(xml, strlen(xml), &domain, NULL); /* NULL then: see above */
     free(xml); /* libvirt's are malloc()ed */
+    g_mutex_lock(&self->lock);
+    guest = dyn_virt_guests_get(self->guests, ask->sample.uuid);
+    guest->vmem_devices = domain ? domain->vmem_devices : 0;
+    guest->vmem_kib = domain ? domain->vmem_current_kib : 0;
+    ask->sample.vmem_kib = guest->vmem_kib;
+    g_mutex_unlock(&self->lock);
 }
 
 /* Handles for all asks, NULL where there is none to be had. False: connection lost. */

@@ -30,15 +30,25 @@ dyn_virt_run_state(int state)
     }
 }
 
-/* A domain whose XML cannot be used is still there, and must be seen to be. */
+/* A domain whose XML cannot be used at all is still there, and holds memory. libvirt's total counts
+ * memory devices in; so does its balloon size. */
 static DynDomain *
-nameless_domain(const char *uuid, const char *name)
+opaque_domain(virDomainPtr handle, const char *uuid, GError **error)
 {
-    DynDomain *domain = g_new0(DynDomain, 1);
+    g_autoptr(DynDomain) domain = g_new0(DynDomain, 1);
+    virDomainInfo info;
 
+    if (virDomainGetInfo(handle, &info) < 0) {
+        dyn_virt_set_error(error, "cannot read the domain's size");
+        return NULL;
+    }
     domain->uuid = g_strdup(uuid);
-    domain->name = g_strdup(name);
-    return domain;
+    domain->name = g_strdup(virDomainGetName(handle));
+    domain->memory_kib = MIN(info.maxMem, DYN_MAX_KIB);
+    domain->base_kib = domain->memory_kib;
+    domain->current_kib = MIN(info.memory, domain->memory_kib);
+    domain->vcpus = info.nrVirtCpu;
+    return g_steal_pointer(&domain);
 }
 
 static bool
@@ -52,11 +62,12 @@ parse_xml(virDomainPtr domain, const char *uuid, DynFound *found, GError **error
         return false;
     }
     if (!dyn_domain_parse(xml, strlen(xml), &found->domain, &problem)) {
-        found->domain = nameless_domain(uuid, virDomainGetName(domain));
         found->problem = g_strdup(problem->message);
+        if (!dyn_domain_parse_facts(xml, strlen(xml), &found->domain, NULL))
+            found->domain = opaque_domain(domain, uuid, error);
     }
     free(xml); /* libvirt's are malloc()ed */
-    return true;
+    return found->domain != NULL;
 }
 
 /* The live <currentMemory> follows the balloon. What the guest was started with stands in its

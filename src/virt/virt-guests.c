@@ -66,5 +66,5 @@ dyn_virt_guests_note(DynVirt *self, const DynFound *found, int64_t asked_usec)
         dyn_virt_guest_reset(guest);
     guest->active = found->active;
     guest->vmem_devices = found->domain->vmem_devices;
-    guest->vmem_kib = found->problem ? DYN_UNKNOWN : found->domain->vmem_current_kib;
+    guest->vmem_kib = found->domain->vmem_current_kib;
 }

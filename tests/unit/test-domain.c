@@ -312,6 +312,21 @@ START_TEST(test_domain_refuses)
 }
 END_TEST
 
+/* Its memory is there whatever its policy says. */
+START_TEST(test_domain_facts_need_no_policy)
+{
+    static const char xml[] = DOMAIN(
+        HEAD MEMORY "<metadata><a:policy xmlns:a='" DYN_POLICY_NAMESPACE "'/><b:policy xmlns:b='"
+                    DYN_POLICY_NAMESPACE "'/></metadata>");
+    g_autoptr(DynDomain) domain = NULL;
+
+    ck_assert(dyn_domain_parse_facts(xml, strlen(xml), &domain, NULL));
+    ck_assert_uint_gt(domain->base_kib, 0);
+    ck_assert_uint_eq(domain->base_kib, domain->memory_kib);
+    ck_assert_ptr_null(domain->policy_xml);
+}
+END_TEST
+
 START_TEST(test_domain_refuses_nul)
 {
     static const char xml[] = "<domain>" HEAD MEMORY "\0</domain>";
@@ -417,6 +432,7 @@ main(void)
     tcase_add_loop_test(tcase, test_domain_policy, 0, G_N_ELEMENTS(policies));
     tcase_add_test(tcase, test_domain_policy_is_self_contained);
     tcase_add_loop_test(tcase, test_domain_refuses, 0, G_N_ELEMENTS(bad));
+    tcase_add_test(tcase, test_domain_facts_need_no_policy);
     tcase_add_test(tcase, test_domain_refuses_nul);
     tcase_add_test(tcase, test_domain_refuses_too_large);
     tcase_add_test(tcase, test_domain_takes_the_largest_size);

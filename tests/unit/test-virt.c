@@ -111,6 +111,32 @@ START_TEST(test_virt_takes_the_startup_from_the_configuration)
 }
 END_TEST
 
+/* XML that cannot be used, here for its size, does not make a guest's memory free to give away. */
+START_TEST(test_virt_unusable_xml_holds_memory)
+{
+    Bench *bench = bench_new();
+    virConnectPtr link = NULL;
+    g_autoptr(virDomain) domain = other_client(&link);
+    g_autofree char *padding = g_strnfill(DYN_DOMAIN_XML_MAX_BYTES, 'x');
+    g_autoptr(DynFound) found = NULL;
+    g_autoptr(DynSnapshot) snapshot = NULL;
+
+    ck_assert_int_eq(virDomainSetMetadata(domain, VIR_DOMAIN_METADATA_DESCRIPTION, padding, NULL,
+                                          NULL, VIR_DOMAIN_AFFECT_LIVE), 0);
+    found = bench->hypervisor->ops->read(bench->hypervisor, TEST_UUID, NULL);
+    ck_assert_ptr_nonnull(found);
+    ck_assert_ptr_nonnull(found->problem);
+    ck_assert_str_eq(found->domain->name, "test");
+    ck_assert_uint_eq(found->domain->base_kib, 8 * DYN_KIB_PER_GIB);
+    ck_assert_uint_eq(found->domain->current_kib, 2 * DYN_KIB_PER_GIB);
+    snapshot = sample(bench, TEST_UUID, false);
+    ck_assert_uint_eq(dyn_snapshot_find(snapshot, TEST_UUID)->balloon_kib, 2 * DYN_KIB_PER_GIB);
+    ck_assert_uint_eq(dyn_snapshot_find(snapshot, TEST_UUID)->vmem_kib, 0); /* not read again */
+    virConnectClose(link);
+    bench_free(bench);
+}
+END_TEST
+
 START_TEST(test_virt_refuses_impossible_targets)
 {
     static const uint64_t targets_kib[] = {0, DYN_MAX_KIB + 1, DYN_UNKNOWN, 100 * DYN_KIB_PER_GIB};
@@ -297,6 +323,7 @@ add_guest_tests(Suite *suite)
     tcase_add_test(tcase, test_virt_samples_without_bulk_statistics);
     tcase_add_test(tcase, test_virt_sets_the_balloon);
     tcase_add_test(tcase, test_virt_takes_the_startup_from_the_configuration);
+    tcase_add_test(tcase, test_virt_unusable_xml_holds_memory);
     tcase_add_loop_test(tcase, test_virt_refuses_impossible_targets, 0, 4);
     tcase_add_test(tcase, test_virt_acting_on_nobody_says_gone);
     tcase_add_test(tcase, test_virt_probe_tells_paused);
