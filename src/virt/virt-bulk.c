@@ -5,7 +5,9 @@
  * comes without the guest's own numbers. Only in that case is asked whether a job runs.
  * balloon.current is libvirt's cached value and counts plugged virtio-mem in; the balloon itself is
  * the rest. Exact guests are asked singly, but never those the bulk call had to skip: that call
- * would wait for the job. */
+ * would wait for the job. Drivers that have no balloon in their bulk statistics are asked guest by
+ * guest; QEMU's leaves it out only where there is no balloon, and such a guest has nothing to
+ * say. */
 #include "config.h"
 
 #include "virt-priv.h"
@@ -267,6 +269,13 @@ ask_bulk(DynVirt *self, GArray *asks, GError **error)
     return true;
 }
 
+/* A call for nothing would still block while the guest's QEMU hangs. */
+static bool
+is_silent(DynVirt *self, const DynVirtAsk *ask)
+{
+    return ask->no_bulk && g_atomic_int_get(&self->balloon_in_bulk) != 0;
+}
+
 /* The single calls a guest needs after the bulk call. A failure leaves it as it is: known to run,
  * without numbers, which is what the snapshot then says. A dump may let the bulk call through, but
  * pauses the guest. */
@@ -277,7 +286,7 @@ ask_rest(DynVirt *self, DynVirtAsk *ask, GError **error)
     bool paused = ask->sample.run == DYN_RUN_PAUSED;
     bool ok = true;
 
-    if (!ask->domain || (ask->sample.run != DYN_RUN_RUNNING && !paused))
+    if (!ask->domain || is_silent(self, ask) || (ask->sample.run != DYN_RUN_RUNNING && !paused))
         return true;
     if (ask->no_bulk)
         ok = ask_single(self, ask, &problem);

@@ -60,15 +60,22 @@ open_link(DynVirt *self, bool *ret_wired, GError **error)
     return g_steal_pointer(&link);
 }
 
+static bool
+is_qemu_driver(virConnectPtr link)
+{
+    const char *type = virConnectGetType(link);
+
+    return type && strcmp(type, "QEMU") == 0;
+}
+
 /* Where libvirt's QEMU driver keeps NAME.pid. */
 static char *
 find_pid_directory(virConnectPtr link)
 {
-    const char *type = virConnectGetType(link);
     char *uri = NULL;
     bool session;
 
-    if (!type || strcmp(type, "QEMU") != 0)
+    if (!is_qemu_driver(link))
         return NULL;
     uri = virConnectGetURI(link);
     session = uri && strstr(uri, "/session");
@@ -114,6 +121,7 @@ dyn_virt_connect(DynHypervisor *hypervisor, GError **error)
     memcpy(self->link, link, sizeof(link));
     self->generation++;
     self->pid_directory = find_pid_directory(link[DYN_LINK_EVENTS]);
+    g_atomic_int_set(&self->balloon_in_bulk, is_qemu_driver(link[DYN_LINK_EVENTS]));
     g_mutex_unlock(&self->lock);
     if (dyn_virt_events_register(self, link[DYN_LINK_EVENTS], error))
         return true;

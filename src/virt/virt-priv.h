@@ -71,6 +71,8 @@ typedef struct DynVirt {
     int callback[DYN_VIRT_N_CALLBACKS]; /* connect() and free() only; -1: none */
     bool wired;                  /* connect() only: the driver is behind a socket */
     int sampling;                /* atomic: sampling calls out, abandoned ones included */
+    int balloon_in_bulk;         /* atomic, 0 or 1: bulk statistics have the balloon of every guest
+                                    that has one (QEMU's driver) */
 
     GMutex lock;                 /* guards everything below */
     virConnectPtr link[DYN_N_LINKS];
@@ -178,7 +180,7 @@ typedef struct DynVirtAsk {
     bool exact;
     uint32_t vmem_devices;
     virDomainPtr domain;   /* owned by the job's thread */
-    bool no_bulk;          /* the driver has no balloon group in its bulk statistics */
+    bool no_bulk;          /* the bulk statistics have no balloon group for it */
 } DynVirtAsk;
 
 /* Called with each guest's answer as soon as there is one: what is known when time is up counts. */

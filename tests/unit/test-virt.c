@@ -5,6 +5,7 @@
 
 #include <dynmem/error.h>
 
+#include "../../src/virt/virt-priv.h"
 #include "virt-bench.h"
 
 static DynSnapshot *
@@ -73,6 +74,25 @@ START_TEST(test_virt_samples_without_bulk_statistics)
     ck_assert_uint_eq(guest->stats.available_kib, DYN_KIB_PER_GIB);
     ck_assert_uint_gt(guest->stats.last_update_sec, 0);
     ck_assert_uint_eq(guest->rss_kib, DYN_UNKNOWN);
+    bench_free(bench);
+}
+END_TEST
+
+/* QEMU's driver leaves the balloon out only where there is none. */
+START_TEST(test_virt_asks_no_guest_without_balloon)
+{
+    Bench *bench = bench_new();
+    DynVirt *virt = (DynVirt *)bench->hypervisor;
+    g_autoptr(DynSnapshot) snapshot = NULL;
+    const DynGuestSample *guest;
+
+    ck_assert_int_eq(virt->balloon_in_bulk, 0); /* not so the test driver, which here plays QEMU */
+    virt->balloon_in_bulk = 1;
+    snapshot = sample(bench, TEST_UUID, true);
+    guest = dyn_snapshot_find(snapshot, TEST_UUID);
+    ck_assert_int_eq(guest->run, DYN_RUN_RUNNING);
+    ck_assert(!guest->has_stats && !guest->exact);
+    ck_assert_uint_eq(guest->balloon_kib, DYN_UNKNOWN);
     bench_free(bench);
 }
 END_TEST
@@ -321,6 +341,7 @@ add_guest_tests(Suite *suite)
 
     tcase_set_timeout(tcase, 60); /* under valgrind */
     tcase_add_test(tcase, test_virt_samples_without_bulk_statistics);
+    tcase_add_test(tcase, test_virt_asks_no_guest_without_balloon);
     tcase_add_test(tcase, test_virt_sets_the_balloon);
     tcase_add_test(tcase, test_virt_takes_the_startup_from_the_configuration);
     tcase_add_test(tcase, test_virt_unusable_xml_holds_memory);
