@@ -73,3 +73,10 @@ dyn_growth_fits(uint64_t available_kib, uint64_t reserve_kib, uint64_t in_flight
 {
     return dyn_sat_sub(available_kib, dyn_sat_add(reserve_kib, in_flight_kib)) >= delta_kib;
 }
+
+bool
+dyn_action_needs_room(const DynAction *action)
+{
+    return action->to_kib > action->from_kib && action->reason != DYN_REASON_RESTART &&
+           action->reason != DYN_REASON_WITHDRAW;
+}

@@ -35,7 +35,7 @@ dyn_growths_put(DynGrowths *growths, const DynAction *action)
 {
     DynGrowth growth = { action->from_kib, action->to_kib };
 
-    if (growth.to_kib <= growth.held_kib)
+    if (!dyn_action_needs_room(action))
         dyn_growths_remove(growths, action->uuid);
     else
         g_hash_table_replace(growths->by_uuid, g_strdup(action->uuid),

@@ -41,7 +41,8 @@ DynGrowths *
 dyn_growths_new(void);
 void
 dyn_growths_free(DynGrowths *growths);
-/* A request was handed out; it replaces what the guest had. A shrink just ends a growth. */
+/* A request was handed out; it replaces what the guest had. One that needs no room just ends a
+ * growth. */
 void
 dyn_growths_put(DynGrowths *growths, const DynAction *action);
 void

@@ -93,7 +93,7 @@ has_room(DynTask *task)
     uint64_t available_kib = 0;
     uint64_t delta_kib;
 
-    if (task->job || action->to_kib <= action->from_kib)
+    if (task->job || !dyn_action_needs_room(action))
         return true;
     if (!dyn_hostmem_read_available(task->proc_root, &available_kib, &failure))
         return fail_with(task, failure);
