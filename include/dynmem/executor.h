@@ -63,8 +63,10 @@ typedef struct DynExecutorOps {
     /* Takes @job; it comes back by on_job. Connecting, listing, reading and writing policies happen
      * one after the other in the order asked for, and so do saving and forgetting. */
     void (*run)(DynExecutor *self, DynJob *job);
-    /* What waits for a place and was not begun is answered with DYN_OUTCOME_FROZEN and @why. */
-    void (*drop_waiting)(DynExecutor *self, const char *why);
+    /* What waits for a place and was not begun is answered with DYN_OUTCOME_FROZEN and @why. With
+     * @uuid only what was asked of that guest, whose run has ended: it is answered with
+     * DYN_OUTCOME_GONE, and what was begun but not sent yet is not sent either. */
+    void (*drop_waiting)(DynExecutor *self, const char *uuid, const char *why);
     /* Give up: no answer comes any more. Returns whether nothing is out: only then may the
      * hypervisor be freed; otherwise a thread still sits in a call. */
     bool (*close)(DynExecutor *self);

@@ -149,7 +149,7 @@ dyn_engine_link_lost(DynEngine *engine, const char *why)
                 "libvirt (%s): connection lost: %s; nothing is acted on", engine->conf->connect,
                 why);
     (void)dyn_world_event(engine->world, &event); /* there is nothing to sample now */
-    engine->executor->ops->drop_waiting(engine->executor, error->message);
+    engine->executor->ops->drop_waiting(engine->executor, NULL, error->message);
     dyn_engine_release_abort(engine, error);
     dyn_engine_publish(engine);
 }
@@ -159,6 +159,14 @@ changes_definition(DynEventType type)
 {
     return type == DYN_EVENT_STARTED || type == DYN_EVENT_STOPPED || type == DYN_EVENT_DEFINED
            || type == DYN_EVENT_UNDEFINED || type == DYN_EVENT_METADATA;
+}
+
+/* What was decided for one run of a guest must not reach the next, which boots with all its RAM. */
+static void
+drop_run(DynEngine *engine, const char *uuid)
+{
+    engine->executor->ops->drop_waiting(engine->executor, uuid,
+                                        "it stopped or started anew in the meantime");
 }
 
 static void
@@ -172,6 +180,8 @@ fold_event(DynEngine *engine, const DynEvent *event)
         dyn_engine_link_lost(engine, "libvirtd closed it or does not answer");
         return;
     }
+    if (event->type == DYN_EVENT_STOPPED || event->type == DYN_EVENT_STARTED)
+        drop_run(engine, event->uuid);
     if (dyn_world_event(engine->world, event))
         engine->cycle_now = true;
     if (event->type == DYN_EVENT_CONNECTED && engine->link == DYN_LINK_CONNECTING)

@@ -194,7 +194,7 @@ dyn_engine_stop(DynEngine *engine)
 
     if (engine->stopping)
         return;
-    engine->executor->ops->drop_waiting(engine->executor, error->message);
+    engine->executor->ops->drop_waiting(engine->executor, NULL, error->message);
     engine->stopping = true; /* from here on a failure is final */
     engine->stop_usec = dyn_engine_now(engine) + DYN_ENGINE_STOP_USEC;
     dyn_engine_release_abort(engine, error);
@@ -248,7 +248,7 @@ apply_paused(DynEngine *engine, bool paused)
     engine->paused = paused;
     dyn_world_set_paused(engine->world, paused);
     if (paused)
-        engine->executor->ops->drop_waiting(engine->executor, "paused");
+        engine->executor->ops->drop_waiting(engine->executor, NULL, "paused");
     else
         engine->cycle_now = true;
     dyn_engine_publish(engine);

@@ -19,6 +19,7 @@ typedef struct DynTask {
     DynHypervisor *hypervisor;
     const char *proc_root;
     int64_t probed_usec;    /* its thread's: when the last probe began */
+    int revoked;            /* atomic: not to be sent any more */
     /* how it ended; the job carries its own error */
     DynOutcomeResult result;
     char *message;

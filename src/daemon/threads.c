@@ -289,10 +289,10 @@ take_out(DynThreads *self, DynCall *call)
 
 /* Answer and drop @call, which was never begun. */
 static void
-refuse(DynThreads *self, DynCall *call, const char *why)
+refuse(DynThreads *self, DynCall *call, DynOutcomeResult result, const char *why)
 {
     take_out(self, call);
-    answer(self, call, DYN_OUTCOME_FROZEN, why);
+    answer(self, call, result, why);
     call_free(call);
 }
 
@@ -313,7 +313,8 @@ on_timer(gpointer user_data)
         if (call->begun)
             answer(self, call, DYN_OUTCOME_TIMEOUT, "libvirt has not answered in time");
         else
-            refuse(self, call, "not sent: earlier requests to this or other guests are unanswered");
+            refuse(self, call, DYN_OUTCOME_FROZEN,
+                   "not sent: earlier requests to this or other guests are unanswered");
     }
     arm(self);
     return G_SOURCE_CONTINUE;
@@ -406,15 +407,20 @@ threads_run(DynExecutor *base, DynJob *job)
 }
 
 static void
-threads_drop_waiting(DynExecutor *base, const char *why)
+threads_drop_waiting(DynExecutor *base, const char *uuid, const char *why)
 {
     DynThreads *self = (DynThreads *)base;
+    DynOutcomeResult result = uuid ? DYN_OUTCOME_GONE : DYN_OUTCOME_FROZEN;
 
     for (guint i = self->calls->len; i > 0; i--) {
         DynCall *call = i <= self->calls->len ? g_ptr_array_index(self->calls, i - 1) : NULL;
 
-        if (call && !call->begun)
-            refuse(self, call, why);
+        if (!call || (uuid && !g_str_equal(call->uuid, uuid)))
+            continue;
+        if (!call->begun)
+            refuse(self, call, result, why);
+        else if (uuid)
+            g_atomic_int_set(&call->task->revoked, 1);
     }
     arm(self);
 }

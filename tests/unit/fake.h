@@ -255,16 +255,16 @@ fake_run(DynExecutor *base, DynJob *job)
 
 /* Periods are what waits for a place; held ones were not begun. */
 static inline void
-fake_drop_waiting(DynExecutor *base, const char *why)
+fake_drop_waiting(DynExecutor *base, const char *uuid, const char *why)
 {
     Fake *fake = (Fake *)base;
 
-    g_string_append(fake->log, "drop ");
+    g_string_append(fake->log, uuid ? "drop-run " : "drop ");
     for (GList *link = fake->jobs.head, *next; link; link = next) {
         DynJob *job = link->data;
 
         next = link->next;
-        if (job->kind != DYN_JOB_SET_PERIOD)
+        if (job->kind != DYN_JOB_SET_PERIOD || (uuid && !g_str_equal(job->uuid, uuid)))
             continue;
         g_queue_delete_link(&fake->jobs, link);
         g_set_error(&job->error, DYN_ERROR, DYN_ERROR_BUSY, "%s", why);

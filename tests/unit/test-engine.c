@@ -102,6 +102,25 @@ START_TEST(test_engine_counts_overruns)
 }
 END_TEST
 
+/* What was decided for one run must not reach the next. */
+START_TEST(test_engine_drops_what_was_for_an_earlier_run)
+{
+    static const DynEventType ends[] = { DYN_EVENT_STOPPED, DYN_EVENT_STARTED };
+    g_auto(Fake) fake = { 0 };
+    const char *uuid;
+
+    fake_init(&fake);
+    uuid = fake_add(&fake, "a", NULL)->uuid;
+    fake_begin(&fake, "[host]\nMode=on\n");
+    fake_advance(&fake, FAKE_SEC / 2);
+    g_free(fake_take_log(&fake));
+    fake_event(&fake, ends[_i], uuid);
+    fake_assert_log(&fake, "drop-run read:a");
+    fake_event(&fake, DYN_EVENT_REBOOT, uuid);
+    fake_assert_log(&fake, "");
+}
+END_TEST
+
 START_TEST(test_engine_coalesces_events)
 {
     g_auto(Fake) fake = { 0 };
@@ -423,6 +442,7 @@ main(void)
     tcase_add_loop_test(tcase, test_engine_is_patient_with_an_attempt, 0, 2);
     tcase_add_test(tcase, test_engine_lists_before_it_samples);
     tcase_add_test(tcase, test_engine_counts_overruns);
+    tcase_add_loop_test(tcase, test_engine_drops_what_was_for_an_earlier_run, 0, 2);
     tcase_add_test(tcase, test_engine_coalesces_events);
     tcase_add_test(tcase, test_engine_reads_once);
     tcase_add_test(tcase, test_engine_follows_the_policy_at_once);

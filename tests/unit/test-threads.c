@@ -221,11 +221,53 @@ START_TEST(test_threads_drop_what_waits)
     bench_wait_hanging(&bench, 1);
     bench_act(&bench, 1, 1000, 600);
     bench_run(&bench, DYN_JOB_SET_PERIOD, 1);
-    bench.threads->ops->drop_waiting(bench.threads, "stopping");
+    bench.threads->ops->drop_waiting(bench.threads, NULL, "stopping");
     ck_assert_str_eq(bench.answers->str, "period:busy 1:frozen ");
     bench_let_go(&bench);
     bench_wait(&bench, 3);
     ck_assert(g_str_has_suffix(bench.answers->str, "1:sent "));
+}
+END_TEST
+
+/* What was asked of one run of a guest does not reach the next, nor does it touch other guests. */
+START_TEST(test_threads_drop_a_run)
+{
+    g_auto(Bench) bench = { 0 };
+    char uuid[DYN_UUID_SIZE];
+
+    bench_init(&bench);
+    bench.hang_balloon[1] = true;
+    bench.hang_balloon[2] = true;
+    bench_act(&bench, 1, 1000, 500);
+    bench_act(&bench, 2, 1000, 500);
+    bench_wait_hanging(&bench, 2);
+    bench_act(&bench, 1, 1000, 600);
+    bench_act(&bench, 2, 1000, 600);
+    make_uuid(uuid, 1);
+    bench.threads->ops->drop_waiting(bench.threads, uuid, "it stopped");
+    ck_assert_str_eq(bench.answers->str, "1:gone ");
+    bench_let_go(&bench);
+    bench_wait(&bench, 4);
+    ck_assert_ptr_null(strstr(bench.calls->str, "balloon:1=600"));
+    ck_assert_ptr_nonnull(strstr(bench.calls->str, "balloon:2=600"));
+}
+END_TEST
+
+/* The same for what has begun, but still waits for the guest to be free. */
+START_TEST(test_threads_drop_a_run_that_is_probed)
+{
+    g_auto(Bench) bench = { 0 };
+    char uuid[DYN_UUID_SIZE];
+
+    bench_init(&bench);
+    bench.probe.control_busy = true;
+    bench.busy_probes = 15;
+    bench_act(&bench, 1, 1000, 500);
+    make_uuid(uuid, 1);
+    bench.threads->ops->drop_waiting(bench.threads, uuid, "it stopped");
+    bench_wait(&bench, 1);
+    ck_assert_str_eq(bench.answers->str, "1:gone ");
+    ck_assert_str_eq(bench.calls->str, "");
 }
 END_TEST
 
@@ -301,6 +343,8 @@ main(void)
     tcase_add_test(tcase, test_threads_one_call_a_guest);
     tcase_add_test(tcase, test_threads_four_calls_in_all);
     tcase_add_test(tcase, test_threads_drop_what_waits);
+    tcase_add_test(tcase, test_threads_drop_a_run);
+    tcase_add_test(tcase, test_threads_drop_a_run_that_is_probed);
     tcase_add_test(tcase, test_threads_request_from_an_answer);
     tcase_add_test(tcase, test_threads_request_from_a_refusal);
     tcase_add_test(tcase, test_threads_jobs);
