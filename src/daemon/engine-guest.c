@@ -132,8 +132,11 @@ dyn_engine_guest_keep(DynEngine *engine, DynEngineGuest *guest)
     DynRecord *record = guest->record;
     bool urgent;
 
-    if (!wanted)
+    if (!wanted) {
+        /* Off or not managed: what a boot takes is still true of the next. */
         wanted = dyn_record_new(guest->uuid, record->incarnation);
+        wanted->boot_peak_kib = record->boot_peak_kib;
+    }
     urgent = wanted->has_limits != record->has_limits || wanted->swap_seen != record->swap_seen
              || wanted->minimum_kib != record->minimum_kib
              || wanted->maximum_kib != record->maximum_kib
