@@ -10,6 +10,9 @@
 
 G_BEGIN_DECLS
 
+/* sample() comes back after this at the latest, whatever hangs. */
+#define DYN_HYPERVISOR_SAMPLE_USEC (INT64_C(6) * G_USEC_PER_SEC)
+
 /* Called on the main context. */
 typedef void (*DynEventFunc)(const DynEvent *event, gpointer user_data);
 

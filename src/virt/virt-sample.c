@@ -21,7 +21,8 @@
 #include <dynmem/hostmem.h>
 
 /* 100 guests under TCG answer within 1 s; beyond three, somebody is stuck. */
-#define PATIENCE_USEC (3 * G_USEC_PER_SEC)
+#define ROUNDS 2
+#define PATIENCE_USEC (DYN_HYPERVISOR_SAMPLE_USEC / ROUNDS)
 /* How often it is checked whether one of the guests asked about has stopped. */
 #define LOOK_USEC (G_USEC_PER_SEC / 4)
 #define LEFT_BEHIND_MOST 2
@@ -250,7 +251,7 @@ dyn_virt_sample(DynHypervisor *hypervisor, const DynSampleRequest *request, GErr
     if (!dyn_hostmem_read(self->proc_root, &snapshot->host, error))
         return NULL;
     /* The second round is for those who did not cause the first to hang. */
-    for (int round = 0; round < 2 && !done; round++) {
+    for (int round = 0; round < ROUNDS && !done; round++) {
         if (!ask_round(self, snapshot->guests, request->exact, &done, error))
             return NULL;
     }

@@ -2,6 +2,8 @@
 /* What the daemon tells the service manager and the log. */
 #include "config.h"
 
+#include <dynmem/conf.h>
+#include <dynmem/engine.h>
 #include <dynmem/error.h>
 #include <dynmem/log.h>
 #include <dynmem/notify.h>
@@ -146,6 +148,43 @@ START_TEST(test_repeat_flood)
 }
 END_TEST
 
+static bool
+takes_interval(int sec)
+{
+    g_autofree char *text = g_strdup_printf("[sampling]\nIntervalSec=%d\n", sec);
+    const DynConfSource source = { "x.conf", text, strlen(text) };
+    g_auto(GStrv) warnings = NULL;
+    g_autoptr(DynConf) conf = NULL;
+
+    return dyn_conf_parse(&source, 1, &conf, &warnings, NULL);
+}
+
+static int
+watchdog_sec(void)
+{
+    g_autofree char *path =
+        g_build_filename(g_getenv("DYN_SRCDIR"), "systemd/dynmemd.service.in", NULL);
+    g_autoptr(GKeyFile) unit = g_key_file_new();
+
+    ck_assert(g_key_file_load_from_file(unit, path, G_KEY_FILE_NONE, NULL));
+    return g_key_file_get_integer(unit, "Service", "WatchdogSec", NULL);
+}
+
+/* A healthy daemon is never killed: each way in which it may be quiet fits twice. */
+START_TEST(test_watchdog_is_patient)
+{
+    const int sample_sec = DYN_HYPERVISOR_SAMPLE_USEC / G_USEC_PER_SEC;
+    int interval_sec = 1;
+
+    while (interval_sec < 3600 && takes_interval(interval_sec + 1))
+        interval_sec++;
+    ck_assert_int_ge(interval_sec, 60);
+    ck_assert_int_gt(watchdog_sec(), 2 * (interval_sec + sample_sec));
+    ck_assert_int_gt(watchdog_sec(), 2 * ((int)DYN_ENGINE_MAX_BACKOFF_SEC + sample_sec));
+    ck_assert_int_gt(watchdog_sec(), 2 * DYN_ENGINE_ATTEMPT_TELL_USEC / G_USEC_PER_SEC);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -158,6 +197,7 @@ main(void)
     tcase_add_test(tcase, test_log_text);
     tcase_add_test(tcase, test_repeat_same_text);
     tcase_add_loop_test(tcase, test_repeat_flood, 0, 2);
+    tcase_add_test(tcase, test_watchdog_is_patient);
     suite_add_tcase(suite, tcase);
     return dyn_suite_run(suite);
 }
