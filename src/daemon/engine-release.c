@@ -222,6 +222,25 @@ find_report(const DynEngine *engine, const char *uuid)
     return NULL;
 }
 
+/* Pausing means that nothing is acted on, and observing that nothing is changed: by request neither. */
+static bool
+check_mode(const DynEngine *engine, const DynGuestReport *guest, GError **error)
+{
+    const char *shown = dyn_engine_guest_shown(engine, guest->uuid);
+
+    if (guest->mode == DYN_MODE_OBSERVE) {
+        g_set_error(error, DYN_ERROR, DYN_ERROR_INVALID,
+                    "%s is in observe mode, where nothing is taken: nothing to release", shown);
+        return false;
+    }
+    if (engine->paused) {
+        g_set_error(error, DYN_ERROR, DYN_ERROR_BUSY,
+                    "%s cannot be released: dynmemd is paused: resume it first", shown);
+        return false;
+    }
+    return true;
+}
+
 static bool
 check_request(DynEngine *engine, const char *uuid, GError **error)
 {
@@ -238,6 +257,8 @@ check_request(DynEngine *engine, const char *uuid, GError **error)
                     guest->hold_text && *guest->hold_text ? guest->hold_text : "no policy");
         return false;
     }
+    if (!check_mode(engine, guest, error))
+        return false;
     if (engine->link != DYN_LINK_UP || engine->stopping) {
         g_set_error(error, DYN_ERROR, DYN_ERROR_DISCONNECTED,
                     "there is no connection to libvirt: nothing can be released now");

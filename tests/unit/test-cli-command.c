@@ -82,9 +82,10 @@ START_TEST(test_release_all_takes_every_managed_guest_that_runs)
     ck_assert_int_eq(run->status, 0);
     assert_calls("Release(00000000-0000-4000-8000-000000000001) "
                  "Release(00000000-0000-4000-8000-000000000002) "
-                 "Release(00000000-0000-4000-8000-000000000003) "
                  "Release(00000000-0000-4000-8000-000000000005)");
-    ck_assert_ptr_nonnull(strstr(run->out, "b\303\244ckup\\x1b[31m\"quoted\""));
+    /* observed: the daemon would refuse, and nothing was taken from it */
+    ck_assert_ptr_nonnull(strstr(run->out, "b\303\244ckup\\x1b[31m\"quoted\"': in observe mode, "
+                                           "where nothing is taken: nothing to give back."));
 }
 END_TEST
 
@@ -95,9 +96,11 @@ START_TEST(test_release_all_goes_on_after_a_failure)
     fake_manager_serve(fixture.fake, fake_report_zoo());
     fake_manager_set_release(fixture.fake, 0, 0, "Busy");
     run = cli_run("release", "--all", NULL);
-    cli_assert_error(run, 1, "error: domain 'web1': as the test wants it",
-                     "error: domain 'db two': ", "error: 4 of 4 guests could not be released",
-                     NULL);
+    ck_assert_int_eq(run->status, 1);
+    ck_assert_ptr_nonnull(strstr(run->err, "error: domain 'web1': as the test wants it"));
+    ck_assert_ptr_nonnull(strstr(run->err, "error: domain 'db two': "));
+    ck_assert_ptr_nonnull(strstr(run->err, "error: 3 of 4 guests could not be released"));
+    ck_assert_ptr_nonnull(strstr(run->out, "nothing to give back")); /* the observed one */
 }
 END_TEST
 

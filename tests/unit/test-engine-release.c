@@ -73,7 +73,7 @@ START_TEST(test_release_of_a_guest_by_group)
 {
     g_auto(Fake) fake = { 0 };
     g_auto(Answer) answer = { 0 };
-    FakeGuest *guest = begin_one(&fake, "[host]\nMode=observe\n[domain \"a*\"]\n", NULL);
+    FakeGuest *guest = begin_one(&fake, "[host]\nMode=on\n[domain \"a*\"]\nMode=on\n", NULL);
 
     dyn_engine_release(fake.engine, guest->uuid, note, &answer);
     fake_advance(&fake, 2 * FAKE_SEC);
@@ -162,6 +162,61 @@ START_TEST(test_release_refusals)
 }
 END_TEST
 
+static void
+note_done(const GError *error, gpointer user_data)
+{
+    ck_assert_ptr_null(error);
+}
+
+/* Pausing means that nothing is acted on. */
+START_TEST(test_release_while_paused)
+{
+    g_auto(Fake) fake = { 0 };
+    g_auto(Answer) paused = { 0 };
+    g_auto(Answer) resumed = { 0 };
+    FakeGuest *guest = begin_one(&fake, "[host]\nMode=on\n", POLICY);
+
+    dyn_engine_set_paused(fake.engine, true, note_done, NULL);
+    fake_advance(&fake, FAKE_SEC);
+    g_free(fake_take_log(&fake));
+    dyn_engine_release(fake.engine, guest->uuid, note, &paused);
+    ck_assert_uint_eq(paused.count, 1);
+    ck_assert_ptr_nonnull(strstr(paused.message, "dynmemd is paused: resume it first"));
+    fake_answer(&fake);
+    fake_assert_log(&fake, "");
+    ck_assert_uint_eq(guest->balloon_kib, 256 * FAKE_MIB);
+    ck_assert_str_eq(guest->policy, POLICY);
+    dyn_engine_set_paused(fake.engine, false, note_done, NULL);
+    fake_advance(&fake, FAKE_SEC);
+    dyn_engine_release(fake.engine, guest->uuid, note, &resumed);
+    fake_advance(&fake, 2 * FAKE_SEC);
+    ck_assert_ptr_null(resumed.message);
+    ck_assert_uint_eq(guest->balloon_kib, 512 * FAKE_MIB);
+}
+END_TEST
+
+/* Observing changes the statistics period and nothing else, whether host or guest says so. */
+START_TEST(test_release_of_an_observed_guest)
+{
+    static const char *const rows[][2] = {
+        { "[host]\nMode=observe\n", POLICY },
+        { "[host]\nMode=on\n[domain \"a*\"]\nMode=observe\n", NULL },
+    };
+    g_auto(Fake) fake = { 0 };
+    g_auto(Answer) answer = { 0 };
+    FakeGuest *guest = begin_one(&fake, rows[_i][0], rows[_i][1]);
+
+    dyn_engine_release(fake.engine, guest->uuid, note, &answer);
+    ck_assert_uint_eq(answer.count, 1);
+    ck_assert_ptr_nonnull(
+        strstr(answer.message, "'a b' is in observe mode, where nothing is taken"));
+    fake_answer(&fake);
+    fake_assert_log(&fake, "");
+    ck_assert_uint_eq(guest->balloon_kib, 256 * FAKE_MIB);
+    ck_assert_ptr_null(strstr(guest->policy ? guest->policy : "", "off"));
+}
+END_TEST
+
 START_TEST(test_release_ends_with_the_connection_and_with_us)
 {
     g_auto(Fake) fake = { 0 };
@@ -195,6 +250,8 @@ main(void)
     tcase_add_test(tcase, test_release_without_room);
     tcase_add_test(tcase, test_release_of_a_frozen_guest_fails);
     tcase_add_test(tcase, test_release_refusals);
+    tcase_add_test(tcase, test_release_while_paused);
+    tcase_add_loop_test(tcase, test_release_of_an_observed_guest, 0, 2);
     tcase_add_loop_test(tcase, test_release_ends_with_the_connection_and_with_us, 0, 2);
     suite_add_tcase(suite, tcase);
     return dyn_suite_run(suite);
