@@ -76,8 +76,7 @@ dyn_balancer_allot(const DynClaim *claims, size_t n, uint64_t pool_kib, DynScrat
 /* What a guest holds and whether it may move. Sizes are of what is *assigned* (A). */
 typedef struct DynHolding {
     bool may_grow;
-    bool may_shrink;         /* also under contention */
-    bool may_shrink_unforced;/* outside the grace after a start */
+    bool may_shrink;         /* not in the grace after a start, not stuck */
     bool idle_due;           /* above target for longer than IdleReclaim */
     uint64_t assigned_kib;   /* observed */
     uint64_t sent_kib;       /* what was asked and is not seen yet; = assigned if nothing is in flight */

@@ -69,6 +69,8 @@ typedef struct DynObservation {
 typedef struct DynDemand {
     DynObservation seen[DYN_DEMAND_OBSERVATIONS]; /* oldest first */
     uint32_t n_seen;
+    uint64_t reset_sec;     /* wall second and monotonic time of the last reset, 0: none */
+    int64_t reset_usec;
     bool known;             /* at least one good record since boot */
     uint64_t last_update_sec;
     int64_t changed_usec;   /* monotonic time of the last new record; age is counted from here, so that
@@ -92,9 +94,13 @@ typedef struct DynDemand {
 void
 dyn_demand_init(DynDemand *demand);
 
-/* Forget everything but swap_seen: the guest was reset. */
+/* For so long after a reset a record has to be younger than it to count: the last one from before may not
+ * have been seen yet. Afterwards any new record is from after it, whatever became of the wall clock. */
+#define DYN_DEMAND_RESET_USEC (INT64_C(10) * 1000000)
+
+/* Forget everything: the guest was reset at @now_usec (monotonic), wall clock @wall_usec. */
 void
-dyn_demand_reset(DynDemand *demand);
+dyn_demand_reset(DynDemand *demand, int64_t now_usec, int64_t wall_usec);
 
 /* A balloon size, read or told by an event, at @wall_usec. */
 void

@@ -19,7 +19,6 @@ typedef struct DynRecord {
     uint64_t startup_kib;
     DynCharge charge;
     uint64_t boot_peak_kib;   /* learned RSS boot peak; 0: unknown. Holds across incarnations */
-    bool swap_seen;           /* this run of the guest has swapped: it has working swap */
 } DynRecord;
 
 DynRecord *

@@ -39,6 +39,7 @@ typedef enum {
     DYN_HOLD_HUNG, /* QEMU does not run */
     DYN_HOLD_PINNED, /* somebody else set the balloon: respected for PinSec */
     DYN_HOLD_STUCK, /* asked and not moving */
+    DYN_HOLD_OVER_MAXIMUM, /* holds more than its maximum and needs it: nothing is taken */
     DYN_N_HOLDS
 } DynHold;
 
@@ -108,7 +109,7 @@ typedef struct DynHostReport {
     int32_t psi_some_permyriad;
     uint64_t swap_in_kib;
     uint64_t swap_out_kib;
-    uint32_t guests;
+    uint32_t guests;               /* running, whatever their mode */
     uint32_t managed;
     DynCounters counters;
 } DynHostReport;

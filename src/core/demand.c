@@ -30,19 +30,28 @@ dyn_demand_init(DynDemand *demand)
 }
 
 void
-dyn_demand_reset(DynDemand *demand)
+dyn_demand_reset(DynDemand *demand, int64_t now_usec, int64_t wall_usec)
 {
-    const bool swap_seen = demand->swap_seen;
     const uint64_t last_update_sec = demand->last_update_sec;
 
     dyn_demand_init(demand);
-    demand->swap_seen = swap_seen;
     demand->last_update_sec = last_update_sec; /* the old record must not count as a new one */
+    demand->reset_sec = (uint64_t)MAX(wall_usec, 0) / USEC_PER_SEC;
+    demand->reset_usec = now_usec;
+}
+
+static bool
+is_from_before_reset(const DynDemand *demand, const DynBalloonStats *stats, int64_t now_usec)
+{
+    return demand->reset_sec != 0 && now_usec - demand->reset_usec < DYN_DEMAND_RESET_USEC &&
+           stats->last_update_sec <= demand->reset_sec;
 }
 
 void
 dyn_demand_observe(DynDemand *demand, uint64_t balloon_kib, int64_t wall_usec)
 {
+    if (demand->n_seen > 0 && wall_usec < demand->seen[demand->n_seen - 1].wall_usec)
+        demand->n_seen = 0; /* the clock was set back: what was seen before cannot be placed any more */
     if (demand->n_seen == DYN_DEMAND_OBSERVATIONS) {
         memmove(&demand->seen[0], &demand->seen[1], sizeof demand->seen - sizeof demand->seen[0]);
         demand->n_seen--;
@@ -213,7 +222,7 @@ dyn_demand_update(DynDemand *demand, const DynDemandFacts *facts, const DynBallo
             return DYN_VERDICT_BAD;
         return demand->known ? DYN_VERDICT_SAME : DYN_VERDICT_NEVER;
     }
-    if (demand->last_update_sec == 0) {
+    if (demand->last_update_sec == 0 || is_from_before_reset(demand, stats, now_usec)) {
         demand->last_update_sec = stats->last_update_sec;
         return DYN_VERDICT_NEVER;
     }

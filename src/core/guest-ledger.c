@@ -101,7 +101,7 @@ dyn_guest_claimed_kib(const DynGuest *guest)
 }
 
 void
-dyn_guest_begin_boot(DynGuest *guest, int64_t now_usec, bool reset)
+dyn_guest_begin_boot(DynGuest *guest, int64_t now_usec, int64_t wall_usec, bool reset)
 {
     guest->started_usec = now_usec;
     guest->fresh_usec = 0;
@@ -125,11 +125,10 @@ dyn_guest_begin_boot(DynGuest *guest, int64_t now_usec, bool reset)
     guest->last_kernel_kib = guest->demand.kernel_kib == DYN_UNKNOWN ? 0 : guest->demand.kernel_kib;
     if (!reset) {
         guest->balloon_kib = DYN_UNKNOWN;
-        guest->demand.swap_seen = false;
         guest->visible_kib = 0;
         guest->average_pressure_permyriad = -1;
     }
-    dyn_demand_reset(&guest->demand);
+    dyn_demand_reset(&guest->demand, now_usec, wall_usec);
     if (!reset)
         guest->demand.last_update_sec = 0;
 }
@@ -238,11 +237,13 @@ dyn_guest_confirm(DynGuest *guest)
     guest->boot_rss_kib = 0;
 }
 
-/* After a start or reset: is the balloon back? An event says so (world.c); without one, fresh statistics together with a size below full, or nothing contradicting for a while. */
+/* After a start or reset: is the balloon back? An event says so (world.c); without one, fresh statistics
+ * together with a size below full, or nothing contradicting for a while, with statistics still coming. */
 static void
 try_confirm(DynGuest *guest, int64_t now_usec)
 {
-    if (guest->confirmed || guest->fresh_usec == 0 || guest->demand.balloon_lies)
+    if (guest->confirmed || guest->fresh_usec == 0 || guest->demand.balloon_lies ||
+        dyn_demand_age_usec(&guest->demand, now_usec) > DYN_STALE_USEC)
         return;
     if ((!guest->reset && guest->balloon_kib + DYN_FOREIGN_KIB < dyn_guest_boot_kib(guest)) ||
         now_usec - guest->fresh_usec >= DYN_CONFIRM_USEC)
@@ -331,11 +332,15 @@ dyn_guest_fold(DynGuest *guest, const DynGuestSample *sample, const DynConf *con
 }
 
 void
-dyn_guest_sent(DynGuest *guest, uint64_t to_kib, uint64_t serial, int64_t now_usec)
+dyn_guest_sent(DynGuest *guest, const DynAction *action, int64_t now_usec)
 {
-    guest->op_serial = serial;
+    const uint64_t to_kib = action->to_kib;
+
+    guest->op_serial = action->serial;
+    guest->op_reason = action->reason;
     guest->sent_kib = to_kib;
     guest->sent_from_kib = guest->balloon_kib == DYN_UNKNOWN ? to_kib : guest->balloon_kib;
+    guest->prior_sent_kib = guest->last_sent_kib;
     guest->last_sent_kib = to_kib;
     guest->progress_kib = guest->balloon_kib == DYN_UNKNOWN ? 0 : distance(guest->balloon_kib, to_kib);
     guest->progress_usec = now_usec;
@@ -359,13 +364,15 @@ dyn_guest_mark_stuck(DynGuest *guest, int64_t now_usec)
                                     DYN_STUCK_PAUSE_MOST_USEC);
     guest->stuck_until_usec = now_usec + guest->stuck_pause_usec;
     guest->withdraw_due = true;
+    guest->stuck_growing = guest->sent_kib != DYN_UNKNOWN && guest->sent_kib > guest->sent_from_kib;
     give_up(guest);
 }
 
 void
 dyn_guest_check_progress(DynGuest *guest, int64_t now_usec)
 {
-    const bool stands = guest->sample.hung || guest->sample.job || guest->run != DYN_RUN_RUNNING;
+    const bool stands = guest->sample.hung || guest->sample.job || guest->run != DYN_RUN_RUNNING ||
+                        !guest->confirmed; /* its driver is not back yet */
 
     if (guest->sent_kib == DYN_UNKNOWN || guest->op_serial != 0)
         return;
@@ -379,29 +386,61 @@ dyn_guest_check_progress(DynGuest *guest, int64_t now_usec)
         dyn_guest_mark_stuck(guest, now_usec);
 }
 
+static void
+taken(DynGuest *guest, const DynOutcome *outcome)
+{
+    guest->progress_usec = outcome->when_usec;
+    guest->lingering_kib = 0;
+    if (guest->op_reason == DYN_REASON_WITHDRAW)
+        guest->withdraw_due = false;
+    if (guest->op_reason == DYN_REASON_RESTART) {
+        guest->restart_due = false;
+        guest->restart_sent_usec = outcome->when_usec;
+    }
+    if (guest->balloon_kib != DYN_UNKNOWN && guest->confirmed &&
+        distance(guest->balloon_kib, outcome->to_kib) <= DYN_ARRIVED_KIB)
+        arrive(guest); /* before the call came back */
+}
+
+/* Nothing was sent: it is as if nobody had asked. */
+static void
+not_sent(DynGuest *guest, const DynOutcome *outcome)
+{
+    guest->sent_kib = DYN_UNKNOWN;
+    guest->last_sent_kib = guest->prior_sent_kib;
+    if (outcome->result == DYN_OUTCOME_NO_ROOM)
+        return;
+    guest->frozen_until_usec = outcome->when_usec + DYN_FROZEN_USEC;
+    g_free(guest->hold_detail);
+    guest->hold_detail = g_strdup(outcome->message);
+}
+
 void
 dyn_guest_outcome(DynGuest *guest, const DynOutcome *outcome)
 {
     if (outcome->serial != guest->op_serial)
         return;
     guest->op_serial = 0;
-    if (outcome->result == DYN_OUTCOME_SENT) {
-        guest->progress_usec = outcome->when_usec;
-        guest->lingering_kib = 0;
-        if (guest->balloon_kib != DYN_UNKNOWN && guest->confirmed &&
-            distance(guest->balloon_kib, outcome->to_kib) <= DYN_ARRIVED_KIB)
-            arrive(guest); /* before the call came back */
-        return;
-    }
-    if (outcome->result == DYN_OUTCOME_TIMEOUT) {
+    switch (outcome->result) {
+    case DYN_OUTCOME_SENT:
+        taken(guest, outcome);
+        break;
+    case DYN_OUTCOME_FAILED: /* libvirt may have died after QEMU had taken it */
+    case DYN_OUTCOME_TIMEOUT:
         dyn_guest_mark_stuck(guest, outcome->when_usec);
-        return;
-    }
-    guest->sent_kib = DYN_UNKNOWN;
-    if (outcome->result != DYN_OUTCOME_NO_ROOM) {
-        guest->last_sent_kib = DYN_UNKNOWN;
-        guest->frozen_until_usec = outcome->when_usec + DYN_FROZEN_USEC;
+        if (outcome->result == DYN_OUTCOME_FAILED)
+            guest->frozen_until_usec = guest->stuck_until_usec;
         g_free(guest->hold_detail);
         guest->hold_detail = g_strdup(outcome->message);
+        break;
+    case DYN_OUTCOME_NO_ROOM:
+    case DYN_OUTCOME_FROZEN:
+    case DYN_OUTCOME_HUNG:
+    case DYN_OUTCOME_GONE:
+        not_sent(guest, outcome);
+        break;
+    case DYN_N_OUTCOMES:
+    default:
+        break;
     }
 }

@@ -79,7 +79,7 @@ dyn_guest_find_hold(const DynGuest *guest, const DynConf *conf, int64_t now_usec
         return DYN_HOLD_STUCK;
     if (now_usec < guest->pin_until_usec)
         return DYN_HOLD_PINNED;
-    return DYN_HOLD_NONE;
+    return dyn_guest_floor_kib(guest) > dyn_guest_ceiling_kib(guest) ? DYN_HOLD_OVER_MAXIMUM : DYN_HOLD_NONE;
 }
 
 uint64_t

@@ -85,7 +85,6 @@ recall(DynGuest *guest, const DynRecord *record, const DynConf *conf)
     guest->boot_peak_kib = record->boot_peak_kib;
     if (!guest->active || g_strcmp0(record->incarnation, guest->incarnation) != 0)
         return;
-    guest->demand.swap_seen = guest->demand.swap_seen || record->swap_seen;
     if (!record->has_limits || !guest->running)
         return;
     guest->running->policy.minimum_kib = record->minimum_kib;
@@ -120,7 +119,7 @@ dyn_guest_put(DynGuest *guest, const DynFound *found, const DynRecord *record, c
     const bool first = guest->domain == NULL;
 
     if (is_new_run(guest, found))
-        dyn_guest_begin_boot(guest, now_usec, false);
+        dyn_guest_begin_boot(guest, now_usec, 0, false);
     if (!found->active || (guest->incarnation && g_strcmp0(guest->incarnation, found->incarnation) != 0))
         g_clear_pointer(&guest->running, dyn_effective_free);
     guest->start_seen = false;
@@ -169,6 +168,5 @@ dyn_guest_record(const DynGuest *guest)
     record->startup_kib = guest->running->policy.startup_kib;
     record->charge = guest->running->policy.charge;
     record->boot_peak_kib = guest->boot_peak_kib;
-    record->swap_seen = guest->demand.swap_seen;
     return record;
 }

@@ -21,6 +21,8 @@
 /* libvirt's cached balloon size follows QEMU's events, of which there is at most one a second: for this long
  * after QEMU itself told the size, the cached one proves nothing. */
 #define DYN_CACHE_LAG_USEC (INT64_C(2500) * 1000)
+/* QEMU holds a balloon event back for up to a second. */
+#define DYN_EVENT_LAG_USEC (INT64_C(1500) * 1000)
 /* Statistics older than this (on top of the interval) are stale. */
 #define DYN_STALE_USEC (INT64_C(5) * USEC_PER_SEC)
 /* No statistics for this long after a start or the first sight: the driver is not there. Debian 12's
@@ -81,10 +83,13 @@ typedef struct DynGuest {
     uint64_t last_sent_kib;  /* to know late arrivals from foreign changes */
     uint64_t lingering_kib;  /* balloon size of a request given up: it may still be reached until the next
                                 request is taken. 0: none */
+    uint64_t prior_sent_kib; /* last_sent_kib before the call that is out */
+    DynReason op_reason;     /* of the call that is out */
     uint64_t op_serial;      /* the call that is out; 0: none */
     bool withdraw_due;       /* a call ran into its deadline: take it back when the guest answers */
     uint64_t progress_kib;   /* distance left at the last progress */
     int64_t progress_usec;
+    bool stuck_growing;      /* what got stuck was a growth: no other one before the pause is over */
     int64_t stuck_since_usec;
     int64_t stuck_until_usec;
     int64_t stuck_pause_usec;
@@ -135,7 +140,7 @@ dyn_guest_record(const DynGuest *guest);
 
 /* A start or a reset was seen: charge it, believe no balloon size. */
 void
-dyn_guest_begin_boot(DynGuest *guest, int64_t now_usec, bool reset);
+dyn_guest_begin_boot(DynGuest *guest, int64_t now_usec, int64_t wall_usec, bool reset);
 /* The balloon is back: its size is to be believed, and what the boot took is known. */
 void
 dyn_guest_confirm(DynGuest *guest);
@@ -162,7 +167,7 @@ dyn_guest_position_kib(const DynGuest *guest);
 uint64_t
 dyn_guest_claimed_kib(const DynGuest *guest);
 void
-dyn_guest_sent(DynGuest *guest, uint64_t to_kib, uint64_t serial, int64_t now_usec);
+dyn_guest_sent(DynGuest *guest, const DynAction *action, int64_t now_usec);
 void
 dyn_guest_outcome(DynGuest *guest, const DynOutcome *outcome);
 /* No progress, or no answer: take the request back when possible, pause longer each time. */
@@ -197,6 +202,6 @@ int32_t
 dyn_guest_pressure(const DynGuest *guest);
 void
 dyn_guest_fold_pressure(DynGuest *guest, int64_t now_usec);
-/* Inside the time after a start in which nothing is taken unforced. */
+/* Inside the time after a start in which nothing is taken. */
 bool
 dyn_guest_in_grace(const DynGuest *guest, const DynConf *conf, int64_t now_usec);

@@ -197,11 +197,8 @@ take_largest(Round *round, const uint64_t *keep, uint64_t need, DynReason reason
 
     for (size_t i = 0; i < round->n; i++) {
         const DynHolding *holding = &round->holdings[i];
-        const bool may = reason == DYN_REASON_SHRINK_CONTENTION ? holding->may_shrink
-                                                                 : holding->may_shrink_unforced;
-
         excess[i].hi_kib = dyn_sat_sub(position(holding), page_up(keep[i]));
-        if (may && !round->moves[i].move && excess[i].hi_kib > dead_band(round, holding))
+        if (holding->may_shrink && !round->moves[i].move && excess[i].hi_kib > dead_band(round, holding))
             heap[n++] = (uint32_t)i;
     }
     for (size_t i = n / 2; i-- > 0;)
@@ -252,7 +249,7 @@ reclaim_idle(Round *round)
         const uint64_t step = MAX(DYN_IDLE_STEP_KIB, holding->assigned_kib / DYN_IDLE_STEP_DIVISOR);
         const uint64_t here = position(holding);
 
-        if (!holding->idle_due || !holding->may_shrink_unforced || round->moves[i].move ||
+        if (!holding->idle_due || !holding->may_shrink || round->moves[i].move ||
             dyn_sat_sub(here, keep) <= dead_band(round, holding))
             continue;
         round->moves[i] = (DynMove){ true, MAX(keep, page_up(dyn_sat_sub(here, step))),
@@ -268,7 +265,7 @@ cut_to_maximum(Round *round)
         const DynHolding *holding = &round->holdings[i];
         const uint64_t most = page_down(holding->maximum_kib);
 
-        if (holding->may_shrink_unforced && !round->moves[i].move && position(holding) > most)
+        if (holding->may_shrink && !round->moves[i].move && position(holding) > most)
             round->moves[i] = (DynMove){ true, most, DYN_REASON_SHRINK_MAXIMUM };
     }
 }

@@ -64,6 +64,7 @@ dyn_hold_word(DynHold hold)
         [DYN_HOLD_HUNG] = "hung",
         [DYN_HOLD_PINNED] = "pinned",
         [DYN_HOLD_STUCK] = "stuck",
+        [DYN_HOLD_OVER_MAXIMUM] = "over-maximum",
     };
 
     return (guint)hold < DYN_N_HOLDS ? words[hold] : "?";

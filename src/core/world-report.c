@@ -57,6 +57,9 @@ hold_text(const DynGuest *guest, DynHold hold, int64_t now_usec)
                             now_usec);
     case DYN_HOLD_STUCK:
         return seconds_left("stuck: asked and not moving; left alone", guest->stuck_until_usec, now_usec);
+    case DYN_HOLD_OVER_MAXIMUM:
+        return g_strdup_printf("over its maximum: needs %" G_GUINT64_FORMAT " MiB to stay alive; nothing is "
+                               "taken", dyn_guest_floor_kib(guest) / DYN_KIB_PER_MIB);
     case DYN_N_HOLDS:
     default:
         return g_strdup("?");
@@ -74,7 +77,8 @@ status_of(const DynGuest *guest, DynHold hold, const DynConf *conf)
 
     if (!dyn_guest_is_managed(guest, conf))
         return DYN_STATUS_UNMANAGED;
-    if ((hold != DYN_HOLD_NONE && hold != DYN_HOLD_PINNED && hold != DYN_HOLD_STUCK) ||
+    if ((hold != DYN_HOLD_NONE && hold != DYN_HOLD_PINNED && hold != DYN_HOLD_STUCK &&
+         hold != DYN_HOLD_OVER_MAXIMUM) ||
         demand == DYN_UNKNOWN)
         return DYN_STATUS_UNKNOWN;
     if (assigned < demand)
@@ -193,6 +197,7 @@ report_pressures(const DynReport *report, DynHostReport *host)
         host->counters.removed_kib += guest->counters.removed_kib;
         host->counters.add_operations += guest->counters.add_operations;
         host->counters.remove_operations += guest->counters.remove_operations;
+        host->guests += guest->run != DYN_RUN_OFF;
         host->managed += guest->managed;
         if (!guest->managed || guest->average_pressure_permyriad < 0 || guest->demand_kib == DYN_UNKNOWN)
             continue;
@@ -229,7 +234,6 @@ report_host(const DynWorld *world, DynReport *report)
     host->psi_some_permyriad = world->host.psi_some_permyriad;
     host->swap_in_kib = world->host.swap_in_kib;
     host->swap_out_kib = world->host.swap_out_kib;
-    host->guests = report->guests->len;
     report_pressures(report, host);
 }
 

@@ -26,11 +26,27 @@ acts(const DynWorld *world, const DynGuest *guest)
     return !world->paused && dyn_guest_mode(guest, world->conf) == DYN_MODE_ON;
 }
 
+/* May be shared with: nothing holds it, or only a shrink that did not come: such a guest may still grow. */
+static bool
+is_shared(const DynWorld *world, const DynGuest *guest, int64_t now_usec)
+{
+    const DynHold hold = dyn_guest_find_hold(guest, world->conf, now_usec);
+
+    return hold == DYN_HOLD_NONE ||
+           (hold == DYN_HOLD_STUCK && !guest->stuck_growing && !guest->withdraw_due);
+}
+
+static bool
+may_shrink(const DynWorld *world, const DynGuest *guest, int64_t now_usec)
+{
+    return dyn_guest_find_hold(guest, world->conf, now_usec) == DYN_HOLD_NONE &&
+           !dyn_guest_in_grace(guest, world->conf, now_usec);
+}
+
 static bool
 is_free(const DynWorld *world, const DynGuest *guest, bool observed, int64_t now_usec)
 {
-    return guest->op_serial == 0 && (observed || acts(world, guest)) &&
-           dyn_guest_find_hold(guest, world->conf, now_usec) == DYN_HOLD_NONE;
+    return guest->op_serial == 0 && (observed || acts(world, guest)) && is_shared(world, guest, now_usec);
 }
 
 static DynClaim
@@ -47,12 +63,11 @@ claim_of(const DynWorld *world, const DynGuest *guest, bool with_observed, int64
                                               : claim.lo_kib;
         return claim;
     }
-    if (dyn_guest_find_hold(guest, world->conf, now_usec) != DYN_HOLD_NONE ||
-        (!with_observed && !acts(world, guest)))
+    if (!is_shared(world, guest, now_usec) || (!with_observed && !acts(world, guest)))
         return claim;
     claim.fixed = false;
-    claim.lo_kib = MAX(guest->running->policy.minimum_kib, dyn_guest_floor_kib(guest));
-    claim.lo_kib = MIN(claim.lo_kib, dyn_guest_ceiling_kib(guest));
+    if (may_shrink(world, guest, now_usec)) /* else it keeps what it has: nobody may count on it */
+        claim.lo_kib = MAX(guest->running->policy.minimum_kib, dyn_guest_floor_kib(guest));
     claim.demand_kib = MIN(dyn_guest_demand_kib(guest), dyn_guest_ceiling_kib(guest));
     claim.target_kib = MAX(dyn_guest_target_kib(guest), claim.demand_kib);
     claim.full_kib = MAX(dyn_guest_full_kib(guest, world->conf), claim.target_kib);
@@ -82,8 +97,7 @@ holding_of(const DynWorld *world, const DynGuest *guest, bool observed, int64_t 
     if (!guest->active || !guest->domain || !is_free(world, guest, observed, now_usec))
         return holding;
     holding.may_grow = true;
-    holding.may_shrink_unforced = !dyn_guest_in_grace(guest, world->conf, now_usec);
-    holding.may_shrink = holding.may_shrink_unforced;
+    holding.may_shrink = may_shrink(world, guest, now_usec);
     holding.idle_due = idle_due(world, guest, now_usec);
     holding.minimum_kib = guest->running->policy.minimum_kib;
     holding.maximum_kib = dyn_guest_ceiling_kib(guest);
@@ -152,7 +166,7 @@ add_action(DynWorld *world, DynGuest *guest, DynAction action, int64_t now_usec,
     action.serial = ++world->serial;
     guest->decisions[action.reason]++;
     if (action.act)
-        dyn_guest_sent(guest, action.to_kib, action.serial, now_usec);
+        dyn_guest_sent(guest, &action, now_usec);
     else
         guest->shadow_kib = action.to_kib;
     g_array_append_val(plan->actions, action);
@@ -169,7 +183,7 @@ restart_target(const DynGuest *guest)
     const DynPolicy *policy = &guest->running->policy;
 
     if (guest->fresh_usec != 0)
-        return most;
+        return MIN(most, policy->maximum_kib);
     return MIN(MIN(MAX(policy->startup_kib, alive), policy->maximum_kib), most);
 }
 
@@ -183,12 +197,9 @@ plan_urgent(DynWorld *world, DynGuest *guest, int64_t now_usec, DynPlan *plan)
         !acts(world, guest))
         return;
     if (guest->withdraw_due && guest->balloon_kib != DYN_UNKNOWN && guest->confirmed) {
-        guest->withdraw_due = false;
         add_action(world, guest, action_for(world, guest, DYN_REASON_WITHDRAW, guest->balloon_kib),
                    now_usec, plan);
     } else if (guest->restart_due && now_usec - guest->restart_sent_usec >= RESTART_PAUSE_USEC) {
-        guest->restart_due = false;
-        guest->restart_sent_usec = now_usec;
         add_action(world, guest,
                    action_for(world, guest, DYN_REASON_RESTART, restart_target(guest)), now_usec, plan);
     }
@@ -350,7 +361,7 @@ dyn_world_release(DynWorld *world, const char *uuid, int64_t now_usec, DynGiven 
     action->act = true;
     action->serial = ++world->serial;
     guest->decisions[DYN_REASON_RELEASE]++;
-    dyn_guest_sent(guest, action->to_kib, action->serial, now_usec);
+    dyn_guest_sent(guest, action, now_usec);
     dyn_world_count(world, &world->ledger);
     return true;
 }

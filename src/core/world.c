@@ -122,6 +122,23 @@ dyn_world_retain(DynWorld *world, const GPtrArray *found)
     }
 }
 
+static int64_t
+wall_of(const DynWorld *world, const DynEvent *event)
+{
+    return event->when_usec + world->wall_usec - world->taken_usec;
+}
+
+/* After a reset the new driver's first word proves that `actual` is true again. QEMU sends at most one event
+ * a second and keeps the last back for so long: what comes right after a reset may be from before it. */
+static bool
+proves_driver(const DynGuest *guest, const DynEvent *event)
+{
+    const int64_t wait_usec = guest->reset ? DYN_EVENT_LAG_USEC : 0;
+
+    return event->value_kib < dyn_guest_boot_kib(guest) &&
+           event->when_usec - guest->started_usec > wait_usec;
+}
+
 static bool
 on_balloon(DynWorld *world, DynGuest *guest, const DynEvent *event)
 {
@@ -130,14 +147,11 @@ on_balloon(DynWorld *world, DynGuest *guest, const DynEvent *event)
 
     if (!guest->domain || event->value_kib > DYN_MAX_KIB)
         return false;
-    /* after a reset this is the first word of the new driver: `actual` is true again */
-    if (!guest->confirmed && event->value_kib < dyn_guest_boot_kib(guest) &&
-        event->when_usec > guest->started_usec)
+    if (!guest->confirmed && proves_driver(guest, event))
         dyn_guest_confirm(guest);
     guest->exact_usec = event->when_usec;
     dyn_guest_observe_balloon(guest, event->value_kib, world->conf, event->when_usec);
-    dyn_demand_observe(&guest->demand, event->value_kib,
-                       event->when_usec + world->wall_usec - world->taken_usec);
+    dyn_demand_observe(&guest->demand, event->value_kib, wall_of(world, event));
     return !in_flight && before != guest->balloon_kib;
 }
 
@@ -157,12 +171,12 @@ dyn_world_event(DynWorld *world, const DynEvent *event)
         return false;
     switch (event->type) {
     case DYN_EVENT_STARTED:
-        dyn_guest_begin_boot(guest, event->when_usec, false);
+        dyn_guest_begin_boot(guest, event->when_usec, 0, false);
         guest->start_seen = true;
         return true;
     case DYN_EVENT_REBOOT:
         if (guest->active)
-            dyn_guest_begin_boot(guest, event->when_usec, true);
+            dyn_guest_begin_boot(guest, event->when_usec, wall_of(world, event), true);
         return guest->active;
     case DYN_EVENT_STOPPED:
         guest->active = false;

@@ -61,7 +61,7 @@ dyn_engine_guest_load(DynEngine *engine, const DynRecord *record)
 static bool
 is_worth_keeping(const DynRecord *record)
 {
-    return record->has_period || record->has_limits || record->swap_seen
+    return record->has_period || record->has_limits
            || record->boot_peak_kib > 0;
 }
 
@@ -137,7 +137,7 @@ dyn_engine_guest_keep(DynEngine *engine, DynEngineGuest *guest)
         wanted = dyn_record_new(guest->uuid, record->incarnation);
         wanted->boot_peak_kib = record->boot_peak_kib;
     }
-    urgent = wanted->has_limits != record->has_limits || wanted->swap_seen != record->swap_seen
+    urgent = wanted->has_limits != record->has_limits
              || wanted->minimum_kib != record->minimum_kib
              || wanted->maximum_kib != record->maximum_kib
              || wanted->startup_kib != record->startup_kib || wanted->charge != record->charge;
@@ -148,7 +148,6 @@ dyn_engine_guest_keep(DynEngine *engine, DynEngineGuest *guest)
     record->maximum_kib = wanted->maximum_kib;
     record->startup_kib = wanted->startup_kib;
     record->charge = wanted->charge;
-    record->swap_seen = wanted->swap_seen;
     record->boot_peak_kib = wanted->boot_peak_kib;
     if (!urgent)
         guest->save_usec = dyn_engine_sooner(guest->save_usec,

@@ -9,7 +9,7 @@
  *   StartupKiB=524288
  *   Charge=auto
  *   BootPeakKiB=253952
- *   SwapSeen=true
+ *   Version=1
  *
  * A key that is missing means that there is nothing to say; the four limits go together. Keys of a
  * later version are passed over. */
@@ -29,7 +29,7 @@
 #define KEY_STARTUP "StartupKiB"
 #define KEY_CHARGE "Charge"
 #define KEY_BOOT_PEAK "BootPeakKiB"
-#define KEY_SWAP_SEEN "SwapSeen"
+#define KEY_VERSION "Version" /* of this form; always written, so that an empty file is no record */
 
 char *
 dyn_record_format(const DynRecord *record, size_t *ret_length)
@@ -48,7 +48,7 @@ dyn_record_format(const DynRecord *record, size_t *ret_length)
     }
     if (record->boot_peak_kib != 0)
         g_key_file_set_uint64(file, DYN_STORE_GROUP, KEY_BOOT_PEAK, record->boot_peak_kib);
-    g_key_file_set_boolean(file, DYN_STORE_GROUP, KEY_SWAP_SEEN, record->swap_seen);
+    g_key_file_set_uint64(file, DYN_STORE_GROUP, KEY_VERSION, 1);
     return g_key_file_to_data(file, ret_length, NULL);
 }
 
@@ -142,8 +142,10 @@ parse_period(GKeyFile *file, DynRecord *record, GError **error)
 static bool
 parse_keys(GKeyFile *file, DynRecord *record, GError **error)
 {
-    g_autoptr(GError) problem = NULL;
+    uint64_t version;
 
+    if (!get_number(file, KEY_VERSION, 1, &version, error))
+        return false;
     if (has(file, KEY_INCARNATION)) {
         record->incarnation = get_text(file, KEY_INCARNATION, error);
         if (!record->incarnation)
@@ -154,11 +156,7 @@ parse_keys(GKeyFile *file, DynRecord *record, GError **error)
     if (has(file, KEY_BOOT_PEAK) &&
         !get_number(file, KEY_BOOT_PEAK, DYN_MAX_KIB, &record->boot_peak_kib, error))
         return false;
-    record->swap_seen = g_key_file_get_boolean(file, DYN_STORE_GROUP, KEY_SWAP_SEEN, &problem);
-    if (!problem)
-        return true;
-    g_propagate_error(error, g_steal_pointer(&problem)); /* it is always written */
-    return false;
+    return true;
 }
 
 DynRecord *
@@ -168,8 +166,7 @@ dyn_record_parse(const char *uuid, const char *text, size_t length, GError **err
     g_autoptr(DynRecord) record = dyn_record_new(uuid, NULL);
     g_autoptr(GError) problem = NULL;
 
-    /* An empty text is a key file to GLib; SwapSeen, which is always written, tells it from a
-     * record. */
+    /* An empty text is a key file to GLib; Version, which is always written, tells it from a record. */
     if (length > 0 && g_key_file_load_from_data(file, text, length, G_KEY_FILE_NONE, &problem) &&
         parse_keys(file, record, &problem))
         return g_steal_pointer(&record);

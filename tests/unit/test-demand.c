@@ -278,18 +278,38 @@ START_TEST(test_demand_age_does_not_follow_the_wall_clock)
 }
 END_TEST
 
-START_TEST(test_demand_reset_keeps_what_a_reset_keeps)
+/* The last record from before a reset, seen only after it, is none of the new boot's. */
+START_TEST(test_demand_reset_forgets)
 {
     DynBalloonStats stats;
     DynDemand demand;
 
     settle(&demand, &without, 25, 160);
     demand.swap_seen = true;
-    dyn_demand_reset(&demand);
-    ck_assert(demand.swap_seen);
+    dyn_demand_reset(&demand, 101 * SEC, 101 * SEC);
+    ck_assert(!demand.swap_seen); /* the new kernel's counters begin at 0 */
     ck_assert(!demand.known);
     stats = told(&without, 25, 160, 100);
     ck_assert_int_eq(dyn_demand_update(&demand, &without, &stats, 101 * SEC), DYN_VERDICT_NEVER);
+    stats = told(&without, 25, 160, 101);
+    ck_assert_int_eq(dyn_demand_update(&demand, &without, &stats, 102 * SEC), DYN_VERDICT_NEVER);
+    stats = told(&without, 25, 160, 105);
+    ck_assert_int_eq(dyn_demand_update(&demand, &without, &stats, 105 * SEC), DYN_VERDICT_FRESH);
+}
+END_TEST
+
+/* A clock set back at the wrong moment must not keep a guest out for as long as it was set back. */
+START_TEST(test_demand_reset_survives_the_clock)
+{
+    DynBalloonStats stats;
+    DynDemand demand;
+
+    settle(&demand, &without, 25, 160);
+    dyn_demand_reset(&demand, 101 * SEC, 101 * SEC);
+    stats = told(&without, 25, 160, 50);
+    ck_assert_int_eq(dyn_demand_update(&demand, &without, &stats, 105 * SEC), DYN_VERDICT_NEVER);
+    stats = told(&without, 25, 160, 57);
+    ck_assert_int_eq(dyn_demand_update(&demand, &without, &stats, 112 * SEC), DYN_VERDICT_FRESH);
 }
 END_TEST
 
@@ -310,7 +330,8 @@ main(void)
     tcase_add_loop_test(tcase, test_demand_does_not_believe_everything, 0, G_N_ELEMENTS(bad_rows));
     tcase_add_loop_test(tcase, test_demand_proves_a_balloon_size_wrong, 0, 2);
     tcase_add_test(tcase, test_demand_age_does_not_follow_the_wall_clock);
-    tcase_add_test(tcase, test_demand_reset_keeps_what_a_reset_keeps);
+    tcase_add_test(tcase, test_demand_reset_forgets);
+    tcase_add_test(tcase, test_demand_reset_survives_the_clock);
     suite_add_tcase(suite, tcase);
     return dyn_suite_run(suite);
 }

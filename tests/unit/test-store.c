@@ -82,7 +82,6 @@ full_record(void)
     record->startup_kib = 524288;
     record->charge = DYN_CHARGE_STARTUP;
     record->boot_peak_kib = 253952;
-    record->swap_seen = true;
     return record;
 }
 
@@ -115,7 +114,7 @@ START_TEST(test_store_keeps_every_value)
     ck_assert_ptr_null(warnings[0]);
     got = find(records, UUID_A);
     ck_assert_str_eq(got->incarnation, "1234:99686");
-    ck_assert(got->has_period && got->has_limits && got->swap_seen);
+    ck_assert(got->has_period && got->has_limits);
     ck_assert_uint_eq(got->period_before, 10);
     ck_assert_uint_eq(got->minimum_kib, 262144);
     ck_assert_uint_eq(got->maximum_kib, DYN_MAX_KIB);
@@ -124,7 +123,7 @@ START_TEST(test_store_keeps_every_value)
     ck_assert_uint_eq(got->boot_peak_kib, 253952);
     got = find(records, UUID_B);
     ck_assert_ptr_null(got->incarnation);
-    ck_assert(!got->has_period && !got->has_limits && !got->swap_seen);
+    ck_assert(!got->has_period && !got->has_limits);
     ck_assert_uint_eq(got->boot_peak_kib, 0);
     drop_directory(directory);
 }
@@ -225,18 +224,18 @@ static const char *const damaged[] = {
     "",
     "\n\n",
     "rubbish",
-    "[other]\nSwapSeen=true\n",
+    "[other]\nVersion=1\n",
     "[record]\n",
-    "[record]\nSwapSeen=perhaps\n",
-    "[record]\nSwapSeen=true\nPeriodBefore=-1\n",
-    "[record]\nSwapSeen=true\nPeriodBefore=2147483648\n",
-    "[record]\nSwapSeen=true\nPeriodBefore=1 \\s\n",
-    "[record]\nSwapSeen=true\nBootPeakKiB=17592186044417\n",
-    "[record]\nSwapSeen=true\nBootPeakKiB=99999999999999999999999\n",
-    "[record]\nSwapSeen=true\nMinimumKiB=1\n",
-    "[record]\nSwapSeen=true\nMinimumKiB=2\nMaximumKiB=1\nStartupKiB=1\nCharge=auto\n",
-    "[record]\nSwapSeen=true\nMinimumKiB=1\nMaximumKiB=2\nStartupKiB=1\nCharge=none\n",
-    "[record]\nIncarnation=\\q\nSwapSeen=true\n",
+    "[record]\nVersion=perhaps\n",
+    "[record]\nVersion=1\nPeriodBefore=-1\n",
+    "[record]\nVersion=1\nPeriodBefore=2147483648\n",
+    "[record]\nVersion=1\nPeriodBefore=1 \\s\n",
+    "[record]\nVersion=1\nBootPeakKiB=17592186044417\n",
+    "[record]\nVersion=1\nBootPeakKiB=99999999999999999999999\n",
+    "[record]\nVersion=1\nMinimumKiB=1\n",
+    "[record]\nVersion=1\nMinimumKiB=2\nMaximumKiB=1\nStartupKiB=1\nCharge=auto\n",
+    "[record]\nVersion=1\nMinimumKiB=1\nMaximumKiB=2\nStartupKiB=1\nCharge=none\n",
+    "[record]\nIncarnation=\\q\nVersion=1\n",
     "[record]\nIncarnation=1:2\nSwapS",
 };
 
@@ -270,7 +269,7 @@ START_TEST(test_store_sorts_out_strange_files)
     g_autoptr(GPtrArray) records = NULL;
     g_auto(GStrv) warnings = NULL;
 
-    put(directory, "guest.conf", "[record]\nSwapSeen=true\n");
+    put(directory, "guest.conf", "[record]\nVersion=1\n");
     put(directory, "README", "not ours");
     put(directory, UUID_A ".conf", large);
     put(directory, UUID_A ".conf.ABC123", "a write cut short");
