@@ -25,12 +25,15 @@ typedef struct ToyGuest {
     uint64_t told;     /* KiB QEMU tells (differs after a reset) */
     uint64_t asked;    /* KiB */
     uint64_t speed;    /* KiB a second */
+    uint64_t resident; /* MiB of it that QEMU has resident; 0: all it holds */
+    uint64_t stale;    /* without a driver: second of the last record it wrote; 0: none */
     uint64_t swapped;  /* KiB now outside */
     uint64_t swap_out, swap_in;
     bool running, driver, frozen, deaf;
+    DynOutcomeResult answer; /* to requests; anything but SENT: nothing happens */
+    uint64_t lie_total;  /* KiB of MemTotal it claims; 0: honest */
     uint64_t cached;   /* KiB that libvirt still tells instead, once; 0: none */
     uint64_t ooms;
-    uint64_t largest_asked;
 } ToyGuest;
 
 typedef struct Toy {
@@ -174,15 +177,17 @@ toy_sample(const Toy *toy, ToyGuest *guest, const DynSampleRequest *request, Dyn
                    g_ptr_array_find_with_equal_func(request->exact, guest->uuid, g_str_equal, NULL);
     guest->cached = 0;
     sample.vmem_kib = 0;
-    sample.rss_kib = guest->balloon + 20 * MIB;
+    sample.rss_kib = (guest->resident != 0 ? guest->resident * MIB : guest->balloon) + 20 * MIB;
     sample.stats.last_update_sec = 0;
-    if (guest->driver) {
-        sample.stats.total_kib = (guest->autodeflate ? guest->boot * MIB : guest->balloon) - kernel;
+    if (guest->driver || guest->stale != 0) {
+        sample.stats.total_kib = (guest->autodeflate ? guest->boot * MIB : guest->told) - kernel;
         sample.stats.available_kib = guest->balloon - MIN(guest->balloon, kernel + here);
         sample.stats.free_kib = sample.stats.available_kib / 2;
+        if (guest->lie_total != 0)
+            sample.stats.total_kib = guest->lie_total;
         sample.stats.swap_in_kib = guest->swap_in;
         sample.stats.swap_out_kib = guest->swap ? guest->swap_out : 0;
-        sample.stats.last_update_sec = (uint64_t)(toy->now / SEC);
+        sample.stats.last_update_sec = guest->driver ? (uint64_t)(toy->now / SEC) : guest->stale;
     }
     g_array_append_val(snapshot->guests, sample);
 }
@@ -251,13 +256,14 @@ toy_act(Toy *toy)
 
         if (!action->act)
             continue;
+        outcome.result = guest->answer;
         toy_check(toy, guest, action, &held);
         if (action->reason <= DYN_REASON_GROW_MINIMUM)
             grown = true;
         else if (action->reason <= DYN_REASON_SHRINK_MAXIMUM)
             ck_assert_msg(!grown, "a shrink after a growth");
-        guest->asked = action->to_kib;
-        guest->largest_asked = MAX(guest->largest_asked, action->to_kib);
+        if (guest->answer == DYN_OUTCOME_SENT)
+            guest->asked = action->to_kib;
         g_strlcpy(outcome.uuid, action->uuid, sizeof outcome.uuid);
         dyn_world_outcome(toy->world, &outcome);
         toy->actions++;
