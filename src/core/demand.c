@@ -160,7 +160,8 @@ proves_lie(const DynDemandFacts *facts, const DynBalloonStats *stats, Range ball
         return false;
     if (!facts->autodeflate && stats->total_kib > most)
         return true;
-    return stats->free_kib != DYN_UNKNOWN && stats->free_kib > most;
+    return (stats->free_kib != DYN_UNKNOWN && stats->free_kib > most) ||
+           (stats->available_kib != DYN_UNKNOWN && stats->available_kib > most);
 }
 
 /* @before: used + swapped of the last record. Where the balloon's motion leaves a range, that sum stays

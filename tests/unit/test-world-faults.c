@@ -101,8 +101,8 @@ START_TEST(test_faults_a_record_from_before_the_reset_proves_nothing)
     const DynAction *action;
 
     toy_run(&toy, 20);
-    guest->stale = (uint64_t)(toy.now / SEC) + 1; /* written in this very second */
-    toy.now += SEC / 2;
+    guest->stale = (uint64_t)(toy.now / SEC) + 1; /* written 0.2 s before */
+    toy.now += SEC + SEC / 5;
     reset(guest);
     toy_tick(&toy);
     action = first_action(DYN_REASON_RESTART);
@@ -140,7 +140,8 @@ START_TEST(test_faults_a_refused_safe_target_is_sent_again)
     guest->answer = answers[_i];
     reset(guest);
     toy_run(&toy, 3);
-    ck_assert_uint_eq(guest->asked, 100 * MIB);
+    if (guest->answer != DYN_OUTCOME_FAILED) /* that may have been taken */
+        ck_assert_uint_eq(guest->asked, 100 * MIB);
     guest->answer = DYN_OUTCOME_SENT;
     toy_run(&toy, 12);
     ck_assert_uint_eq(guest->asked, 256 * MIB);

@@ -5,8 +5,6 @@
 
 #include "suite.h"
 
-#define SEED UINT64_C(0x776f726c64)
-
 static Toy toy;
 
 static void
@@ -379,82 +377,6 @@ START_TEST(test_world_says_why_it_does_nothing)
 }
 END_TEST
 
-static uint64_t
-next_random(uint64_t *state)
-{
-    uint64_t x = *state += UINT64_C(0x9e3779b97f4a7c15);
-
-    x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return x ^ (x >> 31);
-}
-
-static void
-random_change(uint64_t *state)
-{
-    ToyGuest *guest = &toy.guests[next_random(state) % toy.n];
-
-    switch (next_random(state) % 8) {
-    case 0:
-        guest->frozen = !guest->frozen;
-        break;
-    case 1:
-        guest->deaf = !guest->deaf;
-        break;
-    case 2:
-        guest->speed = (1 + next_random(state) % 1000) * MIB;
-        break;
-    default:
-        if (guest->swap)
-            guest->used = (10 + next_random(state) % (2 * guest->boot)) * MIB;
-        else /* grows no faster than its buffer can take: the rest is the workload's own death */
-            guest->used += MIN(next_random(state) % (8 * MIB),
-                               dyn_sat_sub(guest->balloon, guest->kernel * MIB + guest->used));
-    }
-}
-
-/* Random hosts, random loads: toy_check() watches bounds, pool, order and floors after every second;
- * once the load stands still, the plans become empty and stay empty. */
-START_TEST(test_world_properties)
-{
-    uint64_t state = SEED + (uint64_t)_i;
-
-    for (int world = 0; world < dyn_suite_rounds(40); world++) {
-        const size_t n = 1 + next_random(&state) % 10;
-        uint64_t holds = 0;
-
-        end();
-        begin();
-        for (size_t i = 0; i < n; i++) {
-            const uint64_t boot = 256 << next_random(&state) % 4;
-            const uint64_t held = 160 + next_random(&state) % (boot - 160);
-            ToyGuest *guest = toy_add(&toy, boot, 32 + next_random(&state) % 64,
-                                      next_random(&state) % 101, held);
-
-            guest->swap = next_random(&state) % 2;
-            guest->autodeflate = next_random(&state) % 2;
-            toy_put(&toy, guest);
-            holds += held;
-        }
-        set_pool(holds + next_random(&state) % 512);
-        for (int t = 0; t < 200; t++) {
-            if (next_random(&state) % 4 == 0)
-                random_change(&state);
-            toy_tick(&toy);
-        }
-        for (size_t i = 0; i < n; i++) {
-            toy.guests[i].frozen = toy.guests[i].deaf = false;
-            toy.guests[i].speed = 500 * MIB;
-        }
-        toy_run(&toy, 1500); /* decays end, idle memory is back */
-        toy.actions = 0;
-        toy_run(&toy, 300);
-        ck_assert_msg(toy.actions == 0, "seed %" G_GUINT64_FORMAT " world %d: %" G_GUINT64_FORMAT
-                      " actions in a quiet world", SEED + (uint64_t)_i, world, toy.actions);
-    }
-}
-END_TEST
-
 int
 main(void)
 {
@@ -481,7 +403,6 @@ main(void)
     tcase_add_test(tcase, test_world_releases_up_to_the_domains_own_maximum);
     tcase_add_test(tcase, test_world_holds_live_changes_that_are_not_allowed);
     tcase_add_loop_test(tcase, test_world_says_why_it_does_nothing, 0, 4);
-    tcase_add_loop_test(tcase, test_world_properties, 0, 5);
     suite_add_tcase(suite, tcase);
     return dyn_suite_run(suite);
 }

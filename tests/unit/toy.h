@@ -26,7 +26,7 @@ typedef struct ToyGuest {
     uint64_t asked;    /* KiB */
     uint64_t speed;    /* KiB a second */
     uint64_t resident; /* MiB of it that QEMU has resident; 0: all it holds */
-    uint64_t stale;    /* without a driver: second of the last record it wrote; 0: none */
+    uint64_t stale;    /* second of the last record it wrote; 0: none */
     uint64_t swapped;  /* KiB now outside */
     uint64_t swap_out, swap_in;
     bool running, driver, frozen, deaf;
@@ -167,6 +167,7 @@ toy_sample(const Toy *toy, ToyGuest *guest, const DynSampleRequest *request, Dyn
 {
     const uint64_t kernel = guest->kernel * MIB;
     const uint64_t here = guest->used - guest->swapped;
+    const uint64_t shown = guest->driver ? guest->balloon : guest->told; /* the last record's */
     DynGuestSample sample;
 
     dyn_guest_sample_init(&sample, guest->uuid);
@@ -179,15 +180,17 @@ toy_sample(const Toy *toy, ToyGuest *guest, const DynSampleRequest *request, Dyn
     sample.vmem_kib = 0;
     sample.rss_kib = (guest->resident != 0 ? guest->resident * MIB : guest->balloon) + 20 * MIB;
     sample.stats.last_update_sec = 0;
+    if (guest->driver && !guest->frozen)
+        guest->stale = (uint64_t)(toy->now / SEC);
     if (guest->driver || guest->stale != 0) {
-        sample.stats.total_kib = (guest->autodeflate ? guest->boot * MIB : guest->told) - kernel;
-        sample.stats.available_kib = guest->balloon - MIN(guest->balloon, kernel + here);
+        sample.stats.total_kib = (guest->autodeflate ? guest->boot * MIB : shown) - kernel;
+        sample.stats.available_kib = shown - MIN(shown, kernel + here);
         sample.stats.free_kib = sample.stats.available_kib / 2;
         if (guest->lie_total != 0)
             sample.stats.total_kib = guest->lie_total;
         sample.stats.swap_in_kib = guest->swap_in;
         sample.stats.swap_out_kib = guest->swap ? guest->swap_out : 0;
-        sample.stats.last_update_sec = guest->driver ? (uint64_t)(toy->now / SEC) : guest->stale;
+        sample.stats.last_update_sec = guest->stale;
     }
     g_array_append_val(snapshot->guests, sample);
 }
@@ -262,7 +265,10 @@ toy_act(Toy *toy)
             grown = true;
         else if (action->reason <= DYN_REASON_SHRINK_MAXIMUM)
             ck_assert_msg(!grown, "a shrink after a growth");
-        if (guest->answer == DYN_OUTCOME_SENT)
+        /* a failed or late call may have been taken all the same */
+        if (guest->answer == DYN_OUTCOME_SENT ||
+            ((guest->answer == DYN_OUTCOME_FAILED || guest->answer == DYN_OUTCOME_TIMEOUT) &&
+             action->serial % 2 == 1))
             guest->asked = action->to_kib;
         g_strlcpy(outcome.uuid, action->uuid, sizeof outcome.uuid);
         dyn_world_outcome(toy->world, &outcome);
