@@ -30,7 +30,6 @@ typedef struct DynHypervisorOps {
     /* Open (again) whatever is closed and register for events. DYN_ERROR_DISCONNECTED if libvirt is
      * not there. On success DYN_EVENT_CONNECTED follows. */
     bool (*connect)(DynHypervisor *self, GError **error);
-    bool (*is_connected)(DynHypervisor *self);
     /* All domains, running or not. Blocks while any guest sits in a start hook: never on the path
      * of an answer. Returns GPtrArray of DynFound, NULL on error. */
     GPtrArray *(*list)(DynHypervisor *self, GError **error);

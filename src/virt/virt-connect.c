@@ -165,15 +165,6 @@ links_alive(const DynVirt *self)
     return true;
 }
 
-bool
-dyn_virt_is_connected(DynHypervisor *hypervisor)
-{
-    DynVirt *self = (DynVirt *)hypervisor;
-    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
-
-    return self->up && links_alive(self);
-}
-
 void
 dyn_virt_check_links(DynVirt *self)
 {

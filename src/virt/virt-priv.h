@@ -36,6 +36,9 @@ typedef enum {
 
 #define DYN_VIRT_N_CALLBACKS 7
 
+/* Sampling calls that may be out at once, abandoned ones included: see virt-sample.c. */
+#define DYN_VIRT_SAMPLING_MOST 2
+
 /* Calls that are out, on all connections; more are not watched. */
 #define DYN_VIRT_N_CALLS 32
 
@@ -102,8 +105,6 @@ dyn_virt_fail(DynVirt *self, GError **error, const char *what);
 /* ---- virt-connect.c ---- */
 bool
 dyn_virt_connect(DynHypervisor *hypervisor, GError **error);
-bool
-dyn_virt_is_connected(DynHypervisor *hypervisor);
 /* If a connection in use is dead, say so to the engine, once. */
 void
 dyn_virt_check_links(DynVirt *self);

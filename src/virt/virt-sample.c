@@ -25,7 +25,6 @@
 #define PATIENCE_USEC (DYN_HYPERVISOR_SAMPLE_USEC / ROUNDS)
 /* How often it is checked whether one of the guests asked about has stopped. */
 #define LOOK_USEC (G_USEC_PER_SEC / 4)
-#define LEFT_BEHIND_MOST 2
 
 /* One round of questions. Counted: held by sample() and by the thread, whoever is done last frees
  * it. */
@@ -200,7 +199,7 @@ ask_round(DynVirt *self, GArray *guests, GPtrArray *exact, bool *ret_done, GErro
     g_autoptr(Job) job = NULL;
 
     *ret_done = true;
-    if (asks->len == 0 || g_atomic_int_get(&self->sampling) >= LEFT_BEHIND_MOST)
+    if (asks->len == 0 || g_atomic_int_get(&self->sampling) >= DYN_VIRT_SAMPLING_MOST)
         return true;
     job = job_new(self, asks);
     g_atomic_ref_count_inc(&job->ref);

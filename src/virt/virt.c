@@ -8,10 +8,6 @@
 
 #include <libvirt/virterror.h>
 
-/* Sampling calls that may be out at once: one that works and two that are stuck (see
- * virt-sample.c). */
-#define SAMPLERS_MOST 3
-
 DynVirt *
 dyn_virt_ref(DynVirt *self)
 {
@@ -173,7 +169,6 @@ virt_free(DynHypervisor *hypervisor)
 
 static const DynHypervisorOps ops = {
     .connect = dyn_virt_connect,
-    .is_connected = dyn_virt_is_connected,
     .list = dyn_virt_list,
     .read = dyn_virt_read,
     .sample = dyn_virt_sample,
@@ -197,6 +192,6 @@ dyn_virt_new(const char *uri, const char *proc_root)
     self->guests = dyn_virt_guests_new();
     for (size_t i = 0; i < G_N_ELEMENTS(self->callback); i++)
         self->callback[i] = -1;
-    self->samplers = g_thread_pool_new(dyn_virt_sampler, self, SAMPLERS_MOST, FALSE, NULL);
+    self->samplers = g_thread_pool_new(dyn_virt_sampler, self, DYN_VIRT_SAMPLING_MOST, FALSE, NULL);
     return &self->parent;
 }

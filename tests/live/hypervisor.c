@@ -4,7 +4,7 @@
  * RESULT" in the order in which they end, NUMBER counting commands from 1; events as "event TYPE
  * UUID VALUE". Ends at end of input.
  *
- *   connect | connected | list | read UUID | probe UUID | balloon UUID KIB | period UUID SEC
+ *   connect | list | read UUID | probe UUID | balloon UUID KIB | period UUID SEC
  *   sample UUID... | exact UUID... | policy UUID XML */
 #include "config.h"
 
@@ -160,10 +160,6 @@ run_one(DynHypervisor *hypervisor, char **word, GString *text, GError **error)
             hypervisor, uuid, (uint32_t)g_ascii_strtoull(value, NULL, 10), error);
     if (strcmp(word[0], "policy") == 0)
         return hypervisor->ops->write_policy(hypervisor, uuid, value, error);
-    if (strcmp(word[0], "connected") == 0) {
-        g_string_append(text, hypervisor->ops->is_connected(hypervisor) ? "yes" : "no");
-        return true;
-    }
     g_set_error(error, DYN_ERROR, DYN_ERROR_INVALID, "no command '%s'", word[0]);
     return false;
 }
