@@ -62,6 +62,33 @@ START_TEST(test_world_ledger_knows_an_old_size)
 }
 END_TEST
 
+/* A domain whose XML cannot be used has no policy, but it has memory, and nobody else may get it. */
+START_TEST(test_world_ledger_counts_unusable_domains)
+{
+    ToyGuest *guest = toy_add(&toy, 512, 64, 50, 512);
+    ToyGuest other = *guest;
+    g_autoptr(DynFound) found = NULL;
+    g_autoptr(DynReport) before = NULL;
+    g_autoptr(DynReport) after = NULL;
+
+    toy_run(&toy, 2);
+    before = dyn_world_report(toy.world);
+    other.uuid[0] = '9';
+    other.boot = 200;
+    other.maximum = other.startup = 128;
+    found = toy_found(&other);
+    g_clear_pointer(&found->domain->policy_xml, g_free);
+    found->problem = g_strdup("two policies");
+    dyn_world_put(toy.world, found, NULL, toy.now);
+    toy_tick(&toy);
+    after = dyn_world_report(toy.world);
+    ck_assert_uint_eq(report_of(&other).assigned_kib, 200 * MIB);
+    ck_assert(!report_of(&other).managed);
+    ck_assert_int_eq(report_of(&other).hold, DYN_HOLD_BAD_POLICY);
+    ck_assert_uint_eq(after->host.assigned_kib, before->host.assigned_kib + 200 * MIB);
+}
+END_TEST
+
 /* An event that was overtaken by the answer to a question. */
 START_TEST(test_world_ledger_knows_a_late_event)
 {
@@ -142,6 +169,7 @@ main(void)
 
     tcase_add_checked_fixture(tcase, begin, end);
     tcase_add_test(tcase, test_world_ledger_knows_an_old_size);
+    tcase_add_test(tcase, test_world_ledger_counts_unusable_domains);
     tcase_add_test(tcase, test_world_ledger_knows_a_late_event);
     tcase_add_test(tcase, test_world_ledger_still_finds_outsiders);
     tcase_add_test(tcase, test_world_ledger_asks_before_it_calls_a_size_wrong);
