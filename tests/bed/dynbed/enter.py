@@ -4,6 +4,7 @@
 The command dies with us, even by SIGKILL, and with the bed (its PID namespace)."""
 
 import os
+import select
 import signal
 import sys
 
@@ -16,8 +17,16 @@ _FORWARDED = {signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, sign
 _SI_KERNEL = 0x80
 
 
-def _exec(command, directory, mask):
+def _die_with(parent):
+    """Die when the parent does, also if it did before we could ask for that: then `parent`, a pipe whose
+    other end only it holds, is at its end. (Its PID is no help: it is outside our namespace.)"""
     syscalls.die_with_parent()
+    if select.select([parent], [], [], 0)[0]:
+        os._exit(128 + signal.SIGKILL)
+    os.close(parent)
+
+
+def _exec(command, directory, mask):
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Python's own
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
@@ -53,8 +62,12 @@ def run(init_pid, command):
     syscalls.setns(f"/proc/{init_pid}/ns/pid", syscalls.CLONE_NEWPID)
     syscalls.setns(f"/proc/{init_pid}/ns/mnt", syscalls.CLONE_NEWNS)
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, _FORWARDED | {signal.SIGCHLD})
+    parent, alive = os.pipe()
     child = os.fork()
     if child == 0:
+        os.close(alive)
+        _die_with(parent)
         _exec(command, directory, mask)
+    os.close(parent)
     status = _wait(child)
     return os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
