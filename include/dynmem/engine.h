@@ -108,8 +108,8 @@ typedef void (*DynReleasedFunc)(uint64_t given_kib, uint64_t missing_kib, const 
                                 gpointer user_data);
 
 /* Give @uuid its memory back, then write mode='off' into its policy. One at a time for one guest
- * (DYN_ERROR_BUSY); a guest that is not managed, or in observe mode, is refused
- * (DYN_ERROR_INVALID), any guest while paused (DYN_ERROR_BUSY). @done is always called, possibly
+ * (DYN_ERROR_BUSY); a guest that is not managed is refused (DYN_ERROR_INVALID), any guest while
+ * paused (DYN_ERROR_BUSY). Observe mode is no hindrance: this is an order, not a decision. @done is always called, possibly
  * before this returns. */
 void
 dyn_engine_release(DynEngine *engine, const char *uuid, DynReleasedFunc done, gpointer user_data);

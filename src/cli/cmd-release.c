@@ -33,16 +33,6 @@ say_result(DynCli *cli, const char *name, uint64_t given, uint64_t missing)
             quoted, given_text, missing_text);
 }
 
-static void
-add_result(DynJson *json, const char *name, uint64_t given, uint64_t missing)
-{
-    dyn_json_open_object(json, NULL);
-    dyn_json_add_string(json, "domain", name);
-    dyn_json_add_uint(json, "given", given);
-    dyn_json_add_uint(json, "missing", missing);
-    dyn_json_close(json);
-}
-
 static bool
 release(DynCli *cli, const char *domain, const char *name, DynJson *json, GError **error)
 {
@@ -51,19 +41,12 @@ release(DynCli *cli, const char *domain, const char *name, DynJson *json, GError
     if (!dyn_daemon_release(cli, domain, &given, &missing, error))
         return false;
     say_result(cli, name, given, missing);
-    add_result(json, name, given, missing);
+    dyn_json_open_object(json, NULL);
+    dyn_json_add_string(json, "domain", name);
+    dyn_json_add_uint(json, "given", given);
+    dyn_json_add_uint(json, "missing", missing);
+    dyn_json_close(json);
     return true;
-}
-
-/* The daemon refuses such a guest, but it is no obstacle to the removal of dynmem. */
-static void
-skip_observed(DynCli *cli, const char *name, DynJson *json)
-{
-    g_autofree char *quoted = dyn_text_quote(name);
-
-    dyn_cli_say(cli, "Domain %s: in observe mode, where nothing is taken: nothing to give back.",
-                quoted);
-    add_result(json, name, 0, 0);
 }
 
 /* Every guest gets its turn, whatever happened to the one before. */
@@ -85,9 +68,7 @@ release_all(DynCli *cli, DynJson *json, GError **error)
             g_strcmp0(dyn_dict_get_string(guest, "State"), "shut off") == 0)
             continue;
         done++;
-        if (g_strcmp0(dyn_dict_get_string(guest, "Mode"), dyn_mode_word(DYN_MODE_OBSERVE)) == 0) {
-            skip_observed(cli, name, json);
-        } else if (!release(cli, uuid, name, json, &guest_error)) {
+        if (!release(cli, uuid, name, json, &guest_error)) {
             g_autofree char *quoted = dyn_text_quote(name);
 
             dyn_cli_error(cli, "domain %s: %s", quoted, guest_error->message);
@@ -145,8 +126,8 @@ const DynCliCommand dyn_cli_cmd_release = {
     .syntax = "DOMAIN | --all",
     .details =
         "It gets back all the memory of the domain, as far as the host allows, and mode 'off' in its\n"
-        "policy. The way out before dynmem is removed or a guest moves to a host without it. A pause forbids\n"
-        "it (resume first), and so does mode 'observe', in which nothing is taken from a guest.",
+        "policy. The way out before dynmem is removed or a guest moves to a host without it.\n"
+        "Refused while dynmem is paused.",
     .get_options = get_options,
     .options_size = sizeof(ReleaseOptions),
     .least = 0,

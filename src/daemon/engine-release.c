@@ -222,23 +222,16 @@ find_report(const DynEngine *engine, const char *uuid)
     return NULL;
 }
 
-/* Pausing means that nothing is acted on, and observing that nothing is changed: by request neither. */
+/* Pausing means that nothing is acted on, by request neither. Observing forbids what dynmemd decides, not
+ * what it is told: a guest shrunk before it was only observed must find its way out. */
 static bool
-check_mode(const DynEngine *engine, const DynGuestReport *guest, GError **error)
+check_paused(const DynEngine *engine, const DynGuestReport *guest, GError **error)
 {
-    const char *shown = dyn_engine_guest_shown(engine, guest->uuid);
-
-    if (guest->mode == DYN_MODE_OBSERVE) {
-        g_set_error(error, DYN_ERROR, DYN_ERROR_INVALID,
-                    "%s is in observe mode, where nothing is taken: nothing to release", shown);
-        return false;
-    }
-    if (engine->paused) {
-        g_set_error(error, DYN_ERROR, DYN_ERROR_BUSY,
-                    "%s cannot be released: dynmemd is paused: resume it first", shown);
-        return false;
-    }
-    return true;
+    if (!engine->paused)
+        return true;
+    g_set_error(error, DYN_ERROR, DYN_ERROR_BUSY, "%s cannot be released: dynmemd is paused: resume it first",
+                dyn_engine_guest_shown(engine, guest->uuid));
+    return false;
 }
 
 static bool
@@ -257,7 +250,7 @@ check_request(DynEngine *engine, const char *uuid, GError **error)
                     guest->hold_text && *guest->hold_text ? guest->hold_text : "no policy");
         return false;
     }
-    if (!check_mode(engine, guest, error))
+    if (!check_paused(engine, guest, error))
         return false;
     if (engine->link != DYN_LINK_UP || engine->stopping) {
         g_set_error(error, DYN_ERROR, DYN_ERROR_DISCONNECTED,
