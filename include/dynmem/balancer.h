@@ -1,26 +1,27 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The balancer: who should hold how much, and who moves now. Pure arithmetic over plain arrays; what a
- * guest's demand is and whether it may be touched is decided before (demand.h, world.h).
+/* The balancer: who should hold how much, and who moves now. Pure arithmetic over plain arrays;
+ * what a guest's demand is and whether it may be touched is decided before (demand.h, world.h).
  *
  * Tiers (n guests, pool P; W = priority + 1, per guest, not per MiB):
  *   0  a fixed guest counts with what it holds or is promised;
  *   1  every other one gets lo = max(minimum, floor);
- *   2  fill towards demand D (raw):             x = clamp(L*W, lo, max(lo, D))            -> x2
- *   3a fill towards T = D + b*D + lead:         x = x2 + clamp(f*W*B, 0, B), B = T - x2   -> x3
- *   3b fill the buffer floor's part beyond b*D: likewise with B = full - x3               -> allotment
- * Levels L, f are those at which the pool is spent. Tier 2 is weighted max-min: a guest below the level
- * is never short whatever others claim, so a liar cannot starve it. In tier 3 guests of equal weight hold
- * equal *fractions* of their buffers.
+ *   2  fill towards demand D (raw):           x = clamp(L*W, lo, max(lo, D))           -> x2
+ *   3a fill towards T = D + b*D + lead:       x = x2 + clamp(f*W*B, 0, B), B = T - x2  -> x3
+ *   3b fill the buffer floor's part over b*D: likewise with B = full - x3              -> allotment
+ * Levels L, f are those at which the pool is spent. Tier 2 is weighted max-min: a guest below the
+ * level is never short whatever others claim, so a liar cannot starve it. In tier 3 guests of equal
+ * weight hold equal *fractions* of their buffers.
  *
- * Worked. (1) Pool 5.5 GiB, two guests of maximum 4, one with D = 1 the other D = 4 -> 1.5 and 4 (both
- * full, where 1 GiB wants 20 %: 1.2 and 4, 0.3 left). Both D = 4: 2.75 each. (2) Pool 66 GiB, D = 64, 1, 1,
- * equal weight: level 64 -> 64, 1, 1; pool 33 GiB: 31, 1, 1. (3) Pool 900 MiB, D = 1000 each, weights
- * 101/51/11, lo = 32: 557.7, 281.6, 60.7. (4) priority 0 is weight 1, not nothing: with 100 beside it in a
- * pool of 1010 MiB and D = 1000 each it holds 10 MiB or its lo, whichever is more.
+ * Worked. (1) Pool 5.5 GiB, two guests of maximum 4, one with D = 1 the other D = 4 -> 1.5 and 4
+ * (both full, where 1 GiB wants 20 %: 1.2 and 4, 0.3 left). Both D = 4: 2.75 each. (2) Pool 66 GiB,
+ * D = 64, 1, 1, equal weight: level 64 -> 64, 1, 1; pool 33 GiB: 31, 1, 1. (3) Pool 900 MiB, D =
+ * 1000 each, weights 101/51/11, lo = 32: 557.7, 281.6, 60.7. (4) priority 0 is weight 1, not
+ * nothing: with 100 beside it in a pool of 1010 MiB and D = 1000 each it holds 10 MiB or its lo,
+ * whichever is more.
  *
- * Moves: growth at once and in one step when half the buffer is gone; shrinking only as far as somebody
- * needs it, largest excess first, or when idle memory has to come back (see DynMoveInput). Source of the
- * thresholds: the prototype on a month of real demand, docs/DESIGN.md. */
+ * Moves: growth at once and in one step when half the buffer is gone; shrinking only as far as
+ * somebody needs it, largest excess first, or when idle memory has to come back (see DynMoveInput).
+ * Source of the thresholds: the prototype on a month of real demand, docs/DESIGN.md. */
 #pragma once
 
 #include <stdbool.h>
@@ -43,7 +44,8 @@ typedef struct DynClaim {
 
 typedef struct DynAllotted {
     uint64_t missing_kib; /* by how much minima and fixed guests exceed the pool; 0: they fit */
-    bool contention;      /* sum of targets (3a, without the buffer floor's part) exceeds the pool */
+    /* sum of targets (3a, without the buffer floor's part) exceeds the pool */
+    bool contention;
 } DynAllotted;
 
 /* Working memory for @n guests, reused from cycle to cycle. */
@@ -53,15 +55,15 @@ dyn_scratch_new(void);
 void
 dyn_scratch_free(DynScratch *scratch);
 
-/* Fill @ret_kib[0..n). Claims come in the order of their UUIDs (ties go to the earlier). A boot charge
- * takes others' buffers, but no guest below its demand for another's boot: each gets at least what it would
- * get if booting guests were charged only @boot_least_kib, up to its demand. */
+/* Fill @ret_kib[0..n). Claims come in the order of their UUIDs (ties go to the earlier). A boot
+ * charge takes others' buffers, but no guest below its demand for another's boot: each gets at
+ * least what it would get if booting guests were charged only @boot_least_kib, up to its demand. */
 DynAllotted
 dyn_balancer_allot(const DynClaim *claims, size_t n, uint64_t pool_kib, DynScratch *scratch,
                    uint64_t *ret_kib);
 
-/* Dead bands. Fine while any guest is short: min(2 MiB, 0.025 % of assigned) up to a page (16 MiB or
- * 0.25 % there costs 10 % of the oracle's distance, measured on the trace). */
+/* Dead bands. Fine while any guest is short: min(2 MiB, 0.025 % of assigned) up to a page (16 MiB
+ * or 0.25 % there costs 10 % of the oracle's distance, measured on the trace). */
 #define DYN_BAND_FINE_MOST_KIB (UINT64_C(2) * 1024)
 #define DYN_BAND_COARSE_LEAST_KIB (UINT64_C(16) * 1024)
 #define DYN_PAGE_KIB UINT64_C(4)
@@ -79,7 +81,8 @@ typedef struct DynHolding {
     bool may_shrink;         /* not in the grace after a start, not stuck */
     bool idle_due;           /* above target for longer than IdleReclaim */
     uint64_t assigned_kib;   /* observed */
-    uint64_t sent_kib;       /* what was asked and is not seen yet; = assigned if nothing is in flight */
+    /* what was asked and is not seen yet; = assigned if nothing is in flight */
+    uint64_t sent_kib;
     uint64_t minimum_kib;
     uint64_t maximum_kib;    /* what a growth can reach: policy's maximum or base RAM */
     uint64_t demand_kib;     /* raw */
@@ -106,9 +109,10 @@ typedef struct DynMove {
     DynReason reason;
 } DynMove;
 
-/* For each guest, given its allotment, whether it moves now and where. Growths take what is available,
- * the short first, by weighted filling; what they lack is asked back from the largest excess over
- * allotment. Never plans growths beyond @available_kib; memory that is only asked back is not handed out. */
+/* For each guest, given its allotment, whether it moves now and where. Growths take what is
+ * available, the short first, by weighted filling; what they lack is asked back from the largest
+ * excess over allotment. Never plans growths beyond @available_kib; memory that is only asked back
+ * is not handed out. */
 void
 dyn_balancer_moves(const DynMoveInput *input, DynScratch *scratch, DynMove *ret_moves);
 

@@ -54,8 +54,8 @@ typedef struct DynDomain {
 bool
 dyn_domain_parse(const char *xml, size_t length, DynDomain **ret_domain, GError **error);
 
-/* The same without looking for a policy (@policy_xml stays NULL): what the domain holds is true whether
- * its policy can be used or not. */
+/* The same without looking for a policy (@policy_xml stays NULL): what the domain holds is true
+ * whether its policy can be used or not. */
 bool
 dyn_domain_parse_facts(const char *xml, size_t length, DynDomain **ret_domain, GError **error);
 

@@ -77,9 +77,9 @@ dyn_reason_word(DynReason reason); /* "grow-demand", ... */
 const char *
 dyn_outcome_word(DynOutcomeResult result);
 
-/* Does @action make the guest use host memory that it does not own yet? A guest that was reset owns all
- * its RAM whatever `actual` says, so the target of a restart, however high, only takes from it; and a
- * withdrawal asks for what the guest holds. */
+/* Does @action make the guest use host memory that it does not own yet? A guest that was reset owns
+ * all its RAM whatever `actual` says, so the target of a restart, however high, only takes from it;
+ * and a withdrawal asks for what the guest holds. */
 bool
 dyn_action_needs_room(const DynAction *action);
 

@@ -2,8 +2,8 @@
 /* The core's memory of host and guests between two cycles, and the one function in spirit:
  * (policies, snapshot, state, now) -> (plan, state').
  *
- * Pure: no I/O, no clock (every call gets @now_usec, CLOCK_MONOTONIC), no logging. Not thread-safe: the
- * engine alone owns a world, on the main thread.
+ * Pure: no I/O, no clock (every call gets @now_usec, CLOCK_MONOTONIC), no logging. Not thread-safe:
+ * the engine alone owns a world, on the main thread.
  *
  * One cycle:
  *     dyn_world_sample_request()  whom to look at
@@ -38,8 +38,8 @@ dyn_world_set_conf(DynWorld *world, const DynConf *conf);
 void
 dyn_world_set_paused(DynWorld *world, bool paused);
 
-/* A domain as found now: new, changed or with another policy. @record: what the store remembers of it,
- * or NULL; ignored unless its incarnation is the found one (the boot peak is kept). Copies. */
+/* A domain as found now: new, changed or with another policy. @record: what the store remembers of
+ * it, or NULL; ignored unless its incarnation is the found one (the boot peak is kept). Copies. */
 void
 dyn_world_put(DynWorld *world, const DynFound *found, const DynRecord *record, int64_t now_usec);
 
@@ -56,8 +56,8 @@ dyn_world_retain(DynWorld *world, const GPtrArray *found);
 bool
 dyn_world_event(DynWorld *world, const DynEvent *event);
 
-/* Guests to sample: all running ones; "exact" for those with a change in flight, starting, or near the
- * edge. Free with dyn_sample_request_free(). */
+/* Guests to sample: all running ones; "exact" for those with a change in flight, starting, or near
+ * the edge. Free with dyn_sample_request_free(). */
 DynSampleRequest *
 dyn_world_sample_request(const DynWorld *world, int64_t now_usec);
 
@@ -65,7 +65,8 @@ dyn_world_sample_request(const DynWorld *world, int64_t now_usec);
 DynPlan *
 dyn_world_step(DynWorld *world, const DynSnapshot *snapshot);
 
-/* An action's end. Until then the guest counts as having an operation in flight and gets no other. */
+/* An action's end. Until then the guest counts as having an operation in flight and gets no
+ * other. */
 void
 dyn_world_outcome(DynWorld *world, const DynOutcome *outcome);
 
@@ -76,8 +77,9 @@ typedef struct DynGiven {
     DynAction action;     /* to execute if @give_kib > 0 */
 } DynGiven;
 
-/* Give @uuid memory back up to its own maximum, as far as the host allows now; it is unmanaged from now
- * on whatever its policy says, until the policy is written again. DYN_ERROR_GONE if it does not run. */
+/* Give @uuid memory back up to its own maximum, as far as the host allows now; it is unmanaged from
+ * now on whatever its policy says, until the policy is written again. DYN_ERROR_GONE if it does not
+ * run. */
 bool
 dyn_world_release(DynWorld *world, const char *uuid, int64_t now_usec, DynGiven *ret_given,
                   GError **error);
@@ -86,13 +88,13 @@ dyn_world_release(DynWorld *world, const char *uuid, int64_t now_usec, DynGiven 
 DynPlan *
 dyn_world_dry_plan(DynWorld *world, int64_t now_usec);
 
-/* The record to keep of a guest (limits held, swap seen, boot peak), without the period fields, which
- * belong to whoever changes the period. NULL if nothing has to be kept. */
+/* The record to keep of a guest (limits held, swap seen, boot peak), without the period fields,
+ * which belong to whoever changes the period. NULL if nothing has to be kept. */
 DynRecord *
 dyn_world_record(const DynWorld *world, const char *uuid);
 
-/* The statistics period the guest should have now: the sampling interval if it is managed or observed,
- * 0 if it should be left as it is. */
+/* The statistics period the guest should have now: the sampling interval if it is managed or
+ * observed, 0 if it should be left as it is. */
 uint32_t
 dyn_world_wanted_period(const DynWorld *world, const char *uuid);
 

@@ -75,7 +75,8 @@ fill_tier(const Sharing *sharing, Tier tier, uint64_t left)
         bowls[i] = tier_bowl(&sharing->claims[i], tier, sharing->have[i], i);
         before = dyn_sat_add(before, bowls[i].lo_kib);
     }
-    (void)dyn_waterfill(bowls, sharing->n, dyn_sat_add(before, left), sharing->scratch->index); /* lo fits */
+    /* lo fits */
+    (void)dyn_waterfill(bowls, sharing->n, dyn_sat_add(before, left), sharing->scratch->index);
     added = dyn_waterfill_sum(bowls, sharing->n) - before;
     for (size_t i = 0; i < sharing->n; i++) {
         if (!sharing->claims[i].fixed)

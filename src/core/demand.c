@@ -51,7 +51,8 @@ void
 dyn_demand_observe(DynDemand *demand, uint64_t balloon_kib, int64_t wall_usec)
 {
     if (demand->n_seen > 0 && wall_usec < demand->seen[demand->n_seen - 1].wall_usec)
-        demand->n_seen = 0; /* the clock was set back: what was seen before cannot be placed any more */
+        /* the clock was set back: what was seen before cannot be placed any more */
+        demand->n_seen = 0;
     if (demand->n_seen == DYN_DEMAND_OBSERVATIONS) {
         memmove(&demand->seen[0], &demand->seen[1], sizeof demand->seen - sizeof demand->seen[0]);
         demand->n_seen--;
@@ -59,8 +60,8 @@ dyn_demand_observe(DynDemand *demand, uint64_t balloon_kib, int64_t wall_usec)
     demand->seen[demand->n_seen++] = (DynObservation){ wall_usec, balloon_kib };
 }
 
-/* Balloon sizes that may have held in the second @sec: those seen in it, the last before and the first
- * after. Between two sightings anything between the two may have held. */
+/* Balloon sizes that may have held in the second @sec: those seen in it, the last before and the
+ * first after. Between two sightings anything between the two may have held. */
 static Range
 balloon_at(const DynDemand *demand, uint64_t sec)
 {
@@ -103,8 +104,8 @@ judge(const DynDemandFacts *facts, const DynBalloonStats *stats)
     return DYN_BAD_NONE;
 }
 
-/* With this much available nothing keeps a guest from reading its swap back: 32 MiB, or a tenth of what it
- * has (twice the safety of world.h's floors). */
+/* With this much available nothing keeps a guest from reading its swap back: 32 MiB, or a tenth of
+ * what it has (twice the safety of world.h's floors). */
 static uint64_t
 plenty_kib(const DynDemand *demand)
 {
@@ -130,7 +131,8 @@ fold_swap(DynDemand *demand, const DynBalloonStats *stats, uint64_t seconds)
         demand->swap_seen = true;
 
     demand->swapped_kib = dyn_sat_sub(dyn_sat_add(demand->swapped_kib, out), in);
-    idle = in == 0 && out == 0 && demand->available_kib >= MIN(demand->swapped_kib, plenty_kib(demand));
+    idle = in == 0 && out == 0 &&
+           demand->available_kib >= MIN(demand->swapped_kib, plenty_kib(demand));
     divisor = idle ? 32 : 1024;
     for (uint64_t i = 0; i < MIN(seconds, 60); i++)
         demand->swapped_kib -= (demand->swapped_kib + divisor - 1) / divisor;
@@ -138,7 +140,8 @@ fold_swap(DynDemand *demand, const DynBalloonStats *stats, uint64_t seconds)
 
 /* K is only learned while the balloon stood still around the record. */
 static void
-learn_kernel(DynDemand *demand, const DynDemandFacts *facts, const DynBalloonStats *stats, Range balloon)
+learn_kernel(DynDemand *demand, const DynDemandFacts *facts, const DynBalloonStats *stats,
+             Range balloon)
 {
     const uint64_t size = facts->autodeflate ? facts->boot_kib : balloon.most;
     uint64_t kernel;
@@ -164,9 +167,9 @@ proves_lie(const DynDemandFacts *facts, const DynBalloonStats *stats, Range ball
            (stats->available_kib != DYN_UNKNOWN && stats->available_kib > most);
 }
 
-/* @before: used + swapped of the last record. Where the balloon's motion leaves a range, that sum stays
- * as it was as far as the range allows: what was read back from swap while the balloon moved must not
- * vanish from the one before it is seen in the other. */
+/* @before: used + swapped of the last record. Where the balloon's motion leaves a range, that sum
+ * stays as it was as far as the range allows: what was read back from swap while the balloon moved
+ * must not vanish from the one before it is seen in the other. */
 static void
 fold_used(DynDemand *demand, const DynDemandFacts *facts, Range balloon, uint64_t before)
 {
@@ -181,8 +184,8 @@ fold_used(DynDemand *demand, const DynDemandFacts *facts, Range balloon, uint64_
                                  dyn_sat_sub(taken, dyn_sat_sub(facts->boot_kib, balloon.most)));
 }
 
-/* @rise_kib: of used + swapped alone. K is learned once, when the balloon first stands still: that step is
- * no rise, and must not be led. */
+/* @rise_kib: of used + swapped alone. K is learned once, when the balloon first stands still: that
+ * step is no rise, and must not be led. */
 static void
 fold_trend(DynDemand *demand, uint64_t raw_kib, uint64_t rise_kib, int64_t elapsed_usec)
 {
@@ -240,7 +243,8 @@ dyn_demand_update(DynDemand *demand, const DynDemandFacts *facts, const DynBallo
     demand->balloon_lies = proves_lie(facts, stats, balloon);
     learn_kernel(demand, facts, stats, balloon);
     demand->total_kib = stats->total_kib;
-    demand->available_kib = stats->available_kib != DYN_UNKNOWN ? stats->available_kib : stats->free_kib;
+    demand->available_kib =
+        stats->available_kib != DYN_UNKNOWN ? stats->available_kib : stats->free_kib;
     fold_swap(demand, stats, (uint64_t)MAX(elapsed, 0) / USEC_PER_SEC);
     fold_used(demand, facts, balloon, before);
     kernel = demand->kernel_kib == DYN_UNKNOWN ? 0 : demand->kernel_kib;

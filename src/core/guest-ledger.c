@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What a guest holds. Only observed sizes count: a request changes nothing until it is seen. Two things
- * make that hard. After a reset QEMU goes on telling the old size while the guest owns all of its RAM
- * (measured, 4-5 s, or for ever if the next target is full), so from a start or reset on the guest counts
- * with its boot charge until the balloon proves itself. And others may move the balloon too: a change that
- * is neither ours nor the guest's own deflation is an administrator's, and is respected for PinSec.
+ * What a guest holds. Only observed sizes count: a request changes nothing until it is seen. Two
+ * things make that hard. After a reset QEMU goes on telling the old size while the guest owns all
+ * of its RAM (measured, 4-5 s, or for ever if the next target is full), so from a start or reset on
+ * the guest counts with its boot charge until the balloon proves itself. And others may move the
+ * balloon too: a change that is neither ours nor the guest's own deflation is an administrator's,
+ * and is respected for PinSec.
  */
 #include "config.h"
 
@@ -94,7 +95,8 @@ dyn_guest_position_kib(const DynGuest *guest)
 uint64_t
 dyn_guest_claimed_kib(const DynGuest *guest)
 {
-    const uint64_t lingering = guest->lingering_kib != 0 ? guest->lingering_kib + guest->vmem_kib : 0;
+    const uint64_t lingering =
+        guest->lingering_kib != 0 ? guest->lingering_kib + guest->vmem_kib : 0;
     const uint64_t claimed = MAX(dyn_guest_assigned_kib(guest), dyn_guest_position_kib(guest));
 
     return guest->active ? MAX(claimed, lingering) : 0;
@@ -140,7 +142,8 @@ arrive(DynGuest *guest)
         guest->counters.add_operations++;
     else if (guest->sent_kib < guest->sent_from_kib)
         guest->counters.remove_operations++;
-    if (guest->sent_kib != guest->sent_from_kib) { /* a withdrawal arrives at once and proves nothing */
+    /* a withdrawal arrives at once and proves nothing */
+    if (guest->sent_kib != guest->sent_from_kib) {
         guest->stuck_since_usec = 0;
         guest->stuck_pause_usec = 0;
     }
@@ -153,8 +156,9 @@ distance(uint64_t a, uint64_t b)
     return a > b ? a - b : b - a;
 }
 
-/* Between where it was and what was asked last (also by a call that was given up): ours. For a while that
- * includes where it came from: events and answers come on different ways, and overtake each other. */
+/* Between where it was and what was asked last (also by a call that was given up): ours. For a
+ * while that includes where it came from: events and answers come on different ways, and overtake
+ * each other. */
 static bool
 is_own_move(const DynGuest *guest, uint64_t before, uint64_t after, int64_t now_usec)
 {
@@ -176,11 +180,13 @@ is_self_deflation(const DynGuest *guest, uint64_t before, uint64_t after)
 
     if (after <= before || !guest->domain->autodeflate)
         return false;
-    return !demand->known || demand->available_kib <= MAX(demand->total_kib / 10, 2 * DYN_SAFETY_LEAST_KIB);
+    return !demand->known ||
+           demand->available_kib <= MAX(demand->total_kib / 10, 2 * DYN_SAFETY_LEAST_KIB);
 }
 
 static void
-note_foreign(DynGuest *guest, uint64_t before, uint64_t after, const DynConf *conf, int64_t now_usec)
+note_foreign(DynGuest *guest, uint64_t before, uint64_t after, const DynConf *conf,
+             int64_t now_usec)
 {
     if (distance(before, after) <= DYN_FOREIGN_KIB || is_own_move(guest, before, after, now_usec) ||
         is_self_deflation(guest, before, after))
@@ -210,7 +216,8 @@ note_progress(DynGuest *guest, int64_t now_usec)
 }
 
 void
-dyn_guest_observe_balloon(DynGuest *guest, uint64_t balloon_kib, const DynConf *conf, int64_t now_usec)
+dyn_guest_observe_balloon(DynGuest *guest, uint64_t balloon_kib, const DynConf *conf,
+                          int64_t now_usec)
 {
     const uint64_t before = guest->balloon_kib;
 
@@ -237,8 +244,9 @@ dyn_guest_confirm(DynGuest *guest)
     guest->boot_rss_kib = 0;
 }
 
-/* After a start or reset: is the balloon back? An event says so (world.c); without one, fresh statistics
- * together with a size below full, or nothing contradicting for a while, with statistics still coming. */
+/* After a start or reset: is the balloon back? An event says so (world.c); without one, fresh
+ * statistics together with a size below full, or nothing contradicting for a while, with statistics
+ * still coming. */
 static void
 try_confirm(DynGuest *guest, int64_t now_usec)
 {
@@ -260,8 +268,9 @@ learn_boot_peak(DynGuest *guest, uint64_t rss_kib)
     guest->boot_rss_kib = MAX(guest->boot_rss_kib, MIN(rss_kib, most));
 }
 
-/* Model: 32 MiB + 1/128 of RAM (device state, page tables, dirty bitmaps) + 4 MiB a further vCPU; measured
- * where more: what QEMU holds above the memory assigned (TCG's code cache, pages a reset left behind). */
+/* Model: 32 MiB + 1/128 of RAM (device state, page tables, dirty bitmaps) + 4 MiB a further vCPU;
+ * measured where more: what QEMU holds above the memory assigned (TCG's code cache, pages a reset
+ * left behind). */
 static void
 fold_overhead(DynGuest *guest, uint64_t rss_kib)
 {
@@ -285,7 +294,8 @@ fold_stats(DynGuest *guest, const DynGuestSample *sample, int64_t now_usec)
         guest->fresh_usec = now_usec;
     if (guest->verdict != DYN_VERDICT_FRESH)
         return;
-    /* What libvirt remembers may just be old, as while somebody else deflates: first ask QEMU itself. */
+    /* What libvirt remembers may just be old, as while somebody else deflates: first ask QEMU
+     * itself. */
     guest->doubted = guest->confirmed && guest->demand.balloon_lies && !sample->exact;
     if (guest->confirmed && guest->demand.balloon_lies && sample->exact) {
         guest->confirmed = false; /* `actual` is wrong: count all it could have until proven */
@@ -294,8 +304,8 @@ fold_stats(DynGuest *guest, const DynGuestSample *sample, int64_t now_usec)
     }
 }
 
-/* A sample's balloon size is QEMU's answer, or what libvirt remembers of the last event: that one may be the
- * size before the last change, and an answer or event newer than it is better. */
+/* A sample's balloon size is QEMU's answer, or what libvirt remembers of the last event: that one
+ * may be the size before the last change, and an answer or event newer than it is better. */
 static bool
 is_believable(DynGuest *guest, const DynGuestSample *sample, int64_t now_usec)
 {
@@ -342,7 +352,8 @@ dyn_guest_sent(DynGuest *guest, const DynAction *action, int64_t now_usec)
     guest->sent_from_kib = guest->balloon_kib == DYN_UNKNOWN ? to_kib : guest->balloon_kib;
     guest->prior_sent_kib = guest->last_sent_kib;
     guest->last_sent_kib = to_kib;
-    guest->progress_kib = guest->balloon_kib == DYN_UNKNOWN ? 0 : distance(guest->balloon_kib, to_kib);
+    guest->progress_kib =
+        guest->balloon_kib == DYN_UNKNOWN ? 0 : distance(guest->balloon_kib, to_kib);
     guest->progress_usec = now_usec;
 }
 

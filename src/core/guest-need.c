@@ -79,7 +79,8 @@ dyn_guest_find_hold(const DynGuest *guest, const DynConf *conf, int64_t now_usec
         return DYN_HOLD_STUCK;
     if (now_usec < guest->pin_until_usec)
         return DYN_HOLD_PINNED;
-    return dyn_guest_floor_kib(guest) > dyn_guest_ceiling_kib(guest) ? DYN_HOLD_OVER_MAXIMUM : DYN_HOLD_NONE;
+    return dyn_guest_floor_kib(guest) > dyn_guest_ceiling_kib(guest) ? DYN_HOLD_OVER_MAXIMUM
+                                                                     : DYN_HOLD_NONE;
 }
 
 uint64_t
@@ -129,7 +130,8 @@ buffer_share(const DynGuest *guest)
 uint64_t
 dyn_guest_buffer_kib(const DynGuest *guest, const DynConf *conf)
 {
-    return MAX(buffer_share(guest), dyn_conf_buffer_floor_kib(conf, guest->running->policy.maximum_kib));
+    return MAX(buffer_share(guest),
+               dyn_conf_buffer_floor_kib(conf, guest->running->policy.maximum_kib));
 }
 
 static uint64_t

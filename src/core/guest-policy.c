@@ -23,14 +23,15 @@ parse_metadata(DynGuest *guest, DynPolicy **ret_policy)
     *ret_policy = NULL;
     if (!guest->domain->policy_xml)
         return true;
-    if (dyn_policy_parse(guest->domain->policy_xml, strlen(guest->domain->policy_xml), ret_policy, &error))
+    if (dyn_policy_parse(guest->domain->policy_xml, strlen(guest->domain->policy_xml), ret_policy,
+                         &error))
         return true;
     set_error(guest, g_steal_pointer(&error));
     return false;
 }
 
-/* The running values of a guest that was described now: @wanted itself at first sight or after a new
- * start, else what the live rules leave of it. */
+/* The running values of a guest that was described now: @wanted itself at first sight or after a
+ * new start, else what the live rules leave of it. */
 static void
 apply_live(DynGuest *guest)
 {
@@ -120,7 +121,8 @@ dyn_guest_put(DynGuest *guest, const DynFound *found, const DynRecord *record, c
 
     if (is_new_run(guest, found))
         dyn_guest_begin_boot(guest, now_usec, 0, false);
-    if (!found->active || (guest->incarnation && g_strcmp0(guest->incarnation, found->incarnation) != 0))
+    if (!found->active ||
+        (guest->incarnation && g_strcmp0(guest->incarnation, found->incarnation) != 0))
         g_clear_pointer(&guest->running, dyn_effective_free);
     guest->start_seen = false;
     dyn_domain_free(guest->domain);
@@ -151,7 +153,8 @@ bool
 dyn_guest_is_managed(const DynGuest *guest, const DynConf *conf)
 {
     return guest->domain && guest->active && guest->running && !guest->policy_error &&
-           guest->domain->obstacle == DYN_OBSTACLE_NONE && dyn_guest_mode(guest, conf) != DYN_MODE_OFF;
+           guest->domain->obstacle == DYN_OBSTACLE_NONE &&
+           dyn_guest_mode(guest, conf) != DYN_MODE_OFF;
 }
 
 DynRecord *

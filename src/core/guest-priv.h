@@ -18,29 +18,30 @@
 #define DYN_NEARLY_KIB (UINT64_C(1024))
 /* A change of the balloon smaller than this is nobody's act. */
 #define DYN_FOREIGN_KIB (UINT64_C(1024))
-/* libvirt's cached balloon size follows QEMU's events, of which there is at most one a second: for this long
- * after QEMU itself told the size, the cached one proves nothing. */
+/* libvirt's cached balloon size follows QEMU's events, of which there is at most one a second: for
+ * this long after QEMU itself told the size, the cached one proves nothing. */
 #define DYN_CACHE_LAG_USEC (INT64_C(2500) * 1000)
 /* QEMU holds a balloon event back for up to a second. */
 #define DYN_EVENT_LAG_USEC (INT64_C(1500) * 1000)
 /* Statistics older than this (on top of the interval) are stale. */
 #define DYN_STALE_USEC (INT64_C(5) * USEC_PER_SEC)
-/* No statistics for this long after a start or the first sight: the driver is not there. Debian 12's
- * cloud kernel has it after 2-5 s even under TCG; Windows services start late. */
+/* No statistics for this long after a start or the first sight: the driver is not there. Debian
+ * 12's cloud kernel has it after 2-5 s even under TCG; Windows services start late. */
 #define DYN_NO_DRIVER_USEC (INT64_C(60) * USEC_PER_SEC)
 /* A request is stuck when the balloon has moved less than DYN_FOREIGN_KIB towards it for this long
  * (squeezed: 5 s; TCG guests under load pause longer). */
 #define DYN_STUCK_USEC (INT64_C(10) * USEC_PER_SEC)
 #define DYN_STUCK_PAUSE_USEC (INT64_C(10) * USEC_PER_SEC)
 #define DYN_STUCK_PAUSE_MOST_USEC (INT64_C(320) * USEC_PER_SEC)
-/* Changes right after the first sight of a running guest may be a former daemon's last request, those right
- * after a start libvirt's own (it inflates to <currentMemory>). */
+/* Changes right after the first sight of a running guest may be a former daemon's last request,
+ * those right after a start libvirt's own (it inflates to <currentMemory>). */
 #define DYN_SETTLE_USEC (INT64_C(15) * USEC_PER_SEC)
-/* A guest that proves nothing wrong for this long after its statistics are back has its balloon back too. */
+/* A guest that proves nothing wrong for this long after its statistics are back has its balloon
+ * back too. */
 #define DYN_CONFIRM_USEC (INT64_C(15) * USEC_PER_SEC)
 /* What a refusal by job or pause keeps a guest from being asked again. */
 #define DYN_FROZEN_USEC (INT64_C(2) * USEC_PER_SEC)
-/* Safety: max(16 MiB, 5 % of guest-visible): semantics.md 2.9, test guests need about 16 MiB. */
+/* Safety: max(16 MiB, 5 % of guest-visible): measured, test guests need about 16 MiB. */
 #define DYN_SAFETY_LEAST_KIB (UINT64_C(16) * 1024)
 #define DYN_PRESSURE_USEC (INT64_C(30) * USEC_PER_SEC)
 
@@ -64,13 +65,16 @@ typedef struct DynGuest {
     int64_t started_usec;    /* when a start or reset was seen; 0: it ran before we came */
     int64_t first_seen_usec;
     int64_t fresh_usec;      /* first fresh statistics after that; 0: none yet */
-    bool reset;              /* this boot came by a reset: the balloon size told may be the old one */
+    /* this boot came by a reset: the balloon size told may be the old one */
+    bool reset;
     bool start_seen;         /* its start event came before its description */
     bool confirmed;          /* the balloon size is to be believed */
     bool restart_due;        /* a safe target has to be sent at once */
     int64_t restart_sent_usec;
-    uint64_t boot_peak_kib;  /* most QEMU had resident during a boot that came to its end; 0: none yet */
-    uint64_t boot_rss_kib;   /* the same of the boot going on: tells nothing yet of what it will need */
+    /* most QEMU had resident during a boot that came to its end; 0: none yet */
+    uint64_t boot_peak_kib;
+    /* the same of the boot going on: tells nothing yet of what it will need */
+    uint64_t boot_rss_kib;
     uint64_t last_kernel_kib;/* K before a reset: what the same kernel will need again */
     /* ledger */
     uint64_t balloon_kib;    /* observed; DYN_UNKNOWN before the first sample */
@@ -81,15 +85,17 @@ typedef struct DynGuest {
     uint64_t sent_kib;       /* balloon size asked for and not yet seen; DYN_UNKNOWN: none */
     uint64_t sent_from_kib;  /* what it held then */
     uint64_t last_sent_kib;  /* to know late arrivals from foreign changes */
-    uint64_t lingering_kib;  /* balloon size of a request given up: it may still be reached until the next
-                                request is taken. 0: none */
+    /* balloon size of a request given up: it may still be reached until the next request is taken.
+     * 0: none */
+    uint64_t lingering_kib;
     uint64_t prior_sent_kib; /* last_sent_kib before the call that is out */
     DynReason op_reason;     /* of the call that is out */
     uint64_t op_serial;      /* the call that is out; 0: none */
     bool withdraw_due;       /* a call ran into its deadline: take it back when the guest answers */
     uint64_t progress_kib;   /* distance left at the last progress */
     int64_t progress_usec;
-    bool stuck_growing;      /* what got stuck was a growth: no other one before the pause is over */
+    /* what got stuck was a growth: no other one before the pause is over */
+    bool stuck_growing;
     int64_t stuck_since_usec;
     int64_t stuck_until_usec;
     int64_t stuck_pause_usec;
@@ -144,10 +150,11 @@ dyn_guest_begin_boot(DynGuest *guest, int64_t now_usec, int64_t wall_usec, bool 
 /* The balloon is back: its size is to be believed, and what the boot took is known. */
 void
 dyn_guest_confirm(DynGuest *guest);
-/* A balloon size that QEMU told, by an event or an answer, or libvirt's cached one where that is to be
- * believed; counts changes, finds foreign ones and arrivals. */
+/* A balloon size that QEMU told, by an event or an answer, or libvirt's cached one where that is to
+ * be believed; counts changes, finds foreign ones and arrivals. */
 void
-dyn_guest_observe_balloon(DynGuest *guest, uint64_t balloon_kib, const DynConf *conf, int64_t now_usec);
+dyn_guest_observe_balloon(DynGuest *guest, uint64_t balloon_kib, const DynConf *conf,
+                          int64_t now_usec);
 /* Fold one sample. */
 void
 dyn_guest_fold(DynGuest *guest, const DynGuestSample *sample, const DynConf *conf, int64_t now_usec,
@@ -193,7 +200,8 @@ dyn_guest_demand_kib(const DynGuest *guest);
 /* Buffer of the ideal target: max(b x D, buffer floor). */
 uint64_t
 dyn_guest_buffer_kib(const DynGuest *guest, const DynConf *conf);
-/* Target without and with the buffer floor's part, lead included, clamped to minimum and ceiling. */
+/* Target without and with the buffer floor's part, lead included, clamped to minimum and
+ * ceiling. */
 uint64_t
 dyn_guest_target_kib(const DynGuest *guest);
 uint64_t

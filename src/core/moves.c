@@ -2,12 +2,12 @@
 /*
  * The balancer's second half: who moves now.
  *
- * Holding an allotment back costs nothing until somebody needs it, and every resize costs the guest, so
- * memory stays where it is unless (1) a guest has lost half its buffer, which is met at once and in one
- * step; (2) such a guest finds too little free, which is asked back at once, from the largest excess
- * first, because one large move is cheaper than many small ones; (3) the pool itself is nearly used up;
- * (4) memory has been idle for long. Asking back and handing out never happen in the same cycle with the
- * same memory: what is only asked back is not there yet.
+ * Holding an allotment back costs nothing until somebody needs it, and every resize costs the
+ * guest, so memory stays where it is unless (1) a guest has lost half its buffer, which is met at
+ * once and in one step; (2) such a guest finds too little free, which is asked back at once, from
+ * the largest excess first, because one large move is cheaper than many small ones; (3) the pool
+ * itself is nearly used up; (4) memory has been idle for long. Asking back and handing out never
+ * happen in the same cycle with the same memory: what is only asked back is not there yet.
  */
 #include "config.h"
 
@@ -97,7 +97,8 @@ growth_due(const Round *round, size_t i, DynReason *ret_reason)
     return here < dyn_balancer_trigger_kib(holding->demand_kib, holding->full_kib);
 }
 
-/* One filling of growers up to demand + safety (@first) or to their allotment; returns what is left. */
+/* One filling of growers up to demand + safety (@first) or to their allotment; returns what is
+ * left. */
 static uint64_t
 fill_growers(Round *round, bool first, uint64_t left)
 {
@@ -119,7 +120,8 @@ fill_growers(Round *round, bool first, uint64_t left)
         bowls[i].weight = holding->weight;
         before = dyn_sat_add(before, move->to_kib);
     }
-    (void)dyn_waterfill(bowls, round->n, dyn_sat_add(before, left), round->scratch->index); /* lo fits */
+    /* lo fits */
+    (void)dyn_waterfill(bowls, round->n, dyn_sat_add(before, left), round->scratch->index);
     for (size_t i = 0; i < round->n; i++) {
         if (round->moves[i].move)
             round->moves[i].to_kib = bowls[i].level_kib;
@@ -198,14 +200,16 @@ take_largest(Round *round, const uint64_t *keep, uint64_t need, DynReason reason
     for (size_t i = 0; i < round->n; i++) {
         const DynHolding *holding = &round->holdings[i];
         excess[i].hi_kib = dyn_sat_sub(position(holding), page_up(keep[i]));
-        if (holding->may_shrink && !round->moves[i].move && excess[i].hi_kib > dead_band(round, holding))
+        if (holding->may_shrink && !round->moves[i].move &&
+            excess[i].hi_kib > dead_band(round, holding))
             heap[n++] = (uint32_t)i;
     }
     for (size_t i = n / 2; i-- > 0;)
         sift_down(excess, heap, n, i);
     while (need > 0 && n > 0) {
         const uint32_t i = heap[0];
-        const uint64_t step = MIN(excess[i].hi_kib, page_up(MAX(need, dead_band(round, &round->holdings[i]))));
+        const uint64_t step =
+            MIN(excess[i].hi_kib, page_up(MAX(need, dead_band(round, &round->holdings[i]))));
 
         round->moves[i] = (DynMove){ true, position(&round->holdings[i]) - step, reason };
         need = dyn_sat_sub(need, step);
@@ -286,7 +290,8 @@ dyn_balancer_moves(const DynMoveInput *input, DynScratch *scratch, DynMove *ret_
     coming = shrinks_in_flight(&round);
     cut_to_maximum(&round);
     if (need > 0)
-        take_largest(&round, input->allotted_kib, dyn_sat_sub(need, coming), DYN_REASON_SHRINK_CONTENTION);
+        take_largest(&round, input->allotted_kib, dyn_sat_sub(need, coming),
+                     DYN_REASON_SHRINK_CONTENTION);
     else
         refill_pool(&round, coming);
     reclaim_idle(&round);

@@ -69,7 +69,8 @@ dyn_outcome_word(DynOutcomeResult result)
 }
 
 bool
-dyn_growth_fits(uint64_t available_kib, uint64_t reserve_kib, uint64_t in_flight_kib, uint64_t delta_kib)
+dyn_growth_fits(uint64_t available_kib, uint64_t reserve_kib, uint64_t in_flight_kib,
+                uint64_t delta_kib)
 {
     return dyn_sat_sub(available_kib, dyn_sat_add(reserve_kib, in_flight_kib)) >= delta_kib;
 }

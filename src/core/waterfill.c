@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The sum f(L) of what all bowls hold is continuous, never falls, and is straight between neighbouring
- * breakpoints lo_i/w_i and hi_i/w_i. We look for the straight piece that contains the pool by
- * quickselect over breakpoints: keep an open interval of levels, pick a breakpoint inside it, compute f
- * there, throw away one side. A bowl whose breakpoints are both outside the interval is decided (full,
- * at its lo, or rising) and is summed once; only undecided bowls are looked at again, so the work halves
- * each round: expected O(n). Levels are fractions, compared exactly in 128 bits, so the result never
- * depends on rounding or on the order of the bowls. Sorting the breakpoints would be simpler, but for
- * 10,000 guests sorting alone takes longer than the whole plan may.
+ * The sum f(L) of what all bowls hold is continuous, never falls, and is straight between
+ * neighbouring breakpoints lo_i/w_i and hi_i/w_i. We look for the straight piece that contains the
+ * pool by quickselect over breakpoints: keep an open interval of levels, pick a breakpoint inside
+ * it, compute f there, throw away one side. A bowl whose breakpoints are both outside the interval
+ * is decided (full, at its lo, or rising) and is summed once; only undecided bowls are looked at
+ * again, so the work halves each round: expected O(n). Levels are fractions, compared exactly in
+ * 128 bits, so the result never depends on rounding or on the order of the bowls. Sorting the
+ * breakpoints would be simpler, but for 10,000 guests sorting alone takes longer than the whole
+ * plan may.
  */
 #include "config.h"
 
@@ -141,8 +142,8 @@ filled_at(const Search *search, Level level)
     return held * level.den + rising * level.num;
 }
 
-/* The interval now ends (@above) or begins at the level where the bowls' standings were taken. Returns the
- * bowl's new entry, or UINT32_MAX if it is decided. */
+/* The interval now ends (@above) or begins at the level where the bowls' standings were taken.
+ * Returns the bowl's new entry, or UINT32_MAX if it is decided. */
 static uint32_t
 reconsider(Search *search, uint32_t entry, bool above)
 {

@@ -61,9 +61,11 @@ dyn_world_count(const DynWorld *world, DynLedger *ret_ledger)
         if (guest->active && guest->domain)
             count_guest(world, guest, &ledger, &rss_kib);
     }
-    ledger.reserve_kib = conf->reserve_kib == DYN_SIZE_AUTO ? dyn_reserve_auto_kib(host->mem_total_kib)
-                                                            : conf->reserve_kib;
-    ledger.nonguest_kib = dyn_sat_sub(dyn_sat_sub(host->mem_total_kib, host->mem_available_kib), rss_kib);
+    ledger.reserve_kib = conf->reserve_kib == DYN_SIZE_AUTO
+                             ? dyn_reserve_auto_kib(host->mem_total_kib)
+                             : conf->reserve_kib;
+    ledger.nonguest_kib =
+        dyn_sat_sub(dyn_sat_sub(host->mem_total_kib, host->mem_available_kib), rss_kib);
     ledger.pool_kib = dyn_sat_sub(host->mem_total_kib,
                                   ledger.reserve_kib + ledger.nonguest_kib + ledger.overhead_kib);
     ledger.pool_capped = conf->pool_kib != DYN_SIZE_AUTO && conf->pool_kib < ledger.pool_kib;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The world's insides, shared by world.c (what is there), world-step.c (what to do) and world-report.c
- * (what to say). */
+/* The world's insides, shared by world.c (what is there), world-step.c (what to do) and
+ * world-report.c (what to say). */
 #pragma once
 
 #include <dynmem/world.h>
@@ -52,7 +52,8 @@ dyn_world_find(const DynWorld *world, const char *uuid);
 void
 dyn_world_count(const DynWorld *world, DynLedger *ret_ledger);
 
-/* Reserve=auto: 384 MiB + 64 MiB per GiB up to 16 GiB, then 16 MiB per GiB, at most a quarter of the host
- * (Hyper-V 2008 R2's automatic value as hyper-v.nu quotes it, flattened for large hosts). */
+/* Reserve=auto: 384 MiB + 64 MiB per GiB up to 16 GiB, then 16 MiB per GiB, at most a quarter of
+ * the host (Hyper-V 2008 R2's automatic value as hyper-v.nu quotes it, flattened for large
+ * hosts). */
 uint64_t
 dyn_reserve_auto_kib(uint64_t total_kib);

@@ -30,7 +30,8 @@ hold_text(const DynGuest *guest, DynHold hold, int64_t now_usec)
     case DYN_HOLD_NOT_RUNNING:
         return g_strdup("not running");
     case DYN_HOLD_STARTING:
-        return g_strdup_printf("starting: charged %" G_GUINT64_FORMAT " MiB until its balloon is back",
+        return g_strdup_printf("starting: charged %" G_GUINT64_FORMAT
+                               " MiB until its balloon is back",
                                dyn_guest_charge_kib(guest) / DYN_KIB_PER_MIB);
     case DYN_HOLD_NO_DRIVER:
         return g_strdup("no driver: the guest's balloon driver has never answered");
@@ -48,26 +49,29 @@ hold_text(const DynGuest *guest, DynHold hold, int64_t now_usec)
     case DYN_HOLD_SUSPENDED:
         return g_strdup("frozen: suspended to memory");
     case DYN_HOLD_JOB:
-        return g_strdup_printf("frozen: %s",
-                               guest->hold_detail ? guest->hold_detail : "a libvirt job is running");
+        return g_strdup_printf("frozen: %s", guest->hold_detail ? guest->hold_detail
+                                                                : "a libvirt job is running");
     case DYN_HOLD_HUNG:
         return g_strdup("frozen: its QEMU does not run");
     case DYN_HOLD_PINNED:
-        return seconds_left("pinned: somebody else set its memory; respected", guest->pin_until_usec,
-                            now_usec);
+        return seconds_left("pinned: somebody else set its memory; respected",
+                            guest->pin_until_usec, now_usec);
     case DYN_HOLD_STUCK:
-        return seconds_left("stuck: asked and not moving; left alone", guest->stuck_until_usec, now_usec);
+        return seconds_left("stuck: asked and not moving; left alone", guest->stuck_until_usec,
+                            now_usec);
     case DYN_HOLD_OVER_MAXIMUM:
-        return g_strdup_printf("over its maximum: needs %" G_GUINT64_FORMAT " MiB to stay alive; nothing is "
-                               "taken", dyn_guest_floor_kib(guest) / DYN_KIB_PER_MIB);
+        return g_strdup_printf("over its maximum: needs %" G_GUINT64_FORMAT
+                               " MiB to stay alive; nothing is "
+                               "taken",
+                               dyn_guest_floor_kib(guest) / DYN_KIB_PER_MIB);
     case DYN_N_HOLDS:
     default:
         return g_strdup("?");
     }
 }
 
-/* OK while at least 80 % of the buffer is there (see report.h). At its maximum with demand above it a
- * guest is in Warning too. */
+/* OK while at least 80 % of the buffer is there (see report.h). At its maximum with demand above it
+ * a guest is in Warning too. */
 static DynStatus
 status_of(const DynGuest *guest, DynHold hold, const DynConf *conf)
 {
@@ -199,7 +203,8 @@ report_pressures(const DynReport *report, DynHostReport *host)
         host->counters.remove_operations += guest->counters.remove_operations;
         host->guests += guest->run != DYN_RUN_OFF;
         host->managed += guest->managed;
-        if (!guest->managed || guest->average_pressure_permyriad < 0 || guest->demand_kib == DYN_UNKNOWN)
+        if (!guest->managed || guest->average_pressure_permyriad < 0 ||
+            guest->demand_kib == DYN_UNKNOWN)
             continue;
         sum += guest->average_pressure_permyriad;
         n++;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * One cycle. The snapshot is folded into each guest, every guest gets its verdict (hold or not), the
- * balancer shares the pool and says who moves, and the moves become actions: what must be said at once
- * (withdrawals, a rebooting guest's safe target) first, then shrinks, then growths.
+ * One cycle. The snapshot is folded into each guest, every guest gets its verdict (hold or not),
+ * the balancer shares the pool and says who moves, and the moves become actions: what must be said
+ * at once (withdrawals, a rebooting guest's safe target) first, then shrinks, then growths.
  *
- * Guests that are only observed are shared twice: for those that are acted on they are fixed (nothing they
- * "would" give is there), and once more with everybody free to find out what would be done to them.
+ * Guests that are only observed are shared twice: for those that are acted on they are fixed
+ * (nothing they "would" give is there), and once more with everybody free to find out what would be
+ * done to them.
  */
 #include "config.h"
 
@@ -13,11 +14,12 @@
 
 #include <dynmem/error.h>
 
-/* A reboot gives 2-4 events and a guest can send a flood: the safe target is sent at most this often. QEMU
- * keeps the target over a reset, so once is enough for each. */
+/* A reboot gives 2-4 events and a guest can send a flood: the safe target is sent at most this
+ * often. QEMU keeps the target over a reset, so once is enough for each. */
 #define RESTART_PAUSE_USEC (INT64_C(5) * USEC_PER_SEC)
 
-/* Exactly full after a reset: the driver has nothing to do, sends no event, and `actual` lies for ever. */
+/* Exactly full after a reset: the driver has nothing to do, sends no event, and `actual` lies for
+ * ever. */
 #define RESTART_GAP_KIB DYN_KIB_PER_MIB
 
 static bool
@@ -26,7 +28,8 @@ acts(const DynWorld *world, const DynGuest *guest)
     return !world->paused && dyn_guest_mode(guest, world->conf) == DYN_MODE_ON;
 }
 
-/* May be shared with: nothing holds it, or only a shrink that did not come: such a guest may still grow. */
+/* May be shared with: nothing holds it, or only a shrink that did not come: such a guest may still
+ * grow. */
 static bool
 is_shared(const DynWorld *world, const DynGuest *guest, int64_t now_usec)
 {
@@ -46,7 +49,8 @@ may_shrink(const DynWorld *world, const DynGuest *guest, int64_t now_usec)
 static bool
 is_free(const DynWorld *world, const DynGuest *guest, bool observed, int64_t now_usec)
 {
-    return guest->op_serial == 0 && (observed || acts(world, guest)) && is_shared(world, guest, now_usec);
+    return guest->op_serial == 0 && (observed || acts(world, guest)) &&
+           is_shared(world, guest, now_usec);
 }
 
 static DynClaim
@@ -59,8 +63,8 @@ claim_of(const DynWorld *world, const DynGuest *guest, bool with_observed, int64
     claim.lo_kib = dyn_guest_claimed_kib(guest);
     if (!guest->confirmed) {
         claim.boot = true;
-        claim.boot_least_kib = guest->running ? MIN(claim.lo_kib, guest->running->policy.startup_kib)
-                                              : claim.lo_kib;
+        claim.boot_least_kib =
+            guest->running ? MIN(claim.lo_kib, guest->running->policy.startup_kib) : claim.lo_kib;
         return claim;
     }
     if (!is_shared(world, guest, now_usec) || (!with_observed && !acts(world, guest)))
@@ -124,7 +128,8 @@ decide(DynWorld *world, bool observed, int64_t now_usec)
         const DynGuest *guest = world->guests->pdata[i];
 
         g_array_index(world->claims, DynClaim, i) = claim_of(world, guest, observed, now_usec);
-        g_array_index(world->holdings, DynHolding, i) = holding_of(world, guest, observed, now_usec);
+        g_array_index(world->holdings, DynHolding, i) =
+            holding_of(world, guest, observed, now_usec);
     }
     allotted = dyn_balancer_allot((const void *)world->claims->data, n, world->ledger.pool_kib,
                                   world->scratch, (uint64_t *)(void *)world->allotted->data);
@@ -135,7 +140,8 @@ decide(DynWorld *world, bool observed, int64_t now_usec)
     input.available_kib = world->ledger.available_kib;
     input.overrun_kib = dyn_sat_sub(world->ledger.claimed_kib, world->ledger.pool_kib);
     input.free_kib = dyn_sat_sub(world->ledger.pool_kib, world->ledger.claimed_kib);
-    input.dead_band_kib = world->conf->dead_band_kib == DYN_SIZE_AUTO ? 0 : world->conf->dead_band_kib;
+    input.dead_band_kib =
+        world->conf->dead_band_kib == DYN_SIZE_AUTO ? 0 : world->conf->dead_band_kib;
     input.contention = allotted.contention;
     dyn_balancer_moves(&input, world->scratch, (DynMove *)(void *)world->moves->data);
     return allotted;
@@ -147,7 +153,8 @@ action_for(const DynWorld *world, const DynGuest *guest, DynReason reason, uint6
     DynAction action = { .reason = reason, .act = acts(world, guest) };
 
     g_strlcpy(action.uuid, guest->uuid, sizeof action.uuid);
-    action.from_kib = guest->balloon_kib == DYN_UNKNOWN ? dyn_guest_boot_kib(guest) : guest->balloon_kib;
+    action.from_kib =
+        guest->balloon_kib == DYN_UNKNOWN ? dyn_guest_boot_kib(guest) : guest->balloon_kib;
     action.to_kib = MIN(to_kib, dyn_guest_boot_kib(guest));
     action.demand_kib = dyn_guest_demand_kib(guest);
     action.target_kib = guest->demand.known ? dyn_guest_full_kib(guest, world->conf) : DYN_UNKNOWN;
@@ -172,8 +179,8 @@ add_action(DynWorld *world, DynGuest *guest, DynAction action, int64_t now_usec,
     g_array_append_val(plan->actions, action);
 }
 
-/* The safe target of a guest that was reset. One that is up again but whose `actual` is proved wrong keeps
- * all it may have and only gets its number put right. */
+/* The safe target of a guest that was reset. One that is up again but whose `actual` is proved
+ * wrong keeps all it may have and only gets its number put right. */
 static uint64_t
 restart_target(const DynGuest *guest)
 {
@@ -201,7 +208,8 @@ plan_urgent(DynWorld *world, DynGuest *guest, int64_t now_usec, DynPlan *plan)
                    now_usec, plan);
     } else if (guest->restart_due && now_usec - guest->restart_sent_usec >= RESTART_PAUSE_USEC) {
         add_action(world, guest,
-                   action_for(world, guest, DYN_REASON_RESTART, restart_target(guest)), now_usec, plan);
+                   action_for(world, guest, DYN_REASON_RESTART, restart_target(guest)), now_usec,
+                   plan);
     }
 }
 
@@ -214,11 +222,13 @@ plan_moves(DynWorld *world, bool observed, bool grow, int64_t now_usec, DynPlan 
         const DynMove *move = &g_array_index(world->moves, DynMove, i);
         const DynHolding *holding = &g_array_index(world->holdings, DynHolding, i);
 
-        if (!move->move || (move->to_kib > holding->sent_kib) != grow || acts(world, guest) == observed)
+        if (!move->move || (move->to_kib > holding->sent_kib) != grow ||
+            acts(world, guest) == observed)
             continue;
-        add_action(world, guest,
-                   action_for(world, guest, move->reason, dyn_sat_sub(move->to_kib, guest->vmem_kib)),
-                   now_usec, plan);
+        add_action(
+            world, guest,
+            action_for(world, guest, move->reason, dyn_sat_sub(move->to_kib, guest->vmem_kib)),
+            now_usec, plan);
     }
 }
 
@@ -231,7 +241,8 @@ remember_allotments(DynWorld *world, bool observed)
 
         if (acts(world, guest) == observed)
             continue;
-        guest->allotted_kib = claim->fixed ? DYN_UNKNOWN : g_array_index(world->allotted, uint64_t, i);
+        guest->allotted_kib =
+            claim->fixed ? DYN_UNKNOWN : g_array_index(world->allotted, uint64_t, i);
     }
 }
 
@@ -304,7 +315,8 @@ dyn_world_step(DynWorld *world, const DynSnapshot *snapshot)
     plan_moves(world, false, false, now_usec, plan);
     plan_moves(world, false, true, now_usec, plan);
     if (any_observed(world)) {
-        (void)decide(world, true, now_usec); /* the verdicts on the pool are those of the real sharing */
+        /* the verdicts on the pool are those of the real sharing */
+        (void)decide(world, true, now_usec);
         remember_allotments(world, true);
         plan_moves(world, true, false, now_usec, plan);
         plan_moves(world, true, true, now_usec, plan);
@@ -327,7 +339,8 @@ dyn_world_dry_plan(DynWorld *world, int64_t now_usec)
 
             if (!move->move || acts(world, guest) == observed)
                 continue;
-            action = action_for(world, guest, move->reason, dyn_sat_sub(move->to_kib, guest->vmem_kib));
+            action =
+                action_for(world, guest, move->reason, dyn_sat_sub(move->to_kib, guest->vmem_kib));
             action.act = false;
             g_array_append_val(plan->actions, action);
         }
@@ -345,7 +358,8 @@ dyn_world_release(DynWorld *world, const char *uuid, int64_t now_usec, DynGiven 
     uint64_t have;
 
     if (!guest || !guest->active || !guest->domain) {
-        g_set_error(error, DYN_ERROR, DYN_ERROR_GONE, "domain %s is not running: nothing to release", uuid);
+        g_set_error(error, DYN_ERROR, DYN_ERROR_GONE,
+                    "domain %s is not running: nothing to release", uuid);
         return false;
     }
     full = dyn_guest_boot_kib(guest);

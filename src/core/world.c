@@ -128,8 +128,9 @@ wall_of(const DynWorld *world, const DynEvent *event)
     return event->when_usec + world->wall_usec - world->taken_usec;
 }
 
-/* After a reset the new driver's first word proves that `actual` is true again. QEMU sends at most one event
- * a second and keeps the last back for so long: what comes right after a reset may be from before it. */
+/* After a reset the new driver's first word proves that `actual` is true again. QEMU sends at most
+ * one event a second and keeps the last back for so long: what comes right after a reset may be
+ * from before it. */
 static bool
 proves_driver(const DynGuest *guest, const DynEvent *event)
 {
@@ -208,8 +209,8 @@ dyn_world_event(DynWorld *world, const DynEvent *event)
     }
 }
 
-/* libvirt's cached balloon size is right most of the time; QEMU itself is asked where it matters, and for
- * every guest now and then. */
+/* libvirt's cached balloon size is right most of the time; QEMU itself is asked where it matters,
+ * and for every guest now and then. */
 static bool
 wants_exact(const DynWorld *world, const DynGuest *guest, guint index)
 {

@@ -166,7 +166,8 @@ dyn_record_parse(const char *uuid, const char *text, size_t length, GError **err
     g_autoptr(DynRecord) record = dyn_record_new(uuid, NULL);
     g_autoptr(GError) problem = NULL;
 
-    /* An empty text is a key file to GLib; Version, which is always written, tells it from a record. */
+    /* An empty text is a key file to GLib; Version, which is always written, tells it from a
+     * record. */
     if (length > 0 && g_key_file_load_from_data(file, text, length, G_KEY_FILE_NONE, &problem) &&
         parse_keys(file, record, &problem))
         return g_steal_pointer(&record);

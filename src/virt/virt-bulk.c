@@ -153,8 +153,8 @@ note_problem(DynVirtAsk *ask, const GError *problem)
         ask->sample.run = DYN_RUN_OFF;
 }
 
-/* An event said that one of several virtio-mem devices changed: sum them up anew. XML that cannot be
- * used is not read again each second: what is plugged then counts as part of the balloon. */
+/* An event said that one of several virtio-mem devices changed: sum them up anew. XML that cannot
+ * be used is not read again each second: what is plugged then counts as part of the balloon. */
 static void
 refresh_vmem(DynVirt *self, DynVirtAsk *ask)
 {

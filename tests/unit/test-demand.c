@@ -50,8 +50,8 @@ START_TEST(test_demand_is_used_and_kernel_in_both_modes)
 }
 END_TEST
 
-/* The balloon moves from 400 to 100 while statistics still tell of the time before, or of any moment
- * between: demand must not move. */
+/* The balloon moves from 400 to 100 while statistics still tell of the time before, or of any
+ * moment between: demand must not move. */
 START_TEST(test_demand_ignores_a_balloon_in_motion)
 {
     static const DynDemandFacts facts = { 512 * MIB, 0, true };
@@ -131,7 +131,8 @@ START_TEST(test_demand_counts_swap_and_forgets_it)
 }
 END_TEST
 
-/* A guest squeezed to 128 MiB freed its load: 30 MiB are in use, 200 were swapped out and freed there. */
+/* A guest squeezed to 128 MiB freed its load: 30 MiB are in use, 200 were swapped out and freed
+ * there. */
 START_TEST(test_demand_forgets_swap_that_was_freed)
 {
     DynBalloonStats stats;
@@ -222,7 +223,8 @@ static const BadRow bad_rows[] = {
     { "never", 100 * MIB, 50 * MIB, 50 * MIB, 0, DYN_VERDICT_NEVER },
     { "time unknown", 100 * MIB, 50 * MIB, 50 * MIB, DYN_UNKNOWN, DYN_VERDICT_NEVER },
     { "nothing new", 100 * MIB, 50 * MIB, 50 * MIB, 100, DYN_VERDICT_SAME },
-    { "Windows without its service", DYN_UNKNOWN, DYN_UNKNOWN, DYN_UNKNOWN, 101, DYN_VERDICT_MISSING },
+    { "Windows without its service", DYN_UNKNOWN, DYN_UNKNOWN, DYN_UNKNOWN, 101,
+      DYN_VERDICT_MISSING },
     { "total only", 100 * MIB, DYN_UNKNOWN, DYN_UNKNOWN, 101, DYN_VERDICT_MISSING },
     { "total 0", 0, 0, 0, 101, DYN_VERDICT_BAD },
     { "available above total", 100 * MIB, 101 * MIB, 1, 101, DYN_VERDICT_BAD },
@@ -241,7 +243,8 @@ START_TEST(test_demand_does_not_believe_everything)
 
     settle(&demand, &without, 25, 160);
     before = demand.raw_kib;
-    ck_assert_msg(dyn_demand_update(&demand, &without, &stats, 101 * SEC) == row->verdict, "%s", row->what);
+    ck_assert_msg(dyn_demand_update(&demand, &without, &stats, 101 * SEC) == row->verdict, "%s",
+                  row->what);
     if (row->verdict != DYN_VERDICT_FRESH)
         ck_assert_uint_eq(demand.raw_kib, before);
     if (row->verdict == DYN_VERDICT_BAD)
@@ -249,7 +252,8 @@ START_TEST(test_demand_does_not_believe_everything)
 }
 END_TEST
 
-/* libvirt-facts: target 160, reset, then target full: `actual` stays 160 while the guest has it all. */
+/* As measured: target 160, reset, then target full: `actual` stays 160 while the guest has it
+ * all. */
 START_TEST(test_demand_proves_a_balloon_size_wrong)
 {
     const DynDemandFacts *facts = _i ? &with : &without;

@@ -94,7 +94,8 @@ START_TEST(test_faults_first_boot_is_charged_in_full)
 }
 END_TEST
 
-/* The record that the guest wrote just before its reset is seen just after it: QEMU's `actual` still lies. */
+/* The record that the guest wrote just before its reset is seen just after it: QEMU's `actual`
+ * still lies. */
 START_TEST(test_faults_a_record_from_before_the_reset_proves_nothing)
 {
     ToyGuest *guest = toy_add(&toy, 512, 64, 50, 128);
@@ -129,10 +130,12 @@ START_TEST(test_faults_an_event_from_before_the_reset_proves_nothing)
 }
 END_TEST
 
-/* A refusal of the safe target would leave the old one standing, which can kill: it is asked again. */
+/* A refusal of the safe target would leave the old one standing, which can kill: it is asked
+ * again. */
 START_TEST(test_faults_a_refused_safe_target_is_sent_again)
 {
-    static const DynOutcomeResult answers[] = { DYN_OUTCOME_NO_ROOM, DYN_OUTCOME_FROZEN, DYN_OUTCOME_FAILED };
+    static const DynOutcomeResult answers[] = { DYN_OUTCOME_NO_ROOM, DYN_OUTCOME_FROZEN,
+                                                DYN_OUTCOME_FAILED };
     ToyGuest *guest = toy_add(&toy, 512, 64, 50, 256);
 
     toy_run(&toy, 20);
@@ -178,7 +181,8 @@ START_TEST(test_faults_nothing_is_cut_below_what_keeps_a_guest_alive)
 }
 END_TEST
 
-/* libvirtd dies after QEMU took the request: the late move is ours, nobody's pin, and counts until then. */
+/* libvirtd dies after QEMU took the request: the late move is ours, nobody's pin, and counts until
+ * then. */
 START_TEST(test_faults_a_failed_request_may_have_been_taken)
 {
     ToyGuest *guest = toy_add(&toy, 1024, 64, 50, 1024);
@@ -263,7 +267,8 @@ START_TEST(test_faults_counters_tell_what_happened)
     ck_assert_uint_eq(one->counters.removed_kib, 0);
     ck_assert_uint_eq(report->host.counters.added_kib, one->counters.added_kib);
     ck_assert_uint_eq(one->visible_kib, 512 * MIB);
-    ck_assert_int_eq(one->pressure_permyriad, (int32_t)(one->demand_kib * 10000 / one->assigned_kib));
+    ck_assert_int_eq(one->pressure_permyriad,
+                     (int32_t)(one->demand_kib * 10000 / one->assigned_kib));
     ck_assert_int_lt(one->minimum_pressure_permyriad, one->maximum_pressure_permyriad);
     ck_assert_int_lt(one->pressure_permyriad, one->maximum_pressure_permyriad);
     ck_assert_int_gt(one->average_pressure_permyriad, 0);

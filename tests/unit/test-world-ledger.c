@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the world believes of a balloon's size: answers, events and libvirt's memory of the last event. */
+/* What the world believes of a balloon's size: answers, events and libvirt's memory of the last
+ * event. */
 #include "config.h"
 
 #include "toy.h"
@@ -45,8 +46,9 @@ grown_guest(void)
     return guest;
 }
 
-/* Seen on real guests: the bulk statistics told the size before the growth once more, a second after QEMU
- * had told the new one. It was taken for an outsider's setmem, and the guest starved for ten minutes. */
+/* Seen on real guests: the bulk statistics told the size before the growth once more, a second
+ * after QEMU had told the new one. It was taken for an outsider's setmem, and the guest starved for
+ * ten minutes. */
 START_TEST(test_world_ledger_knows_an_old_size)
 {
     ToyGuest *guest = grown_guest();
@@ -62,7 +64,8 @@ START_TEST(test_world_ledger_knows_an_old_size)
 }
 END_TEST
 
-/* A domain whose XML cannot be used has no policy, but it has memory, and nobody else may get it. */
+/* A domain whose XML cannot be used has no policy, but it has memory, and nobody else may get
+ * it. */
 START_TEST(test_world_ledger_counts_unusable_domains)
 {
     ToyGuest *guest = toy_add(&toy, 512, 64, 50, 512);
@@ -113,8 +116,9 @@ START_TEST(test_world_ledger_still_finds_outsiders)
 }
 END_TEST
 
-/* Seen on real guests: the guest's statistics were newer than libvirt's memory of the balloon while an
- * outsider deflated it. That was taken for a size that lies, and the guest was given all it can have. */
+/* Seen on real guests: the guest's statistics were newer than libvirt's memory of the balloon while
+ * an outsider deflated it. That was taken for a size that lies, and the guest was given all it can
+ * have. */
 START_TEST(test_world_ledger_asks_before_it_calls_a_size_wrong)
 {
     ToyGuest *guest = toy_add(&toy, 512, 64, 50, 128);
@@ -130,8 +134,8 @@ START_TEST(test_world_ledger_asks_before_it_calls_a_size_wrong)
 }
 END_TEST
 
-/* Seen on real guests: in the first second of its first boot a guest was charged what QEMU had resident so
- * far. What a boot takes is known when it is over. */
+/* Seen on real guests: in the first second of its first boot a guest was charged what QEMU had
+ * resident so far. What a boot takes is known when it is over. */
 START_TEST(test_world_ledger_learns_from_finished_boots)
 {
     ToyGuest *guest = toy_add(&toy, 512, 64, 50, 128);
@@ -146,7 +150,8 @@ START_TEST(test_world_ledger_learns_from_finished_boots)
         toy_event(&toy, guest, DYN_EVENT_STARTED, 0);
         toy_put(&toy, guest);
         toy_run(&toy, 2);
-        ck_assert_uint_eq(report_of(guest).assigned_kib, boot == 0 ? 512 * MIB : 220 * MIB * 11 / 10);
+        ck_assert_uint_eq(report_of(guest).assigned_kib,
+                          boot == 0 ? 512 * MIB : 220 * MIB * 11 / 10);
         guest->balloon = 200 * MIB; /* and 20 MiB of QEMU's own */
         toy_run(&toy, 2);
         guest->driver = true;

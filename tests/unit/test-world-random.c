@@ -89,8 +89,8 @@ random_change(uint64_t *state)
     }
 }
 
-/* Random hosts, random loads: toy_check() watches bounds, pool, order and floors after every second;
- * once the load stands still, the plans become empty and stay empty. */
+/* Random hosts, random loads: toy_check() watches bounds, pool, order and floors after every
+ * second; once the load stands still, the plans become empty and stay empty. */
 START_TEST(test_world_properties)
 {
     uint64_t state = SEED + (uint64_t)_i;

@@ -79,7 +79,8 @@ START_TEST(test_world_shares_by_weight_under_contention)
     toy_run(&toy, 5);
     high->used = middle->used = low->used = 1000 * MIB;
     toy_run(&toy, 60);
-    /* level 900/163: floors are K + safety = 38 + 51.2 MiB, so low keeps its floor and the rest is shared */
+    /* level 900/163: floors are K + safety = 38 + 51.2 MiB, so low keeps its floor and the rest is
+     * shared */
     ck_assert_uint_ge(low->balloon, 89 * MIB);
     ck_assert_uint_le(low->balloon, 91 * MIB);
     ck_assert_uint_ge(high->balloon, (900 - 90) * MIB * 101 / 152 - 4 * MIB);
@@ -157,7 +158,8 @@ START_TEST(test_world_charges_a_reboot_and_sends_a_safe_target)
     toy_tick(&toy);
     ck_assert_uint_eq(toy.plan->actions->len, 1);
     ck_assert_int_eq(g_array_index(toy.plan->actions, DynAction, 0).reason, DYN_REASON_RESTART);
-    ck_assert_uint_eq(guest->asked, 128 * MIB); /* the running startup value: 256 waits for the next start */
+    /* the running startup value: 256 waits for the next start */
+    ck_assert_uint_eq(guest->asked, 128 * MIB);
     booting = dyn_world_report(toy.world);
     ck_assert_uint_eq(toy_report(booting, guest)->assigned_kib, 512 * MIB);
     ck_assert_int_eq(toy_report(booting, guest)->hold, DYN_HOLD_STARTING);
@@ -191,7 +193,8 @@ START_TEST(test_world_respects_an_outside_setmem)
 }
 END_TEST
 
-/* At a start libvirt itself inflates to <currentMemory>, slowly here: no pin, no shrink in the grace. */
+/* At a start libvirt itself inflates to <currentMemory>, slowly here: no pin, no shrink in the
+ * grace. */
 START_TEST(test_world_takes_a_start_for_what_it_is)
 {
     ToyGuest *guest = toy_add(&toy, 512, 64, 50, 200);
@@ -308,7 +311,8 @@ START_TEST(test_world_releases_up_to_the_domains_own_maximum)
     ck_assert_uint_eq(release.action.to_kib, 400 * MIB);
     report = dyn_world_report(toy.world);
     ck_assert_int_eq(toy_report(report, guest)->hold, DYN_HOLD_OFF);
-    ck_assert(!dyn_world_release(toy.world, "ffffffff-0000-0000-0000-000000000000", toy.now, &release, &error));
+    ck_assert(!dyn_world_release(toy.world, "ffffffff-0000-0000-0000-000000000000", toy.now,
+                                 &release, &error));
     ck_assert(error != NULL);
 }
 END_TEST

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Toy: a host and guests of a few lines, driven second by second through the real world, for unit tests.
- * Guests are honest Linux guests with a balloon of a given speed. After each second the invariants are
- * checked from outside: what the world was told and what it asked, not what it thinks. */
+/* Toy: a host and guests of a few lines, driven second by second through the real world, for unit
+ * tests. Guests are honest Linux guests with a balloon of a given speed. After each second the
+ * invariants are checked from outside: what the world was told and what it asked, not what it
+ * thinks. */
 #pragma once
 
 #include <check.h>
@@ -80,8 +81,9 @@ toy_found(const ToyGuest *guest)
         "<domain type='kvm'><name>g%.2s</name><uuid>%s</uuid><memory unit='MiB'>%" G_GUINT64_FORMAT
         "</memory><currentMemory unit='MiB'>%" G_GUINT64_FORMAT "</currentMemory><vcpu>1</vcpu>"
         "<metadata><p:policy xmlns:p='urn:dynmem:policy:1'><p:startup unit='MiB'>%" G_GUINT64_FORMAT
-        "</p:startup><p:minimum unit='MiB'>%" G_GUINT64_FORMAT "</p:minimum><p:maximum unit='MiB'>%"
-        G_GUINT64_FORMAT "</p:maximum><p:priority>%" G_GUINT64_FORMAT "</p:priority></p:policy></metadata>"
+        "</p:startup><p:minimum unit='MiB'>%" G_GUINT64_FORMAT
+        "</p:minimum><p:maximum unit='MiB'>%" G_GUINT64_FORMAT
+        "</p:maximum><p:priority>%" G_GUINT64_FORMAT "</p:priority></p:policy></metadata>"
         "<devices><memballoon model='virtio' autodeflate='%s'/></devices></domain>",
         guest->uuid, guest->uuid, guest->boot, guest->startup, guest->startup, guest->minimum,
         guest->maximum, guest->priority, guest->autodeflate ? "on" : "off");
@@ -111,7 +113,8 @@ toy_add(Toy *toy, uint64_t boot, uint64_t minimum, uint64_t priority, uint64_t h
 {
     ToyGuest *guest = &toy->guests[toy->n];
 
-    g_snprintf(guest->uuid, sizeof guest->uuid, "%02zu000000-0000-0000-0000-000000000000", toy->n++);
+    g_snprintf(guest->uuid, sizeof guest->uuid, "%02zu000000-0000-0000-0000-000000000000",
+               toy->n++);
     guest->boot = guest->maximum = boot;
     guest->startup = MAX(minimum, MIN(holds_mib, boot));
     guest->minimum = minimum;
@@ -127,7 +130,8 @@ toy_add(Toy *toy, uint64_t boot, uint64_t minimum, uint64_t priority, uint64_t h
     return guest;
 }
 
-/* One second in the life of a guest: the balloon moves, then what does not fit is swapped or killed. */
+/* One second in the life of a guest: the balloon moves, then what does not fit is swapped or
+ * killed. */
 static inline void
 toy_live(ToyGuest *guest)
 {
@@ -294,7 +298,8 @@ toy_tick(Toy *toy)
         toy_sample(toy, &toy->guests[i], request, snapshot);
     }
     snapshot->host.mem_total_kib = toy->host_kib;
-    snapshot->host.mem_available_kib = toy->host_kib - MIN(toy->host_kib, toy->nonguest_kib + resident);
+    snapshot->host.mem_available_kib =
+        toy->host_kib - MIN(toy->host_kib, toy->nonguest_kib + resident);
     snapshot->host.mem_free_kib = snapshot->host.mem_available_kib;
     snapshot->host.psi_some_permyriad = -1;
     dyn_snapshot_seal(snapshot);

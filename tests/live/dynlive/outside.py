@@ -3,7 +3,7 @@
 
 from dataclasses import dataclass
 
-# architecture.md: weight = priority + 1; safety = max(16 MiB, 5 % of what the guest can see).
+# docs/DESIGN.md: weight = priority + 1; safety = max(16 MiB, 5 % of what the guest can see).
 SAFETY_MIN_KIB = 16 * 1024
 SAFETY_SHARE = 20
 
