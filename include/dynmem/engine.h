@@ -109,8 +109,8 @@ typedef void (*DynReleasedFunc)(uint64_t given_kib, uint64_t missing_kib, const 
 
 /* Give @uuid its memory back, then write mode='off' into its policy. One at a time for one guest
  * (DYN_ERROR_BUSY); a guest that is not managed is refused (DYN_ERROR_INVALID), any guest while
- * paused (DYN_ERROR_BUSY). Observe mode is no hindrance: this is an order, not a decision. @done is always called, possibly
- * before this returns. */
+ * paused (DYN_ERROR_BUSY). Observe mode is no hindrance: this is an order, not a decision. @done is
+ * always called, possibly before this returns. */
 void
 dyn_engine_release(DynEngine *engine, const char *uuid, DynReleasedFunc done, gpointer user_data);
 

@@ -222,14 +222,16 @@ find_report(const DynEngine *engine, const char *uuid)
     return NULL;
 }
 
-/* Pausing means that nothing is acted on, by request neither. Observing forbids what dynmemd decides, not
- * what it is told: a guest shrunk before it was only observed must find its way out. */
+/* Pausing means that nothing is acted on, by request neither. Observing forbids what dynmemd
+ * decides, not what it is told: a guest shrunk before it was only observed must find its way
+ * out. */
 static bool
 check_paused(const DynEngine *engine, const DynGuestReport *guest, GError **error)
 {
     if (!engine->paused)
         return true;
-    g_set_error(error, DYN_ERROR, DYN_ERROR_BUSY, "%s cannot be released: dynmemd is paused: resume it first",
+    g_set_error(error, DYN_ERROR, DYN_ERROR_BUSY,
+                "%s cannot be released: dynmemd is paused: resume it first",
                 dyn_engine_guest_shown(engine, guest->uuid));
     return false;
 }

@@ -195,7 +195,8 @@ START_TEST(test_release_while_paused)
 }
 END_TEST
 
-/* Observing forbids what dynmemd decides, not what it is told: the guest may have been shrunk before. */
+/* Observing forbids what dynmemd decides, not what it is told: the guest may have been shrunk
+ * before. */
 START_TEST(test_release_of_an_observed_guest)
 {
     static const char *const rows[][2] = {
