@@ -39,7 +39,7 @@ def _squeeze(stage, victim, busy):
 
 def _starved_by(stage, busy):
     """Load `busy`, and wait until dynmemd would need the victim's memory for it."""
-    busy.agent.load(250, rate=60)
+    busy.agent.work(250, ops_per_sec=500)
     wait_for("the busy guest short of memory",
              lambda: stage.told(busy)["demand"] > stage.actual(busy) + 30 * MIB, 40,
              see=lambda: stage.told(busy))
@@ -138,6 +138,8 @@ def test_paused(stage):
     seen = view(victim)
     assert seen.actual == held, seen
     stage.start(Pool=f"{400 + 4 * 128 + 64}M")
+    busy.agent.release()
+    busy.agent.load(250, rate=60)
     wait_for("it gives once it runs again", lambda: stage.actual(victim) < 300 * MIB, 40,
              see=lambda: stage.actual(victim) // MIB)
 
