@@ -26,8 +26,11 @@ f(int a, int b, int (*c)(int, int),
   int d, int e, int g)
 {
 }'
+bad "a line of 101 columns is refused" "101 columns" "$(printf '/* %095d */' 0)"
 bad "a brace behind a signature is refused" "line of its own" 'static void f(void) {
 }'
 printf '%s\n' 'static void' 'f(int a, int b, int (*c)(int, int), int d, int e)' '{' '}' >"$work/src/bad.c"
 tap_ok "five parameters are fine" "$check" "$work"
+printf '    "%0200d"\n' 0 >"$work/src/bad.c"
+tap_ok "a long text is fine" "$check" "$work"
 tap_done
