@@ -9,7 +9,7 @@
  * swapped  what the guest pushed to its own swap and did not read back, from its counters. Counters
  *          do not see slots that were freed without being read, so it decays: by 1/1024 a second
  *          (half in 12 minutes), by 1/32 a second (half in 22 s) while the guest swaps nothing in
- *          or out and has as much available (32 MiB or a tenth of its memory is enough) - were it
+ *          or out and has as much available (a quarter of its memory is enough) - were it
  *          needed, it would come back in. Seen on real guests: a load that ended with 270 MiB
  *          swapped out left a phantom demand of that size where only the full amount available
  *          counted.
@@ -33,6 +33,10 @@ G_BEGIN_DECLS
 
 /* Balloon sizes remembered; one a sample and one a balloon event (QEMU sends one a second). */
 #define DYN_DEMAND_OBSERVATIONS 16
+
+/* So many records in a row, with the balloon standing still, prove its size wrong. One is not
+ * enough: a busy guest's record was older than a shrink that had already ended (seen live). */
+#define DYN_DEMAND_LIE_RECORDS 3u
 
 /* Time constant of the fall of smoothed demand; it rises at once. */
 #define DYN_DEMAND_FALL_USEC (INT64_C(30) * 1000000)
@@ -94,6 +98,7 @@ typedef struct DynDemand {
     bool swap_seen;         /* it has swapped something out: it has working swap of its own */
     /* the guest shows more memory than the balloon size admits: after a reset `actual` can stay
      * wrong for ever (measured) */
+    uint32_t lie_records;   /* records in a row that contradict the balloon size */
     bool balloon_lies;
     DynBad bad;
 } DynDemand;

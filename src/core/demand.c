@@ -104,12 +104,12 @@ judge(const DynDemandFacts *facts, const DynBalloonStats *stats)
     return DYN_BAD_NONE;
 }
 
-/* With this much available nothing keeps a guest from reading its swap back: 32 MiB, or a tenth of
- * what it has (twice the safety of world.h's floors). */
+/* A guest with a quarter of its memory available would read its swap back if it needed it. With
+ * less it may be the kernel that keeps free what a squeezed guest could use (40 of 290 MiB, live). */
 static uint64_t
 plenty_kib(const DynDemand *demand)
 {
-    return MAX(UINT64_C(32) * DYN_KIB_PER_MIB, demand->total_kib / 10);
+    return demand->total_kib / 4;
 }
 
 static void
@@ -159,8 +159,8 @@ proves_lie(const DynDemandFacts *facts, const DynBalloonStats *stats, Range ball
 {
     const uint64_t most = balloon.most + facts->vmem_kib + LIE_SLACK_KIB;
 
-    if (balloon.most == 0)
-        return false;
+    if (balloon.most == 0 || balloon.least != balloon.most)
+        return false; /* moving: a busy guest's record may be older than the second it came in */
     if (!facts->autodeflate && stats->total_kib > most)
         return true;
     return (stats->free_kib != DYN_UNKNOWN && stats->free_kib > most) ||
@@ -240,7 +240,8 @@ dyn_demand_update(DynDemand *demand, const DynDemandFacts *facts, const DynBallo
         return DYN_VERDICT_BAD;
 
     balloon = balloon_at(demand, stats->last_update_sec);
-    demand->balloon_lies = proves_lie(facts, stats, balloon);
+    demand->lie_records = proves_lie(facts, stats, balloon) ? demand->lie_records + 1 : 0;
+    demand->balloon_lies = demand->lie_records >= DYN_DEMAND_LIE_RECORDS;
     learn_kernel(demand, facts, stats, balloon);
     demand->total_kib = stats->total_kib;
     demand->available_kib =

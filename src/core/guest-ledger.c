@@ -250,7 +250,7 @@ dyn_guest_confirm(DynGuest *guest)
 static void
 try_confirm(DynGuest *guest, int64_t now_usec)
 {
-    if (guest->confirmed || guest->fresh_usec == 0 || guest->demand.balloon_lies ||
+    if (guest->confirmed || guest->fresh_usec == 0 || guest->demand.lie_records > 0 ||
         dyn_demand_age_usec(&guest->demand, now_usec) > DYN_STALE_USEC)
         return;
     if ((!guest->reset && guest->balloon_kib + DYN_FOREIGN_KIB < dyn_guest_boot_kib(guest)) ||
@@ -296,7 +296,7 @@ fold_stats(DynGuest *guest, const DynGuestSample *sample, int64_t now_usec)
         return;
     /* What libvirt remembers may just be old, as while somebody else deflates: first ask QEMU
      * itself. */
-    guest->doubted = guest->confirmed && guest->demand.balloon_lies && !sample->exact;
+    guest->doubted = guest->confirmed && guest->demand.lie_records > 0;
     if (guest->confirmed && guest->demand.balloon_lies && sample->exact) {
         guest->confirmed = false; /* `actual` is wrong: count all it could have until proven */
         guest->restart_due = true;
