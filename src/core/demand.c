@@ -105,7 +105,7 @@ judge(const DynDemandFacts *facts, const DynBalloonStats *stats)
 }
 
 /* A guest with a quarter of its memory available would read its swap back if it needed it. With
- * less it may be the kernel that keeps free what a squeezed guest could use (40 of 290 MiB, live). */
+ * less it may be the kernel that keeps free what a squeezed guest could use (live: 40 of 290). */
 static uint64_t
 plenty_kib(const DynDemand *demand)
 {
