@@ -137,9 +137,9 @@ def test_weights_plain(stage):
     stage.leave_alone(*stage.swap)
     stage.start(Pool=f"{3 * 128 + 420}M")
     low, high = stage.plain[1], stage.plain[0]
-    load = low.agent.load(120, rate=15)
+    load = low.agent.load(120, rate=8)  # as in test_growth
     _wait_served(stage, low, load)
-    hog = high.agent.hog(rate=15)  # takes what there is, and leaves a margin
+    hog = high.agent.hog(rate=10)  # takes what there is, and leaves a margin
 
     def squeezed():
         return high.agent.load_stat(hog)["state"] == "holding" and \
