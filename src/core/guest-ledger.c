@@ -156,20 +156,32 @@ distance(uint64_t a, uint64_t b)
     return a > b ? a - b : b - a;
 }
 
-/* Between where it was and what was asked last (also by a call that was given up): ours. For a
- * while that includes where it came from: events and answers come on different ways, and overtake
- * each other. */
+/* A request is out, or was until a while ago: events and answers come on different ways, and
+ * overtake each other. */
+static bool
+is_moving(const DynGuest *guest, int64_t now_usec)
+{
+    return guest->sent_kib != DYN_UNKNOWN || now_usec - guest->progress_usec < DYN_CACHE_LAG_USEC;
+}
+
+/* Between where it was and what was asked last (also by a call that was given up): ours. While it
+ * moves, that includes where it came from and what was asked before: a busy guest goes on to the
+ * former target until it has looked at the new one. */
 static bool
 is_own_move(const DynGuest *guest, uint64_t before, uint64_t after, int64_t now_usec)
 {
     const uint64_t asked = guest->last_sent_kib;
-    const bool echo = now_usec - guest->progress_usec < DYN_CACHE_LAG_USEC;
-    const uint64_t from = echo ? guest->sent_from_kib : before;
+    uint64_t least, most;
 
     if (asked == DYN_UNKNOWN)
         return false;
-    return after + DYN_FOREIGN_KIB >= MIN(MIN(before, from), asked) &&
-           after <= MAX(MAX(before, from), asked) + DYN_FOREIGN_KIB;
+    least = MIN(before, asked);
+    most = MAX(before, asked);
+    if (is_moving(guest, now_usec)) {
+        least = MIN(least, guest->own_least_kib);
+        most = MAX(most, guest->own_most_kib);
+    }
+    return after + DYN_FOREIGN_KIB >= least && after <= most + DYN_FOREIGN_KIB;
 }
 
 /* A guest that is out of memory deflates by itself (autodeflate): that is demand, not an order. */
@@ -345,11 +357,15 @@ void
 dyn_guest_sent(DynGuest *guest, const DynAction *action, int64_t now_usec)
 {
     const uint64_t to_kib = action->to_kib;
+    const uint64_t from_kib = guest->balloon_kib == DYN_UNKNOWN ? to_kib : guest->balloon_kib;
+    const bool chained = guest->last_sent_kib != DYN_UNKNOWN && is_moving(guest, now_usec);
 
+    guest->own_least_kib = MIN(MIN(from_kib, to_kib), chained ? guest->own_least_kib : to_kib);
+    guest->own_most_kib = MAX(MAX(from_kib, to_kib), chained ? guest->own_most_kib : to_kib);
     guest->op_serial = action->serial;
     guest->op_reason = action->reason;
     guest->sent_kib = to_kib;
-    guest->sent_from_kib = guest->balloon_kib == DYN_UNKNOWN ? to_kib : guest->balloon_kib;
+    guest->sent_from_kib = from_kib;
     guest->prior_sent_kib = guest->last_sent_kib;
     guest->last_sent_kib = to_kib;
     guest->progress_kib =

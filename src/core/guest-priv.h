@@ -85,6 +85,8 @@ typedef struct DynGuest {
     uint64_t sent_kib;       /* balloon size asked for and not yet seen; DYN_UNKNOWN: none */
     uint64_t sent_from_kib;  /* what it held then */
     uint64_t last_sent_kib;  /* to know late arrivals from foreign changes */
+    uint64_t own_least_kib;  /* all it was asked for, and held, since it was last at rest */
+    uint64_t own_most_kib;
     /* balloon size of a request given up: it may still be reached until the next request is taken.
      * 0: none */
     uint64_t lingering_kib;

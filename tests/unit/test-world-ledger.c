@@ -104,6 +104,31 @@ START_TEST(test_world_ledger_knows_a_late_event)
 }
 END_TEST
 
+/* Seen on real guests on a busy host: a guest had not looked at the smaller target yet and went on
+ * to the one before. That was taken for an outsider's setmem. */
+START_TEST(test_world_ledger_knows_the_target_before)
+{
+    ToyGuest *guest = toy_add(&toy, 512, 64, 10, 128);
+    ToyGuest *other = toy_add(&toy, 640, 64, 90, 128);
+    uint64_t first_kib;
+
+    toy_run(&toy, 20);
+    guest->speed = 4 * MIB;
+    guest->used = 290 * MIB;
+    toy_tick(&toy);
+    first_kib = guest->asked;
+    ck_assert_uint_gt(first_kib, 300 * MIB);
+    other->used = 580 * MIB;
+    for (int t = 0; t < 5 && guest->asked == first_kib; t++)
+        toy_tick(&toy);
+    ck_assert_uint_lt(guest->asked, first_kib - 8 * MIB);
+    toy_event(&toy, guest, DYN_EVENT_BALLOON, first_kib);
+    ck_assert_int_ne(report_of(guest).hold, DYN_HOLD_PINNED);
+    toy_run(&toy, 2);
+    ck_assert_int_ne(report_of(guest).hold, DYN_HOLD_PINNED);
+}
+END_TEST
+
 /* An outsider is still found, also one who goes back to where we came from. */
 START_TEST(test_world_ledger_still_finds_outsiders)
 {
@@ -176,6 +201,7 @@ main(void)
     tcase_add_test(tcase, test_world_ledger_knows_an_old_size);
     tcase_add_test(tcase, test_world_ledger_counts_unusable_domains);
     tcase_add_test(tcase, test_world_ledger_knows_a_late_event);
+    tcase_add_test(tcase, test_world_ledger_knows_the_target_before);
     tcase_add_test(tcase, test_world_ledger_still_finds_outsiders);
     tcase_add_test(tcase, test_world_ledger_asks_before_it_calls_a_size_wrong);
     tcase_add_test(tcase, test_world_ledger_learns_from_finished_boots);
