@@ -15,6 +15,8 @@ import time
 
 DAEMON = os.path.join(os.environ.get("DYN_BUILDDIR", "."), "src/daemon/dynmemd")
 PATIENCE = 20.0
+# A command so begun dies with this program, also by SIGKILL.
+WITH_US = ("setpriv", "--pdeathsig", "KILL")
 NOBODY = 65534
 MANAGED = "[host]\nMode=on\n[domain \"*\"]\nMinimum=64M\n"
 BUS_CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-BUS Bus Configuration 1.0//EN"
@@ -54,8 +56,8 @@ class Place:
         self.path = tempfile.mkdtemp(prefix="dynmem-daemon-")
         os.chmod(self.path, 0o755)
         self.write("bus.conf", BUS_CONFIG.format(self.path))
-        self.bus = subprocess.Popen(["dbus-daemon", f"--config-file={self.path}/bus.conf", "--nofork"],
-                                    stderr=subprocess.DEVNULL)
+        self.bus = subprocess.Popen([*WITH_US, "dbus-daemon", f"--config-file={self.path}/bus.conf",
+                                     "--nofork"], stderr=subprocess.DEVNULL)
         self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.notify.bind(f"{self.path}/notify")
         self.heard = []
@@ -82,7 +84,7 @@ class Place:
     def start(self, *arguments, conf=MANAGED, state="state", uri="test:///default"):
         path = self.write("dynmem.conf", conf)
         log = open(f"{self.path}/log", "a", encoding="utf-8")
-        daemon = subprocess.Popen([DAEMON, "--session", "-c", uri, "--config", path,
+        daemon = subprocess.Popen([*WITH_US, DAEMON, "--session", "-c", uri, "--config", path,
                                    "--state-directory", f"{self.path}/{state}", *arguments],
                                   stderr=log, env=self.environment())
         log.close()

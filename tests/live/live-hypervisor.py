@@ -11,7 +11,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from pathlib import Path
@@ -158,7 +157,8 @@ class Live:
 
     def blind(self):
         """A copy of the bed's /proc in which nobody ever stops, and a hypervisor that reads it."""
-        root = Path(tempfile.mkdtemp(prefix="dynmem-proc-"))
+        root = self.bed.paths.run / "blind-proc"  # goes with the bed, however that ends
+        root.mkdir()
         script = ('cd /proc && cp meminfo vmstat "$0" && for p in [0-9]*; do '
                   'grep -qs -- -uuid $p/cmdline && mkdir "$0/$p" && '
                   'cp $p/stat $p/status $p/cmdline "$0/$p"; done; true')

@@ -2,15 +2,20 @@
 #include "config.h"
 
 #include "fake-manager.h"
+#include "private-bus.h"
 
 #include <check.h>
 #include <dynmem/stats.h>
 #include <string.h>
 
+#define ANYTHING_GOES \
+    "<policy context='default'><allow own='*'/>" \
+    "<allow send_destination='*' eavesdrop='true'/><allow eavesdrop='true'/></policy>"
+
 /* The service runs on a thread of its own, since the command under test blocks the main one. @lock
  * guards what both touch. */
 struct FakeManager {
-    GTestDBus *bus;
+    PrivateBus *bus;
     GThread *thread;
     GMainContext *context;
     GMainLoop *loop;
@@ -102,12 +107,7 @@ serve(gpointer data)
     guint owner;
 
     g_main_context_push_thread_default(fake->context);
-    connection = g_dbus_connection_new_for_address_sync(
-        g_test_dbus_get_bus_address(fake->bus),
-        G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT |
-            G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION,
-        NULL, NULL, NULL);
-    ck_assert_ptr_nonnull(connection);
+    connection = private_bus_connect(fake->bus);
     g_dbus_connection_register_object(
         connection, "/org/dynmem1", g_dbus_node_info_lookup_interface(info, "org.dynmem1.Manager"),
         &vtable, fake, NULL, NULL);
@@ -119,6 +119,30 @@ serve(gpointer data)
     return NULL;
 }
 
+/* The process's shared connection, if the command under test made it, must not end the process with
+ * the bus, nor still be there when the next test's bus has another address: GLib's thread drops its
+ * reference some time after the closing. */
+static void
+drop_shared_connection(void)
+{
+    g_autoptr(GError) error = NULL;
+    GDBusConnection *shared = g_bus_get_sync(G_BUS_TYPE_SESSION, NULL, &error);
+    GWeakRef watched;
+
+    g_assert_no_error(error);
+    g_dbus_connection_set_exit_on_close(shared, FALSE);
+    g_dbus_connection_close_sync(shared, NULL, &error);
+    g_assert_no_error(error);
+    g_weak_ref_init(&watched, shared);
+    while (shared) {
+        g_object_unref(shared);
+        g_main_context_iteration(NULL, FALSE);
+        g_thread_yield();
+        shared = g_weak_ref_get(&watched);
+    }
+    g_weak_ref_clear(&watched);
+}
+
 FakeManager *
 fake_manager_new(void)
 {
@@ -127,8 +151,8 @@ fake_manager_new(void)
     fake->calls = g_string_new(NULL);
     g_mutex_init(&fake->lock);
     g_cond_init(&fake->owned_cond);
-    fake->bus = g_test_dbus_new(G_TEST_DBUS_NONE);
-    g_test_dbus_up(fake->bus);
+    fake->bus = private_bus_new("session", ANYTHING_GOES);
+    g_setenv("DBUS_SESSION_BUS_ADDRESS", private_bus_address(fake->bus), TRUE);
     return fake;
 }
 
@@ -155,8 +179,9 @@ fake_manager_free(FakeManager *fake)
         g_main_context_unref(fake->context);
         dyn_report_unref(fake->report);
     }
-    g_test_dbus_down(fake->bus);
-    g_object_unref(fake->bus);
+    drop_shared_connection();
+    g_unsetenv("DBUS_SESSION_BUS_ADDRESS");
+    private_bus_free(fake->bus);
     g_string_free(fake->calls, TRUE);
     g_free(fake->release_error);
     g_mutex_clear(&fake->lock);

@@ -6,10 +6,10 @@
 #include "config.h"
 
 #include <gio/gio.h>
-#include <glib/gstdio.h>
 #include <stdbool.h>
 #include <unistd.h>
 
+#include "private-bus.h"
 #include "suite.h"
 
 typedef struct {
@@ -38,13 +38,11 @@ static const Row rows[] = {
 /* The bus and who owns the name on it. A fixture of each test, in its process: GDBus has a thread,
  * and threads do not survive a fork. */
 typedef struct {
-    char *dir;
-    char *address;
-    GSubprocess *daemon;
+    PrivateBus *bus;
     GDBusConnection *owner;
-} Bus;
+} Fixture;
 
-static Bus bus;
+static Fixture fixture;
 
 static char *
 source_path(const char *name)
@@ -53,12 +51,12 @@ source_path(const char *name)
 }
 
 /* The rules that matter of dbus's own system.conf. */
-static void
-write_bus_config(const char *path)
+static char *
+bus_rules(void)
 {
     g_autofree char *policy = source_path("org.dynmem1.conf");
-    g_autofree char *text = g_strdup_printf(
-        "<busconfig><type>system</type><listen>%s</listen><auth>EXTERNAL</auth>"
+
+    return g_strdup_printf(
         "<policy context='default'><allow user='*'/><deny own='*'/>"
         "<deny send_type='method_call'/><allow send_type='signal'/>"
         "<allow send_requested_reply='true' send_type='method_return'/>"
@@ -66,69 +64,31 @@ write_bus_config(const char *path)
         "<allow receive_type='method_call'/><allow receive_type='method_return'/>"
         "<allow receive_type='error'/><allow receive_type='signal'/>"
         "<allow send_destination='org.freedesktop.DBus'/></policy>"
-        "<include>%s</include></busconfig>",
-        bus.address, policy);
-
-    g_assert_true(g_file_set_contents(path, text, -1, NULL));
-}
-
-static void
-own_the_name(void)
-{
-    g_autoptr(GError) error = NULL;
-    g_autoptr(GVariant) reply = NULL;
-
-    bus.owner = g_dbus_connection_new_for_address_sync(
-        bus.address,
-        G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT |
-            G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION,
-        NULL, NULL, &error);
-    g_assert_no_error(error);
-    reply = g_dbus_connection_call_sync(
-        bus.owner, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
-        "RequestName", g_variant_new("(su)", "org.dynmem1", 4u), NULL, G_DBUS_CALL_FLAGS_NONE, -1,
-        NULL, &error);
-    g_assert_no_error(error);
+        "<include>%s</include>",
+        policy);
 }
 
 static void
 start_bus(void)
 {
     g_autoptr(GError) error = NULL;
-    g_autofree char *config = NULL;
-    g_autofree char *option = NULL;
-    char ready[16] = "";
+    g_autoptr(GVariant) reply = NULL;
+    g_autofree char *rules = bus_rules();
 
-    bus.dir = g_dir_make_tmp("dynmem-bus-XXXXXX", NULL);
-    g_assert_cmpint(g_chmod(bus.dir, 0755), ==, 0);
-    bus.address = g_strdup_printf("unix:path=%s/bus", bus.dir);
-    config = g_build_filename(bus.dir, "bus.conf", NULL);
-    option = g_strdup_printf("--config-file=%s", config);
-    write_bus_config(config);
-    /* It prints its address once it listens: reading a byte is waiting for that. */
-    bus.daemon = g_subprocess_new(G_SUBPROCESS_FLAGS_STDOUT_PIPE, &error, "dbus-daemon", option,
-                                  "--nofork", "--nopidfile", "--print-address", NULL);
+    fixture.bus = private_bus_new("system", rules);
+    fixture.owner = private_bus_connect(fixture.bus);
+    reply = g_dbus_connection_call_sync(
+        fixture.owner, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
+        "RequestName", g_variant_new("(su)", "org.dynmem1", 4u), NULL, G_DBUS_CALL_FLAGS_NONE, -1,
+        NULL, &error);
     g_assert_no_error(error);
-    g_assert_cmpint(g_input_stream_read(g_subprocess_get_stdout_pipe(bus.daemon), ready, 1, NULL,
-                                        NULL), ==, 1);
-    own_the_name();
 }
 
 static void
 stop_bus(void)
 {
-    g_autofree char *config = g_build_filename(bus.dir, "bus.conf", NULL);
-    g_autofree char *path = g_build_filename(bus.dir, "bus", NULL);
-
-    g_clear_object(&bus.owner);
-    g_subprocess_force_exit(bus.daemon);
-    g_subprocess_wait(bus.daemon, NULL, NULL);
-    g_clear_object(&bus.daemon);
-    (void)g_unlink(config);
-    (void)g_unlink(path);
-    g_assert_cmpint(g_rmdir(bus.dir), ==, 0);
-    g_clear_pointer(&bus.dir, g_free);
-    g_clear_pointer(&bus.address, g_free);
+    g_clear_object(&fixture.owner);
+    g_clear_pointer(&fixture.bus, private_bus_free);
 }
 
 /* What a caller of user @uid is told when calling @method; never NULL. */
@@ -138,7 +98,7 @@ call_as(const char *uid, const char *method)
     g_autoptr(GError) error = NULL;
     g_autoptr(GSubprocess) caller = g_subprocess_new(
         G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_MERGE, &error, "setpriv",
-        "--reuid", uid, "--clear-groups", "gdbus", "call", "--address", bus.address, "--dest",
+        "--reuid", uid, "--clear-groups", "gdbus", "call", "--address", private_bus_address(fixture.bus), "--dest",
         "org.dynmem1", "--object-path", "/org/dynmem1", "--method", method, NULL);
     char *output = NULL;
 
@@ -178,7 +138,7 @@ START_TEST(test_bus_policy_only_root_owns_the_name)
     g_autoptr(GError) error = NULL;
     g_autoptr(GSubprocess) caller = g_subprocess_new(
         G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_MERGE, &error, "setpriv",
-        "--reuid", "65534", "--clear-groups", "gdbus", "call", "--address", bus.address, "--dest",
+        "--reuid", "65534", "--clear-groups", "gdbus", "call", "--address", private_bus_address(fixture.bus), "--dest",
         "org.freedesktop.DBus", "--object-path", "/org/freedesktop/DBus", "--method",
         "org.freedesktop.DBus.RequestName", "org.dynmem1", "4", NULL);
     g_autofree char *output = NULL;
