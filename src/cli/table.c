@@ -104,9 +104,10 @@ setup_scols(DynTable *table, const DynCli *cli)
         const DynTableColumn *column = chosen_column(table, i);
         int flags = (column->flags & DYN_COLUMN_RIGHT ? SCOLS_FL_RIGHT : 0) |
                     (column->flags & DYN_COLUMN_WRAPS ? SCOLS_FL_WRAP : 0);
-        struct libscols_column *scols;
+        /* Some releases make a column as wide as its heading, also where that is not printed. */
+        const char *heading = table->noheadings ? "" : column->name;
+        struct libscols_column *scols = scols_table_new_column(table->scols, heading, 0, flags);
 
-        scols = scols_table_new_column(table->scols, column->name, 0, flags);
         if (column->flags & DYN_COLUMN_WRAPS)
             scols_column_set_wrapfunc(scols, scols_wrapnl_chunksize, scols_wrapnl_nextchunk, NULL);
     }

@@ -172,7 +172,7 @@ START_TEST(test_without_libvirt_the_daemons_last_words_are_shown)
     ck_assert_int_eq(run->status, 0);
     ck_assert_ptr_nonnull(strstr(run->err, "'nonsense:///x'"));
     ck_assert_ptr_nonnull(strstr(run->err, "what dynmemd knew last"));
-    ck_assert_str_eq(run->out, "web1    1 GiB\n");
+    ck_assert_str_eq(run->out, "web1 1 GiB\n");
 }
 END_TEST
 
@@ -187,7 +187,7 @@ START_TEST(test_daemon_is_laid_over_another_connection)
     fake_manager_serve(fixture.fake, report);
     run = cli_run("list", "-o", "Name,Assigned", "--noheadings", NULL);
     ck_assert_str_eq(run->err, "");
-    ck_assert_str_eq(run->out, "test    1 GiB\n");
+    ck_assert_str_eq(run->out, "test 1 GiB\n");
 }
 END_TEST
 
