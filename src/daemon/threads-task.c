@@ -132,10 +132,10 @@ dyn_task_run(DynTask *task)
     if (!can_act(task) || !has_room(task))
         return;
     /* Probes are bound to be quick; if they were not, libvirtd is in trouble and they are old. */
-    if (g_get_monotonic_time() - task->probed_usec > DYN_THREADS_PROBE_VALID_USEC)
-        fail(task, DYN_OUTCOME_FROZEN, "libvirt takes more than a second to answer a probe");
-    else if (g_atomic_int_get(&task->revoked) != 0)
+    if (g_atomic_int_get(&task->revoked) != 0)
         fail(task, DYN_OUTCOME_GONE, "it stopped or started anew in the meantime");
+    else if (g_get_monotonic_time() - task->probed_usec > DYN_THREADS_PROBE_VALID_USEC)
+        fail(task, DYN_OUTCOME_FROZEN, "libvirt takes more than a second to answer a probe");
     else
         send_request(task);
 }

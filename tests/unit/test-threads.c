@@ -260,11 +260,12 @@ START_TEST(test_threads_drop_a_run_that_is_probed)
     char uuid[DYN_UUID_SIZE];
 
     bench_init(&bench);
-    bench.probe.control_busy = true;
-    bench.busy_probes = 15;
+    bench.hold_probe = true;
     bench_act(&bench, 1, 1000, 500);
+    bench_wait_probe(&bench);
     make_uuid(uuid, 1);
     bench.threads->ops->drop_waiting(bench.threads, uuid, "it stopped");
+    bench_let_go(&bench);
     bench_wait(&bench, 1);
     ck_assert_str_eq(bench.answers->str, "1:gone ");
     ck_assert_str_eq(bench.calls->str, "");

@@ -26,6 +26,8 @@ typedef struct Bench {
     guint in_balloon;        /* calls that are in there */
     guint most_in_balloon;
     DynProbe probe;
+    bool hold_probe;
+    guint in_probe;          /* calls that are, or were, in there */
     guint busy_probes;       /* after so many @probe.control_busy ends; 0: never */
     bool probe_fails;
     GString *calls;          /* "balloon:1=100 " */
@@ -72,6 +74,10 @@ bench_probe(DynHypervisor *self, const char *uuid, DynProbe *ret_probe, GError *
     Bench *bench = (Bench *)self;
     G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&bench->lock);
 
+    bench->in_probe++;
+    g_cond_broadcast(&bench->cond);
+    while (bench->hold_probe)
+        g_cond_wait(&bench->cond, &bench->lock);
     if (bench->probe_fails) {
         g_set_error(error, DYN_ERROR, DYN_ERROR_GONE, "it is gone");
         return false;
@@ -194,7 +200,17 @@ bench_let_go(Bench *bench)
     G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&bench->lock);
 
     memset(bench->hang_balloon, 0, sizeof(bench->hang_balloon));
+    bench->hold_probe = false;
     g_cond_broadcast(&bench->cond);
+}
+
+static inline void
+bench_wait_probe(Bench *bench)
+{
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&bench->lock);
+
+    while (bench->in_probe == 0)
+        g_cond_wait(&bench->cond, &bench->lock);
 }
 
 static inline gboolean
