@@ -11,8 +11,11 @@ _POLL_SEC = 0.3
 # How near a contended guest has to come to its share by the formula: demand moves while we look.
 _SHARE_TOLERANCE = 0.08
 _SHARE_TOLERANCE_KIB = 12 * MIB
-# A guest has its memory when it holds this much of its demand.
+# A guest has its memory when it holds this much of its demand. Or when so much of what it holds is
+# available: it could read back what it swapped out while it grew, and does not need it (demand.h
+# counts a quarter as plenty, and forgets such swap).
 _ENOUGH = 0.99
+_PLENTY = 0.2
 
 POOL = "1216M"
 SIZE = {"startup": "128M", "minimum": "80M", "maximum": "512M", "buffer": 20}
@@ -165,7 +168,8 @@ class Story:
         if any(load["state"] != "holding" for load in loads):
             return "its load is " + ", ".join(
                 f"{load['state']} with {load['done_kib'] // MIB} MiB" for load in loads)
-        if seen.actual < _ENOUGH * seen.demand:
+        if seen.actual < _ENOUGH * seen.demand and \
+                seen.mem_available < _PLENTY * seen.mem_total:
             return f"holds {seen.actual // MIB} MiB, needs {seen.demand // MIB}"
         return ""
 
