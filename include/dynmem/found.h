@@ -55,9 +55,12 @@ typedef struct DynSampleRequest {
     GPtrArray *uuids; /* of char*, running guests */
     GPtrArray *exact; /* of char*, subset whose balloon size is read from QEMU itself, a call each;
                          not while they are paused */
+    GPtrArray *block; /* of char*, subset whose disk reads are asked for too: few, since libvirt
+                         takes twice as long again for them as for everything else (48 ms against
+                         17 for 10 guests) */
 } DynSampleRequest;
 
-/* Two empty arrays that own the strings put into them. */
+/* Three empty arrays that own the strings put into them. */
 DynSampleRequest *
 dyn_sample_request_new(void);
 void

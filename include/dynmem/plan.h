@@ -14,6 +14,7 @@ G_BEGIN_DECLS
 typedef enum {
     DYN_REASON_GROW_DEMAND,       /* holds less than demand + safety */
     DYN_REASON_GROW_BUFFER,       /* more than half its buffer is gone */
+    DYN_REASON_GROW_ROLLBACK,     /* an unforced shrink did it harm: it gets that back */
     DYN_REASON_GROW_MINIMUM,      /* holds less than its minimum */
     DYN_REASON_SHRINK_CONTENTION, /* others need it and the pool has none left */
     DYN_REASON_SHRINK_POOL_LOW,   /* free pool below 2.5 %, refilled to 5 % from idle memory */

@@ -4,6 +4,7 @@
  * ratios are permyriad here (10000 = 1.0 = exactly enough). */
 #pragma once
 
+#include <dynmem/evidence.h>
 #include <dynmem/plan.h>
 #include <dynmem/policy.h>
 
@@ -67,7 +68,10 @@ typedef struct DynGuestReport {
     /* sizes; DYN_UNKNOWN where there is no number to be had */
     uint64_t assigned_kib;   /* A: Hyper-V "Physical Memory" */
     uint64_t visible_kib;    /* G: "Guest Visible Physical Memory", high-water */
-    uint64_t demand_kib;     /* D, raw */
+    uint64_t demand_kib;     /* D, raw; what evidence of need asks for where that is more */
+    uint64_t raised_kib;     /* what evidence of need asks for; 0: none */
+    DynEvidenceKind evidence;/* the last sign of need; meaningful while @raised_kib > 0 */
+    uint64_t harm_floor_kib; /* unforced shrinks stop here for now; 0: no such floor */
     uint64_t target_kib;     /* T after the pool's cut */
     uint64_t buffer_kib;     /* D x buffer, or the buffer floor where larger */
     uint64_t floor_kib;      /* never taken below this now */
@@ -86,6 +90,8 @@ typedef struct DynGuestReport {
     uint64_t decisions[DYN_N_REASONS];
     bool swap;               /* the guest has shown that it has working swap */
     DynCounters counters;
+    uint64_t rollbacks;      /* unforced shrinks that did harm and were undone, since daemon start */
+    uint64_t oom_kills;      /* seen since daemon start; 0 where the guest does not tell them */
 } DynGuestReport;
 
 typedef struct DynHostReport {

@@ -42,6 +42,9 @@ typedef struct DynBalloonStats {
     uint64_t minor_faults;
     uint64_t cache_kib;       /* libvirt "disk_caches" */
     uint64_t last_update_sec; /* host wall clock, whole seconds; 0: never */
+    /* processes the guest's kernel killed, since guest boot. QEMU 9.1 knows it (stat-oom-kills),
+     * libvirt up to 11 hands it on by no call: DYN_UNKNOWN there */
+    uint64_t oom_kills;
 } DynBalloonStats;
 
 typedef struct DynGuestSample {
@@ -60,8 +63,8 @@ typedef struct DynGuestSample {
     DynBalloonStats stats;
     uint64_t rss_kib;      /* QEMU's resident set; DYN_UNKNOWN if not read */
     uint64_t host_swap_kib;/* QEMU's VmSwap; DYN_UNKNOWN if not read */
-    uint64_t block_read_bytes; /* all disks, since start; DYN_UNKNOWN: not read, as libvirt takes
-                                  twice as long again for it as for everything else */
+    uint64_t block_read_bytes; /* all disks, since start; DYN_UNKNOWN: not asked for
+                                  (DynSampleRequest.block), or no disk says so */
 } DynGuestSample;
 
 /* Immutable and shared by reference, also between threads. Guests are sorted by UUID. */

@@ -21,6 +21,7 @@ dyn_sample_request_new(void)
 
     request->uuids = g_ptr_array_new_with_free_func(g_free);
     request->exact = g_ptr_array_new_with_free_func(g_free);
+    request->block = g_ptr_array_new_with_free_func(g_free);
     return request;
 }
 
@@ -31,5 +32,6 @@ dyn_sample_request_free(DynSampleRequest *request)
         return;
     g_ptr_array_unref(request->uuids);
     g_ptr_array_unref(request->exact);
+    g_ptr_array_unref(request->block);
     g_free(request);
 }

@@ -42,6 +42,7 @@ dyn_reason_word(DynReason reason)
     static const char *const words[DYN_N_REASONS] = {
         [DYN_REASON_GROW_DEMAND] = "grow-demand",
         [DYN_REASON_GROW_BUFFER] = "grow-buffer",
+        [DYN_REASON_GROW_ROLLBACK] = "grow-rollback",
         [DYN_REASON_GROW_MINIMUM] = "grow-minimum",
         [DYN_REASON_SHRINK_CONTENTION] = "shrink-contention",
         [DYN_REASON_SHRINK_POOL_LOW] = "shrink-pool-low",

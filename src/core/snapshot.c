@@ -42,6 +42,7 @@ dyn_guest_sample_init(DynGuestSample *sample, const char *uuid)
         .minor_faults = DYN_UNKNOWN,
         .cache_kib = DYN_UNKNOWN,
         .last_update_sec = 0,
+        .oom_kills = DYN_UNKNOWN,
     };
 }
 
