@@ -42,8 +42,9 @@ typedef struct DynClock {
 
 /* What the engine tells; each may be NULL. Values are borrowed. */
 typedef struct DynEngineFuncs {
-    /* A new report: after each cycle and whenever something in it changed otherwise. */
-    void (*on_report)(DynReport *report, gpointer user_data);
+    /* What dyn_engine_report() gives is no longer what it was: @numbers_only after a cycle in which
+     * nobody's status changed; else guests, policies, modes or states may have changed too. */
+    void (*on_report)(bool numbers_only, gpointer user_data);
     /* A request went out (@action->act), or would have in another mode and is worth saying. */
     void (*on_action)(const DynAction *action, const char *name, gpointer user_data);
     /* A guest's status or hold changed. */
@@ -114,9 +115,15 @@ typedef void (*DynReleasedFunc)(uint64_t given_kib, uint64_t missing_kib, const 
 void
 dyn_engine_release(DynEngine *engine, const char *uuid, DynReleasedFunc done, gpointer user_data);
 
-/* The last report; never NULL. Borrowed until the next one: take a reference to keep it. */
+/* The report; never NULL. Made when asked for. Borrowed until asked for again: take a reference to
+ * keep it. */
 DynReport *
-dyn_engine_report(const DynEngine *engine);
+dyn_engine_report(DynEngine *engine);
+/* The host's part alone, which costs no allocation. */
+void
+dyn_engine_host_report(const DynEngine *engine, DynHostReport *ret_host);
+bool
+dyn_engine_is_paused(const DynEngine *engine);
 /* What would be done now. Free with dyn_plan_free(). */
 DynPlan *
 dyn_engine_dry_plan(DynEngine *engine);

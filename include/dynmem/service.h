@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Service: org.dynmem1 on the bus. Reads answer from the last report; requests go to the engine,
- * after the caller turned out to be root. Main thread only. */
+/* Service: org.dynmem1 on the bus. Reads answer from the engine's report; requests go to the
+ * engine, after the caller turned out to be root. Main thread only. */
 #pragma once
 
 #include <dynmem/engine.h>
@@ -36,7 +36,7 @@ dyn_service_free(DynService *service);
 
 /* What the engine tells: see DynEngineFuncs. */
 void
-dyn_service_report(DynService *service, DynReport *report);
+dyn_service_report(DynService *service, bool numbers_only);
 void
 dyn_service_action(DynService *service, const DynAction *action, const char *name);
 void

@@ -102,9 +102,34 @@ dyn_world_wanted_period(const DynWorld *world, const char *uuid);
 GPtrArray *
 dyn_world_running(const DynWorld *world);
 
-/* Reference to a new immutable report. */
+/* Reference to a new immutable report. Costs an allocation for each text of each guest: for those
+ * who ask, not for each cycle. */
 DynReport *
 dyn_world_report(const DynWorld *world);
+
+/* One guest's part of it; NULL if it is not known. Free with dyn_guest_report_free(). */
+DynGuestReport *
+dyn_world_guest_report(const DynWorld *world, const char *uuid);
+
+/* The host's part alone: plain values. */
+void
+dyn_world_host_report(const DynWorld *world, DynHostReport *ret_host);
+
+/* Host memory that is kept free, as of the last sample. */
+uint64_t
+dyn_world_reserve_kib(const DynWorld *world);
+
+/* What of a guest is no longer as dyn_world_next_change() told it last. */
+typedef struct DynChange {
+    const char *uuid; /* borrowed until the world changes */
+    bool status;      /* its status or hold */
+    bool keep;        /* what dyn_world_record() or dyn_world_wanted_period() say of it */
+} DynChange;
+
+/* Go through the guests that changed, once: start with *@cursor = 0, until false. Allocates
+ * nothing. */
+bool
+dyn_world_next_change(DynWorld *world, guint *cursor, DynChange *ret_change);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DynWorld, dyn_world_free)
 

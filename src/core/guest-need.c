@@ -194,3 +194,24 @@ dyn_guest_in_grace(const DynGuest *guest, const DynConf *conf, int64_t now_usec)
     return guest->fresh_usec == 0 ||
            now_usec - guest->fresh_usec < (int64_t)conf->start_grace_sec * USEC_PER_SEC;
 }
+
+/* OK while at least 80 % of the buffer is there (see report.h). At its maximum with demand above it
+ * a guest is in Warning too. */
+DynStatus
+dyn_guest_status(const DynGuest *guest, DynHold hold, const DynConf *conf)
+{
+    const uint64_t assigned = dyn_guest_assigned_kib(guest);
+    const uint64_t demand = dyn_guest_demand_kib(guest);
+    uint64_t buffer;
+
+    if (!dyn_guest_is_managed(guest, conf))
+        return DYN_STATUS_UNMANAGED;
+    if ((hold != DYN_HOLD_NONE && hold != DYN_HOLD_PINNED && hold != DYN_HOLD_STUCK &&
+         hold != DYN_HOLD_OVER_MAXIMUM) ||
+        demand == DYN_UNKNOWN)
+        return DYN_STATUS_UNKNOWN;
+    if (assigned < demand)
+        return DYN_STATUS_WARNING;
+    buffer = dyn_mul_div(demand, guest->running->policy.buffer_percent, 100);
+    return (assigned - demand) * 100 >= buffer * 80 ? DYN_STATUS_OK : DYN_STATUS_LOW;
+}

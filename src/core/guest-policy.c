@@ -157,12 +157,18 @@ dyn_guest_is_managed(const DynGuest *guest, const DynConf *conf)
            dyn_guest_mode(guest, conf) != DYN_MODE_OFF;
 }
 
+bool
+dyn_guest_has_record(const DynGuest *guest)
+{
+    return guest->active && guest->incarnation && guest->running;
+}
+
 DynRecord *
 dyn_guest_record(const DynGuest *guest)
 {
     DynRecord *record;
 
-    if (!guest->active || !guest->incarnation || !guest->running)
+    if (!dyn_guest_has_record(guest))
         return NULL;
     record = dyn_record_new(guest->uuid, guest->incarnation);
     record->has_limits = true;

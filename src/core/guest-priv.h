@@ -45,6 +45,21 @@
 #define DYN_SAFETY_LEAST_KIB (UINT64_C(16) * 1024)
 #define DYN_PRESSURE_USEC (INT64_C(30) * USEC_PER_SEC)
 
+/* What was told of a guest last: see dyn_world_next_change(). */
+typedef struct DynTold {
+    bool ever;
+    DynStatus status;
+    DynHold hold;
+    uint32_t period_sec;
+    /* what its record says, if there is one: a field more there is one more here */
+    bool has_record;
+    uint64_t minimum_kib;
+    uint64_t maximum_kib;
+    uint64_t startup_kib;
+    DynCharge charge;
+    uint64_t boot_peak_kib;
+} DynTold;
+
 typedef struct DynGuest {
     char uuid[DYN_UUID_SIZE];
     /* what it is */
@@ -119,6 +134,7 @@ typedef struct DynGuest {
     int32_t average_pressure_permyriad;
     uint64_t decisions[DYN_N_REASONS];
     DynCounters counters;
+    DynTold told;
 } DynGuest;
 
 DynGuest *
@@ -141,6 +157,9 @@ dyn_guest_mode(const DynGuest *guest, const DynConf *conf);
 /* Has a usable policy of mode on or observe, and runs. */
 bool
 dyn_guest_is_managed(const DynGuest *guest, const DynConf *conf);
+bool
+dyn_guest_has_record(const DynGuest *guest);
+/* NULL if nothing has to be kept. */
 DynRecord *
 dyn_guest_record(const DynGuest *guest);
 
@@ -210,6 +229,9 @@ uint64_t
 dyn_guest_full_kib(const DynGuest *guest, const DynConf *conf);
 int32_t
 dyn_guest_pressure(const DynGuest *guest);
+/* Memory status as Hyper-V shows it (report.h), where @hold is what dyn_guest_find_hold() says. */
+DynStatus
+dyn_guest_status(const DynGuest *guest, DynHold hold, const DynConf *conf);
 void
 dyn_guest_fold_pressure(DynGuest *guest, int64_t now_usec);
 /* Inside the time after a start in which nothing is taken. */

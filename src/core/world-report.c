@@ -70,27 +70,6 @@ hold_text(const DynGuest *guest, DynHold hold, int64_t now_usec)
     }
 }
 
-/* OK while at least 80 % of the buffer is there (see report.h). At its maximum with demand above it
- * a guest is in Warning too. */
-static DynStatus
-status_of(const DynGuest *guest, DynHold hold, const DynConf *conf)
-{
-    const uint64_t assigned = dyn_guest_assigned_kib(guest);
-    const uint64_t demand = dyn_guest_demand_kib(guest);
-    uint64_t buffer;
-
-    if (!dyn_guest_is_managed(guest, conf))
-        return DYN_STATUS_UNMANAGED;
-    if ((hold != DYN_HOLD_NONE && hold != DYN_HOLD_PINNED && hold != DYN_HOLD_STUCK &&
-         hold != DYN_HOLD_OVER_MAXIMUM) ||
-        demand == DYN_UNKNOWN)
-        return DYN_STATUS_UNKNOWN;
-    if (assigned < demand)
-        return DYN_STATUS_WARNING;
-    buffer = dyn_mul_div(demand, guest->running->policy.buffer_percent, 100);
-    return (assigned - demand) * 100 >= buffer * 80 ? DYN_STATUS_OK : DYN_STATUS_LOW;
-}
-
 static int32_t
 ratio(uint64_t part, uint64_t whole)
 {
@@ -173,7 +152,7 @@ report_guest(const DynWorld *world, const DynGuest *guest)
     out->managed = dyn_guest_is_managed(guest, world->conf);
     out->hold = hold;
     out->hold_text = hold_text(guest, hold, world->taken_usec);
-    out->status = status_of(guest, hold, world->conf);
+    out->status = dyn_guest_status(guest, hold, world->conf);
     out->effective = dyn_effective_copy(guest->running ? guest->running : guest->wanted);
     out->pending = guest->pending;
     out->wanted = guest->pending != 0 ? dyn_effective_copy(guest->wanted) : NULL;
@@ -187,41 +166,49 @@ report_guest(const DynWorld *world, const DynGuest *guest)
 }
 
 static void
-report_pressures(const DynReport *report, DynHostReport *host)
+report_guests(const DynWorld *world, DynHostReport *host)
 {
     int64_t sum = 0;
     int64_t n = 0;
-    uint64_t demand = 0;
     uint64_t assigned = 0;
 
-    for (guint i = 0; i < report->guests->len; i++) {
-        const DynGuestReport *guest = report->guests->pdata[i];
+    for (guint i = 0; i < world->guests->len; i++) {
+        const DynGuest *guest = world->guests->pdata[i];
+        const bool managed = dyn_guest_is_managed(guest, world->conf);
+        const uint64_t demand = guest->active ? dyn_guest_demand_kib(guest) : DYN_UNKNOWN;
 
+        if (!guest->domain)
+            continue;
         host->counters.added_kib += guest->counters.added_kib;
         host->counters.removed_kib += guest->counters.removed_kib;
         host->counters.add_operations += guest->counters.add_operations;
         host->counters.remove_operations += guest->counters.remove_operations;
         host->guests += guest->run != DYN_RUN_OFF;
-        host->managed += guest->managed;
-        if (!guest->managed || guest->average_pressure_permyriad < 0 ||
-            guest->demand_kib == DYN_UNKNOWN)
+        host->managed += managed;
+        if (!managed || guest->average_pressure_permyriad < 0 || demand == DYN_UNKNOWN)
             continue;
         sum += guest->average_pressure_permyriad;
         n++;
-        demand = dyn_sat_add(demand, guest->demand_kib);
-        assigned = dyn_sat_add(assigned, guest->assigned_kib);
+        host->demand_kib = dyn_sat_add(host->demand_kib, demand);
+        assigned = dyn_sat_add(assigned, dyn_guest_assigned_kib(guest));
     }
     host->average_pressure_permyriad = n == 0 ? 0 : (int32_t)(sum / n);
-    host->system_pressure_permyriad = ratio(demand, assigned);
-    host->demand_kib = demand;
+    host->system_pressure_permyriad = ratio(host->demand_kib, assigned);
 }
 
-static void
-report_host(const DynWorld *world, DynReport *report)
+uint64_t
+dyn_world_reserve_kib(const DynWorld *world)
+{
+    return world->ledger.reserve_kib;
+}
+
+void
+dyn_world_host_report(const DynWorld *world, DynHostReport *ret_host)
 {
     const DynLedger *ledger = &world->ledger;
-    DynHostReport *host = &report->host;
+    DynHostReport *host = ret_host;
 
+    *host = (DynHostReport){ 0 };
     host->total_kib = world->host.mem_total_kib;
     host->available_memory_kib = world->host.mem_available_kib;
     host->free_kib = world->host.mem_free_kib;
@@ -239,7 +226,7 @@ report_host(const DynWorld *world, DynReport *report)
     host->psi_some_permyriad = world->host.psi_some_permyriad;
     host->swap_in_kib = world->host.swap_in_kib;
     host->swap_out_kib = world->host.swap_out_kib;
-    report_pressures(report, host);
+    report_guests(world, host);
 }
 
 static gint
@@ -272,6 +259,14 @@ dyn_world_report(const DynWorld *world)
             g_ptr_array_add(report->guests, report_guest(world, guest));
     }
     g_ptr_array_sort(report->guests, compare_reports);
-    report_host(world, report);
+    dyn_world_host_report(world, &report->host);
     return report;
+}
+
+DynGuestReport *
+dyn_world_guest_report(const DynWorld *world, const char *uuid)
+{
+    const DynGuest *guest = dyn_world_find(world, uuid);
+
+    return guest && guest->domain ? report_guest(world, guest) : NULL;
 }

@@ -32,8 +32,9 @@ status_numbers(const DynGuestReport *guest)
 }
 
 static void
-tell_status(DynEngine *engine, DynEngineGuest *guest, const DynGuestReport *now)
+tell_status(DynEngine *engine, const DynEngineGuest *guest)
 {
+    g_autoptr(DynGuestReport) now = dyn_world_guest_report(engine->world, guest->uuid);
     DynLogFields fields = { DYN_LOG_ID_STATUS, now->name, now->uuid, dyn_hold_word(now->hold) };
     g_autofree char *text = g_strdup_printf("%s %s", dyn_status_word(now->status),
                                             dyn_hold_word(now->hold));
@@ -50,46 +51,51 @@ tell_status(DynEngine *engine, DynEngineGuest *guest, const DynGuestReport *now)
 }
 
 static void
-tell_changes(DynEngine *engine)
+settle_guest(DynEngine *engine, DynEngineGuest *guest)
 {
-    const GPtrArray *guests = engine->report->guests;
+    if (!guest->active)
+        return;
+    if (dyn_engine_guest_keep(engine, guest))
+        dyn_engine_guest_save(engine, guest);
+    dyn_engine_period_settle(engine, guest);
+}
 
-    for (guint i = 0; i < guests->len; i++) {
-        const DynGuestReport *now = g_ptr_array_index(guests, i);
-        DynEngineGuest *guest = g_hash_table_lookup(engine->guests, now->uuid);
+/* Say and do what follows from what changed; returns whether anybody's status did. */
+static bool
+follow_changes(DynEngine *engine)
+{
+    DynChange change;
+    guint cursor = 0;
+    bool any_status = false;
 
-        if (!guest || (guest->told && guest->status == now->status && guest->hold == now->hold))
+    while (dyn_world_next_change(engine->world, &cursor, &change)) {
+        DynEngineGuest *guest = g_hash_table_lookup(engine->guests, change.uuid);
+
+        if (!guest)
             continue;
-        guest->told = true;
-        guest->status = now->status;
-        guest->hold = now->hold;
-        tell_status(engine, guest, now);
+        any_status = any_status || change.status;
+        if (change.status)
+            tell_status(engine, guest);
+        if (change.keep)
+            settle_guest(engine, guest);
     }
+    return any_status;
 }
 
 static void
-take_report(DynEngine *engine)
+hand_out_report(DynEngine *engine, bool numbers_only)
 {
-    DynReport *old = engine->report;
-
-    engine->report = dyn_world_report(engine->world);
-    dyn_report_unref(old);
+    g_clear_pointer(&engine->report, dyn_report_unref);
     engine->publish_due = false;
-}
-
-static void
-hand_out_report(DynEngine *engine)
-{
     if (engine->funcs->on_report)
-        engine->funcs->on_report(engine->report, engine->funcs_data);
-    tell_changes(engine);
+        engine->funcs->on_report(numbers_only, engine->funcs_data);
 }
 
 void
 dyn_engine_publish(DynEngine *engine)
 {
-    take_report(engine);
-    hand_out_report(engine);
+    hand_out_report(engine, false);
+    follow_changes(engine);
 }
 
 /* The balance is kept in small steps; what is done to one guest for its own sake is always said. */
@@ -140,7 +146,7 @@ dyn_engine_send(DynEngine *engine, const DynAction *action)
 {
     g_hash_table_insert(engine->out, g_memdup2(&action->serial, sizeof(action->serial)),
                         g_memdup2(action, sizeof(*action)));
-    engine->executor->ops->act(engine->executor, action, engine->report->host.reserve_kib);
+    engine->executor->ops->act(engine->executor, action, dyn_world_reserve_kib(engine->world));
 }
 
 static void
@@ -242,31 +248,13 @@ dyn_engine_cycle_wake(DynEngine *engine, int64_t now_usec)
 }
 
 static void
-settle_guests(DynEngine *engine)
-{
-    GHashTableIter iter;
-    gpointer guest;
-
-    g_hash_table_iter_init(&iter, engine->guests);
-    while (g_hash_table_iter_next(&iter, NULL, &guest)) {
-        if (!((DynEngineGuest *)guest)->active)
-            continue;
-        if (dyn_engine_guest_keep(engine, guest))
-            dyn_engine_guest_save(engine, guest);
-        dyn_engine_period_settle(engine, guest);
-    }
-}
-
-static void
 finish_cycle(DynEngine *engine, const DynSnapshot *snapshot)
 {
     g_autoptr(DynPlan) plan = dyn_world_step(engine->world, snapshot);
 
-    take_report(engine);
     run_plan(engine, plan);
-    hand_out_report(engine);
+    hand_out_report(engine, !follow_changes(engine));
     dyn_engine_release_sample(engine, snapshot);
-    settle_guests(engine);
     if (engine->funcs->on_progress)
         engine->funcs->on_progress(engine->funcs_data);
 }

@@ -54,10 +54,6 @@ typedef struct DynEngineGuest {
     int64_t period_usec;  /* not before */
     uint32_t backoff_sec;
     bool given_up;        /* stopping: it cannot be put back now */
-    /* as told last */
-    bool told;
-    DynStatus status;
-    DynHold hold;
 } DynEngineGuest;
 
 typedef struct DynReleasing DynReleasing;
@@ -69,7 +65,7 @@ struct DynEngine {
     gpointer funcs_data;
     DynConf *conf;
     DynWorld *world;
-    DynReport *report;
+    DynReport *report;     /* NULL: to be made when asked for */
     DynRepeat *repeat;
     char *note;
     bool paused;

@@ -210,36 +210,23 @@ dyn_engine_release_abort(DynEngine *engine, const GError *error)
         finish(engine, g_ptr_array_index(engine->releases, engine->releases->len - 1), error);
 }
 
-static const DynGuestReport *
-find_report(const DynEngine *engine, const char *uuid)
-{
-    for (guint i = 0; i < engine->report->guests->len; i++) {
-        const DynGuestReport *guest = g_ptr_array_index(engine->report->guests, i);
-
-        if (g_str_equal(guest->uuid, uuid))
-            return guest;
-    }
-    return NULL;
-}
-
 /* Pausing means that nothing is acted on, by request neither. Observing forbids what dynmemd
  * decides, not what it is told: a guest shrunk before it was only observed must find its way
  * out. */
 static bool
-check_paused(const DynEngine *engine, const DynGuestReport *guest, GError **error)
+check_paused(const DynEngine *engine, const char *shown, GError **error)
 {
     if (!engine->paused)
         return true;
     g_set_error(error, DYN_ERROR, DYN_ERROR_BUSY,
-                "%s cannot be released: dynmemd is paused: resume it first",
-                dyn_engine_guest_shown(engine, guest->uuid));
+                "%s cannot be released: dynmemd is paused: resume it first", shown);
     return false;
 }
 
 static bool
 check_request(DynEngine *engine, const char *uuid, GError **error)
 {
-    const DynGuestReport *guest = find_report(engine, uuid);
+    g_autoptr(DynGuestReport) guest = dyn_world_guest_report(engine->world, uuid);
     const char *shown = dyn_engine_guest_shown(engine, uuid);
 
     if (!guest) {
@@ -252,7 +239,7 @@ check_request(DynEngine *engine, const char *uuid, GError **error)
                     guest->hold_text && *guest->hold_text ? guest->hold_text : "no policy");
         return false;
     }
-    if (!check_paused(engine, guest, error))
+    if (!check_paused(engine, shown, error))
         return false;
     if (engine->link != DYN_LINK_UP || engine->stopping) {
         g_set_error(error, DYN_ERROR, DYN_ERROR_DISCONNECTED,

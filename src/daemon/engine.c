@@ -117,7 +117,6 @@ dyn_engine_new(const DynEngineSetup *setup)
     engine->world = dyn_world_new(engine->conf);
     engine->paused = setup->paused;
     dyn_world_set_paused(engine->world, engine->paused);
-    engine->report = dyn_world_report(engine->world);
     engine->repeat = dyn_repeat_new();
     engine->guests = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, dyn_engine_guest_free);
     engine->out = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
@@ -288,9 +287,23 @@ dyn_engine_pause_job(DynEngine *engine, const DynJob *job)
 }
 
 DynReport *
-dyn_engine_report(const DynEngine *engine)
+dyn_engine_report(DynEngine *engine)
 {
+    if (!engine->report)
+        engine->report = dyn_world_report(engine->world);
     return engine->report;
+}
+
+void
+dyn_engine_host_report(const DynEngine *engine, DynHostReport *ret_host)
+{
+    dyn_world_host_report(engine->world, ret_host);
+}
+
+bool
+dyn_engine_is_paused(const DynEngine *engine)
+{
+    return engine->paused;
 }
 
 DynPlan *
@@ -325,13 +338,15 @@ host_state(const DynHostReport *host)
 static char *
 describe_host(const DynEngine *engine)
 {
-    const DynHostReport *host = &engine->report->host;
-    uint64_t percent =
-        host->pool_kib > 0 ? dyn_mul_div(host->assigned_kib, 100, host->pool_kib) : 0;
+    DynHostReport host;
+    uint64_t percent;
+
+    dyn_world_host_report(engine->world, &host);
+    percent = host.pool_kib > 0 ? dyn_mul_div(host.assigned_kib, 100, host.pool_kib) : 0;
 
     return g_strdup_printf("%u guests, %u managed, %" G_GUINT64_FORMAT
                            " %% of the pool assigned, %s",
-                           host->guests, host->managed, percent, host_state(host));
+                           host.guests, host.managed, percent, host_state(&host));
 }
 
 static const char *

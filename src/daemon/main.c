@@ -86,7 +86,7 @@ tell_ready(DynDaemon *self)
 }
 
 static void
-on_report(DynReport *report, gpointer user_data)
+on_report(bool numbers_only, gpointer user_data)
 {
     DynDaemon *self = user_data;
     g_autofree char *status = NULL;
@@ -94,7 +94,7 @@ on_report(DynReport *report, gpointer user_data)
     if (!self->service)
         return; /* the engine does not run yet */
     status = dyn_engine_describe(self->engine);
-    dyn_service_report(self->service, report);
+    dyn_service_report(self->service, numbers_only);
     dyn_notify_status(self->notify, status);
 }
 

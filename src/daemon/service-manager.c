@@ -24,12 +24,12 @@ on_get_domain(DynBusManager *manager, GDBusMethodInvocation *invocation, const c
 static gboolean
 on_list_domains(DynBusManager *manager, GDBusMethodInvocation *invocation, gpointer user_data)
 {
-    DynService *service = user_data;
+    const DynReport *report = dyn_service_current(user_data);
     g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
     g_auto(GStrv) paths = NULL;
 
-    for (guint i = 0; i < service->report->guests->len; i++) {
-        const DynGuestReport *guest = g_ptr_array_index(service->report->guests, i);
+    for (guint i = 0; i < report->guests->len; i++) {
+        const DynGuestReport *guest = g_ptr_array_index(report->guests, i);
         g_autofree char *path = dyn_service_domain_path(guest->uuid);
 
         if (dyn_service_is_shown(guest))
@@ -43,9 +43,9 @@ on_list_domains(DynBusManager *manager, GDBusMethodInvocation *invocation, gpoin
 /* The report's, and what this process itself takes: read when asked for, since nobody decides by
  * it. */
 static GVariant *
-host_stats(const DynService *service)
+host_stats(const DynReport *report)
 {
-    g_autoptr(GVariant) host = g_variant_ref_sink(dyn_stats_host(service->report));
+    g_autoptr(GVariant) host = g_variant_ref_sink(dyn_stats_host(report));
     GVariantDict dict;
     DynSelf self;
 
@@ -60,16 +60,16 @@ host_stats(const DynService *service)
 static gboolean
 on_stats(DynBusManager *manager, GDBusMethodInvocation *invocation, gpointer user_data)
 {
-    DynService *service = user_data;
+    const DynReport *report = dyn_service_current(user_data);
     g_auto(GVariantBuilder) domains = G_VARIANT_BUILDER_INIT(G_VARIANT_TYPE("aa{sv}"));
 
-    for (guint i = 0; i < service->report->guests->len; i++) {
-        const DynGuestReport *guest = g_ptr_array_index(service->report->guests, i);
+    for (guint i = 0; i < report->guests->len; i++) {
+        const DynGuestReport *guest = g_ptr_array_index(report->guests, i);
 
         if (dyn_service_is_shown(guest))
             g_variant_builder_add_value(&domains, dyn_stats_guest(guest));
     }
-    dyn_bus_manager_complete_stats(manager, invocation, host_stats(service),
+    dyn_bus_manager_complete_stats(manager, invocation, host_stats(report),
                                    g_variant_builder_end(&domains));
     return TRUE;
 }

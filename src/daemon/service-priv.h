@@ -23,20 +23,24 @@ struct DynService {
     GDBusObjectManagerServer *objects;
     GHashTable *domains; /* set of UUIDs that have an object */
     GHashTable *guests;  /* uuid -> DynGuestReport, of @report */
-    DynReport *report;
+    DynReport *report;   /* as read last; NULL: never. See dyn_service_current() */
     GCancellable *cancellable; /* ends what is asked of the bus daemon */
     guint name_id;
     gulong closed_id;
     guint waiting;
 };
 
-/* The guest in the last report, or NULL. Borrowed. */
+/* The report as of now. Borrowed until called again, as is everything found in it. */
+const DynReport *
+dyn_service_current(DynService *service);
+
+/* The guest in it, or NULL. Borrowed. */
 const DynGuestReport *
-dyn_service_guest(const DynService *service, const char *uuid);
+dyn_service_guest(DynService *service, const char *uuid);
 
 /* By UUID or by name; DYN_ERROR_INVALID if it can be neither, DYN_ERROR_GONE if there is none. */
 const DynGuestReport *
-dyn_service_find(const DynService *service, const char *domain, GError **error);
+dyn_service_find(DynService *service, const char *domain, GError **error);
 
 /* Guests that run or that somebody wanted managed have an object; a domain that is off and has no
  * policy is none of our business. */

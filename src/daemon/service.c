@@ -30,14 +30,34 @@ dyn_service_is_shown(const DynGuestReport *guest)
     return guest->run != DYN_RUN_OFF || guest->hold != DYN_HOLD_NO_POLICY;
 }
 
-const DynGuestReport *
-dyn_service_guest(const DynService *service, const char *uuid)
+/* Many reads fall between two cycles; a cycle nobody reads costs nothing. */
+const DynReport *
+dyn_service_current(DynService *service)
 {
+    DynReport *now = dyn_engine_report(service->engine);
+
+    if (now == service->report)
+        return now;
+    g_hash_table_remove_all(service->guests);
+    g_clear_pointer(&service->report, dyn_report_unref);
+    service->report = dyn_report_ref(now);
+    for (guint i = 0; i < now->guests->len; i++) {
+        DynGuestReport *guest = g_ptr_array_index(now->guests, i);
+
+        g_hash_table_insert(service->guests, guest->uuid, guest);
+    }
+    return now;
+}
+
+const DynGuestReport *
+dyn_service_guest(DynService *service, const char *uuid)
+{
+    (void)dyn_service_current(service); /* fills the table */
     return g_hash_table_lookup(service->guests, uuid);
 }
 
 const DynGuestReport *
-dyn_service_find(const DynService *service, const char *domain, GError **error)
+dyn_service_find(DynService *service, const char *domain, GError **error)
 {
     g_autofree char *lower = NULL;
     g_autofree char *quoted = NULL;
@@ -52,7 +72,7 @@ dyn_service_find(const DynService *service, const char *domain, GError **error)
     guest = dyn_service_guest(service, lower);
     if (guest)
         return guest;
-    for (guint i = 0; i < service->report->guests->len; i++) {
+    for (guint i = 0; i < service->report->guests->len; i++) { /* current since the lookup */
         guest = g_ptr_array_index(service->report->guests, i);
         if (g_strcmp0(guest->name, domain) == 0)
             return guest;
@@ -71,17 +91,18 @@ dyn_service_ratio(int32_t permyriad)
 static void
 set_manager(DynService *service)
 {
-    const DynHostReport *host = &service->report->host;
     g_autofree char *state = dyn_engine_describe(service->engine);
     g_autofree char *valid = g_utf8_make_valid(state, -1);
+    DynHostReport host;
 
-    dyn_bus_manager_set_paused(service->manager, service->report->paused);
+    dyn_engine_host_report(service->engine, &host);
+    dyn_bus_manager_set_paused(service->manager, dyn_engine_is_paused(service->engine));
     dyn_bus_manager_set_state(service->manager, valid);
-    dyn_bus_manager_set_pool(service->manager, host->pool_kib * 1024);
-    dyn_bus_manager_set_available(service->manager, host->available_kib * 1024);
-    dyn_bus_manager_set_reserve(service->manager, host->reserve_kib * 1024);
+    dyn_bus_manager_set_pool(service->manager, host.pool_kib * 1024);
+    dyn_bus_manager_set_available(service->manager, host.available_kib * 1024);
+    dyn_bus_manager_set_reserve(service->manager, host.reserve_kib * 1024);
     dyn_bus_manager_set_pressure(service->manager,
-                                 dyn_service_ratio(host->system_pressure_permyriad));
+                                 dyn_service_ratio(host.system_pressure_permyriad));
 }
 
 static void
@@ -110,23 +131,25 @@ is_without_guest(gpointer uuid, gpointer value, gpointer user_data)
     return TRUE;
 }
 
-void
-dyn_service_report(DynService *service, DynReport *report)
+static void
+set_objects(DynService *service)
 {
-    DynReport *old = service->report;
+    const DynReport *report = dyn_service_current(service);
 
-    g_hash_table_remove_all(service->guests);
-    service->report = dyn_report_ref(report);
-    if (old)
-        dyn_report_unref(old);
     for (guint i = 0; i < report->guests->len; i++) {
-        DynGuestReport *guest = g_ptr_array_index(report->guests, i);
+        const DynGuestReport *guest = g_ptr_array_index(report->guests, i);
 
-        g_hash_table_insert(service->guests, guest->uuid, guest);
         if (dyn_service_is_shown(guest) && !g_hash_table_contains(service->domains, guest->uuid))
             add_object(service, guest->uuid);
     }
     g_hash_table_foreach_remove(service->domains, is_without_guest, service);
+}
+
+void
+dyn_service_report(DynService *service, bool numbers_only)
+{
+    if (!numbers_only)
+        set_objects(service);
     set_manager(service);
 }
 
@@ -230,7 +253,7 @@ dyn_service_new(GDBusConnection *connection, DynEngine *engine, bool own_uid_may
     service->objects = g_dbus_object_manager_server_new(DYN_SERVICE_PATH);
     dyn_bus_manager_set_version(service->manager, dyn_version_string());
     dyn_service_connect_methods(service);
-    dyn_service_report(service, dyn_engine_report(engine));
+    dyn_service_report(service, false);
     /* It fails only where another object has the path, and there is none of ours. */
     if (!export_all(service, &error))
         g_error("%s", error->message);
