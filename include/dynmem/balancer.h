@@ -31,6 +31,9 @@
 
 G_BEGIN_DECLS
 
+/* Priority 100 + 1. Outside 1 to this a weight counts as the nearer end. */
+#define DYN_WEIGHT_MOST UINT64_C(101)
+
 typedef struct DynClaim {
     bool fixed;             /* nothing to decide: counts with @lo_kib */
     bool boot;              /* fixed, and @lo_kib is a boot charge: see dyn_balancer_allot() */
@@ -75,10 +78,24 @@ dyn_balancer_allot(const DynClaim *claims, size_t n, uint64_t pool_kib, DynScrat
 #define DYN_IDLE_STEP_KIB (UINT64_C(64) * 1024)
 #define DYN_IDLE_STEP_DIVISOR UINT64_C(20)
 
+/* Cool-down against opposite moves. Memory that came to a guest by a growth is not taken back
+ * unforced (pool low, idle) for 60 s: twice the time constant with which smoothed demand falls
+ * (DYN_DEMAND_FALL_USEC), so that by then less than an eighth of the peak it was given for is left
+ * in the target that says what is idle. A growth for the buffer's sake alone waits 10 s after an
+ * unforced shrink: the guest's figures are up to 2 s old, and dropping caches for the balloon keeps
+ * it busy for some seconds more. Shorter, since memory that comes too late hurts and memory that is
+ * taken too late does not. Neither holds up what is needed: growth below demand + safety or below
+ * minimum, and shrinks under contention or above maximum, are always allowed. Both numbers chosen
+ * here. */
+#define DYN_COOL_SHRINK_USEC (INT64_C(60) * 1000000)
+#define DYN_COOL_GROW_USEC (INT64_C(10) * 1000000)
+
 /* What a guest holds and whether it may move. Sizes are of what is *assigned* (A). */
 typedef struct DynHolding {
     bool may_grow;
+    bool may_grow_buffer;    /* not cooling down after an unforced shrink; see below */
     bool may_shrink;         /* not in the grace after a start, not stuck */
+    bool may_shrink_unforced;/* and not cooling down after a growth */
     bool idle_due;           /* above target for longer than IdleReclaim */
     uint64_t assigned_kib;   /* observed */
     /* what was asked and is not seen yet; = assigned if nothing is in flight */

@@ -7,7 +7,9 @@
 struct DynScratch {
     DynBowl *bowls;
     uint32_t *index;
-    uint64_t *second;
+    uint32_t *growers;
+    uint64_t *second; /* allotments with booting guests at their least */
+    uint64_t *wants;  /* parts of tier 3; excesses */
     size_t room;
 };
 

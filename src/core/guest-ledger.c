@@ -122,6 +122,8 @@ dyn_guest_begin_boot(DynGuest *guest, int64_t now_usec, int64_t wall_usec, bool 
     guest->stuck_pause_usec = 0;
     guest->pin_until_usec = 0;
     guest->above_since_usec = 0;
+    guest->grew_usec = 0;
+    guest->gave_usec = 0;
     guest->shadow_kib = DYN_UNKNOWN;
     guest->vmem_kib = reset ? guest->vmem_kib : 0;
     guest->last_kernel_kib = guest->demand.kernel_kib == DYN_UNKNOWN ? 0 : guest->demand.kernel_kib;

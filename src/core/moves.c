@@ -21,6 +21,9 @@ typedef struct Round {
     DynScratch *scratch;
     DynMove *moves;
     bool any_short;
+    uint64_t coming_kib; /* shrinks asked and not seen yet */
+    uint32_t *growers;
+    size_t n_growers;
 } Round;
 
 uint64_t
@@ -94,7 +97,14 @@ growth_due(const Round *round, size_t i, DynReason *ret_reason)
         return true;
     }
     *ret_reason = DYN_REASON_GROW_BUFFER;
-    return here < dyn_balancer_trigger_kib(holding->demand_kib, holding->full_kib);
+    return holding->may_grow_buffer &&
+           here < dyn_balancer_trigger_kib(holding->demand_kib, holding->full_kib);
+}
+
+static uint64_t
+goal_of(const Round *round, size_t i)
+{
+    return MIN(round->allotted[i], round->holdings[i].maximum_kib);
 }
 
 /* One filling of growers up to demand + safety (@first) or to their allotment; returns what is
@@ -104,29 +114,27 @@ fill_growers(Round *round, bool first, uint64_t left)
 {
     DynBowl *bowls = round->scratch->bowls;
     uint64_t before = 0;
+    uint64_t after = 0;
 
-    for (size_t i = 0; i < round->n; i++) {
+    if (left == 0)
+        return 0;
+    for (size_t k = 0; k < round->n_growers; k++) {
+        const uint32_t i = round->growers[k];
         const DynHolding *holding = &round->holdings[i];
-        const DynMove *move = &round->moves[i];
-        uint64_t goal = MIN(round->allotted[i], holding->maximum_kib);
+        uint64_t goal = goal_of(round, i);
 
-        bowls[i] = (DynBowl){ .weight = 0, .key = i };
-        if (!move->move)
-            continue;
         if (first)
             goal = MIN(goal, dyn_sat_add(holding->demand_kib, holding->safety_kib));
-        bowls[i].lo_kib = move->to_kib;
-        bowls[i].hi_kib = MAX(goal, move->to_kib);
-        bowls[i].weight = holding->weight;
-        before = dyn_sat_add(before, move->to_kib);
+        bowls[k] = (DynBowl){ round->moves[i].to_kib, goal, holding->weight, i, 0 };
+        before += round->moves[i].to_kib;
     }
     /* lo fits */
-    (void)dyn_waterfill(bowls, round->n, dyn_sat_add(before, left), round->scratch->index);
-    for (size_t i = 0; i < round->n; i++) {
-        if (round->moves[i].move)
-            round->moves[i].to_kib = bowls[i].level_kib;
+    (void)dyn_waterfill(bowls, round->n_growers, before + left, round->scratch->index);
+    for (size_t k = 0; k < round->n_growers; k++) {
+        round->moves[bowls[k].key].to_kib = bowls[k].level_kib;
+        after += bowls[k].level_kib;
     }
-    return left - (dyn_waterfill_sum(bowls, round->n) - before);
+    return left - (after - before);
 }
 
 /* Plan the growths; returns what growers lack beyond what is available. */
@@ -136,112 +144,156 @@ plan_growths(Round *round)
     uint64_t lacking = 0;
 
     for (size_t i = 0; i < round->n; i++) {
-        const DynHolding *holding = &round->holdings[i];
         DynMove *move = &round->moves[i];
 
         *move = (DynMove){ 0 };
-        if (growth_due(round, i, &move->reason)) {
-            move->move = true;
-            /* up to what it still holds a growth only calls back a shrink: that costs nothing */
-            move->to_kib = MIN(claimed(holding), MIN(round->allotted[i], holding->maximum_kib));
-        }
+        if (!growth_due(round, i, &move->reason))
+            continue;
+        move->move = true;
+        /* up to what it still holds a growth only calls back a shrink: that costs nothing */
+        move->to_kib = MIN(claimed(&round->holdings[i]), goal_of(round, i));
+        round->growers[round->n_growers++] = (uint32_t)i;
     }
     (void)fill_growers(round, false, fill_growers(round, true, round->input->available_kib));
-    for (size_t i = 0; i < round->n; i++) {
+    for (size_t k = 0; k < round->n_growers; k++) {
+        const uint32_t i = round->growers[k];
         DynMove *move = &round->moves[i];
-        const uint64_t goal = MIN(round->allotted[i], round->holdings[i].maximum_kib);
 
-        if (!move->move)
-            continue;
-        lacking = dyn_sat_add(lacking, dyn_sat_sub(goal, move->to_kib));
+        lacking = dyn_sat_add(lacking, dyn_sat_sub(goal_of(round, i), move->to_kib));
         move->to_kib = page_down(move->to_kib);
         move->move = move->to_kib > position(&round->holdings[i]);
     }
     return lacking;
 }
 
+typedef enum { KEEP_ALLOTTED, KEEP_FULL } Keep;
+
+/* What guest @i could give: what it holds above what it keeps. */
+static uint64_t
+excess_of(const Round *round, size_t i, Keep keep)
+{
+    const DynHolding *holding = &round->holdings[i];
+    const uint64_t least = keep == KEEP_ALLOTTED ? round->allotted[i]
+                                                 : MAX(holding->full_kib, holding->minimum_kib);
+    const bool may = keep == KEEP_ALLOTTED ? holding->may_shrink : holding->may_shrink_unforced;
+    const uint64_t excess = dyn_sat_sub(position(holding), page_up(least));
+
+    if (!may || round->moves[i].move || excess <= dead_band(round, holding))
+        return 0;
+    return excess;
+}
+
+static void
+swap(uint32_t *a, uint32_t *b)
+{
+    const uint32_t t = *a;
+
+    *a = *b;
+    *b = t;
+}
+
+/* Larger excess first; of equals the earlier. */
 static bool
-excess_is_larger(const DynBowl *bowls, uint32_t a, uint32_t b)
+is_before(const uint64_t *excess, uint32_t a, uint32_t b)
 {
-    if (bowls[a].hi_kib != bowls[b].hi_kib)
-        return bowls[a].hi_kib > bowls[b].hi_kib;
-    return a < b;
+    return excess[a] != excess[b] ? excess[a] > excess[b] : a < b;
 }
 
-/* Sift for a heap of guests by excess, largest on top: taking the few largest out of n costs
- * O(n + k log n), and usually one or two donors are enough. */
-static void
-sift_down(const DynBowl *bowls, uint32_t *heap, size_t n, size_t at)
+/* Bring what stands before the last guest of [from, to) to the front, then that guest; returns
+ * where it is now. @ret_sum: what those up to and with it have together. */
+static size_t
+split(const uint64_t *excess, uint32_t *donors, size_t from, size_t to, uint64_t *ret_sum)
 {
-    for (;;) {
-        size_t child = 2 * at + 1;
-        const uint32_t top = heap[at];
+    const uint32_t pivot = donors[to - 1];
+    uint64_t sum = excess[pivot];
+    size_t at = from;
 
-        if (child >= n)
-            return;
-        if (child + 1 < n && excess_is_larger(bowls, heap[child + 1], heap[child]))
-            child++;
-        if (!excess_is_larger(bowls, heap[child], top))
-            return;
-        heap[at] = heap[child];
-        heap[child] = top;
-        at = child;
+    for (size_t k = from; k + 1 < to; k++) {
+        if (!is_before(excess, donors[k], pivot))
+            continue;
+        sum += excess[donors[k]];
+        swap(&donors[k], &donors[at++]);
     }
+    swap(&donors[at], &donors[to - 1]);
+    *ret_sum = sum;
+    return at;
 }
 
-/* Ask @need back from the largest excess over @keep first. */
-static void
-take_largest(Round *round, const uint64_t *keep, uint64_t need, DynReason reason)
+/* How many of the first @donors it takes to give @need, those with the largest excess in front: all
+ * but the last of them give all they have. Selection, not sorting: expected O(n). */
+static size_t
+select_donors(const uint64_t *excess, uint32_t *donors, size_t n, uint64_t need, uint64_t *ret_last)
 {
-    DynBowl *excess = round->scratch->bowls;
-    uint32_t *heap = round->scratch->index;
+    uint64_t random = n;
+    size_t from = 0;
+    size_t to = n;
+
+    while (to - from > 1) {
+        uint64_t before;
+        uint64_t sum;
+        size_t at;
+
+        random = random * UINT64_C(6364136223846793005) + 1; /* Knuth's; no order is a bad one */
+        swap(&donors[from + (random >> 33) % (to - from)], &donors[to - 1]);
+        at = split(excess, donors, from, to, &sum);
+        before = sum - excess[donors[at]];
+        if (sum < need) {
+            need -= sum;
+            from = at + 1;
+        } else if (before < need) {
+            need -= before;
+            from = at;
+            to = at + 1;
+        } else {
+            to = at;
+        }
+    }
+    *ret_last = need;
+    return to;
+}
+
+/* Ask @need back from the largest excess first. */
+static void
+take_largest(Round *round, Keep keep, uint64_t need, DynReason reason)
+{
+    uint64_t *excess = round->scratch->wants;
+    uint32_t *donors = round->scratch->index;
+    uint64_t sum = 0;
+    uint64_t last = UINT64_MAX;
     size_t n = 0;
 
+    if (need == 0)
+        return;
     for (size_t i = 0; i < round->n; i++) {
-        const DynHolding *holding = &round->holdings[i];
-        excess[i].hi_kib = dyn_sat_sub(position(holding), page_up(keep[i]));
-        if (holding->may_shrink && !round->moves[i].move &&
-            excess[i].hi_kib > dead_band(round, holding))
-            heap[n++] = (uint32_t)i;
+        excess[i] = excess_of(round, i, keep);
+        donors[n] = (uint32_t)i;
+        n += excess[i] > 0;
+        sum = dyn_sat_add(sum, excess[i]);
     }
-    for (size_t i = n / 2; i-- > 0;)
-        sift_down(excess, heap, n, i);
-    while (need > 0 && n > 0) {
-        const uint32_t i = heap[0];
-        const uint64_t step =
-            MIN(excess[i].hi_kib, page_up(MAX(need, dead_band(round, &round->holdings[i]))));
+    if (sum > need)
+        n = select_donors(excess, donors, n, need, &last);
+    for (size_t k = 0; k < n; k++) {
+        const uint32_t i = donors[k];
+        const uint64_t here = position(&round->holdings[i]);
+        uint64_t step = excess[i];
 
-        round->moves[i] = (DynMove){ true, position(&round->holdings[i]) - step, reason };
-        need = dyn_sat_sub(need, step);
-        heap[0] = heap[--n];
-        sift_down(excess, heap, n, 0);
+        if (k + 1 == n && last < step)
+            step = MIN(step, page_up(MAX(last, dead_band(round, &round->holdings[i]))));
+        round->moves[i] = (DynMove){ true, page_down(here - step), reason };
     }
 }
 
-static uint64_t
-shrinks_in_flight(const Round *round)
-{
-    uint64_t sum = 0;
-
-    for (size_t i = 0; i < round->n; i++)
-        sum += dyn_sat_sub(round->holdings[i].assigned_kib, position(&round->holdings[i]));
-    return sum;
-}
-
-/* The most a guest keeps when idle memory is wanted back: never below its full target. */
+/* Idle memory is wanted back: nobody goes below its full target for it. */
 static void
-refill_pool(Round *round, uint64_t coming)
+refill_pool(Round *round)
 {
     const DynMoveInput *input = round->input;
     const uint64_t low = dyn_mul_div(input->pool_kib, DYN_POOL_LOW_PERMYRIAD, 10000);
     const uint64_t refill = dyn_mul_div(input->pool_kib, DYN_POOL_REFILL_PERMYRIAD, 10000);
-    uint64_t *keep = round->scratch->second;
+    const uint64_t soon = input->free_kib + round->coming_kib;
 
-    if (input->contention || input->free_kib + coming >= low)
-        return;
-    for (size_t i = 0; i < round->n; i++)
-        keep[i] = MAX(round->holdings[i].full_kib, round->holdings[i].minimum_kib);
-    take_largest(round, keep, refill - (input->free_kib + coming), DYN_REASON_SHRINK_POOL_LOW);
+    if (!input->contention && soon < low)
+        take_largest(round, KEEP_FULL, refill - soon, DYN_REASON_SHRINK_POOL_LOW);
 }
 
 static void
@@ -253,7 +305,7 @@ reclaim_idle(Round *round)
         const uint64_t step = MAX(DYN_IDLE_STEP_KIB, holding->assigned_kib / DYN_IDLE_STEP_DIVISOR);
         const uint64_t here = position(holding);
 
-        if (!holding->idle_due || !holding->may_shrink || round->moves[i].move ||
+        if (!holding->idle_due || !holding->may_shrink_unforced || round->moves[i].move ||
             dyn_sat_sub(here, keep) <= dead_band(round, holding))
             continue;
         round->moves[i] = (DynMove){ true, MAX(keep, page_up(dyn_sat_sub(here, step))),
@@ -277,22 +329,24 @@ cut_to_maximum(Round *round)
 void
 dyn_balancer_moves(const DynMoveInput *input, DynScratch *scratch, DynMove *ret_moves)
 {
-    const DynHolding *holdings = input->holdings;
-    const size_t n = input->n;
-    Round round = { input, holdings, input->allotted_kib, n, scratch, ret_moves, false };
-    uint64_t coming;
+    Round round = { .input = input, .holdings = input->holdings, .allotted = input->allotted_kib,
+                    .n = input->n, .scratch = scratch, .moves = ret_moves };
     uint64_t need;
 
-    dyn_scratch_reserve(scratch, n);
-    for (size_t i = 0; i < n; i++)
-        round.any_short = round.any_short || is_short(&holdings[i]);
+    dyn_scratch_reserve(scratch, input->n);
+    round.growers = scratch->growers;
+    for (size_t i = 0; i < input->n; i++) {
+        const DynHolding *holding = &input->holdings[i];
+
+        round.any_short |= is_short(holding);
+        round.coming_kib += dyn_sat_sub(holding->assigned_kib, position(holding));
+    }
     need = dyn_sat_add(plan_growths(&round), input->overrun_kib);
-    coming = shrinks_in_flight(&round);
     cut_to_maximum(&round);
     if (need > 0)
-        take_largest(&round, input->allotted_kib, dyn_sat_sub(need, coming),
+        take_largest(&round, KEEP_ALLOTTED, dyn_sat_sub(need, round.coming_kib),
                      DYN_REASON_SHRINK_CONTENTION);
     else
-        refill_pool(&round, coming);
+        refill_pool(&round);
     reclaim_idle(&round);
 }

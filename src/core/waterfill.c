@@ -2,27 +2,22 @@
 /*
  * The sum f(L) of what all bowls hold is continuous, never falls, and is straight between
  * neighbouring breakpoints lo_i/w_i and hi_i/w_i. We look for the straight piece that contains the
- * pool by quickselect over breakpoints: keep an open interval of levels, pick a breakpoint inside
- * it, compute f there, throw away one side. A bowl whose breakpoints are both outside the interval
- * is decided (full, at its lo, or rising) and is summed once; only undecided bowls are looked at
- * again, so the work halves each round: expected O(n). Levels are fractions, compared exactly in
- * 128 bits, so the result never depends on rounding or on the order of the bowls. Sorting the
+ * pool. First waterfill-near.c brings an interval of levels around it, by Newton's method: some
+ * passes over all bowls without a branch, after which nearly every bowl's breakpoints lie outside.
+ * Then quickselect over the breakpoints that are left: pick one, compute f there, throw away one
+ * side. A bowl whose breakpoints are both outside the interval is decided (full, at its lo, or
+ * rising) and is summed once; only undecided bowls are looked at again, so even without the first
+ * step the work halves each round: expected O(n). Levels are fractions, compared exactly in 128
+ * bits, so the result never depends on rounding or on the order of the bowls. Sorting the
  * breakpoints would be simpler, but for 10,000 guests sorting alone takes longer than the whole
  * plan may.
  */
 #include "config.h"
 
-#include <dynmem/waterfill.h>
+#include "waterfill-priv.h"
 
-#include <stdbool.h>
-
-typedef unsigned __int128 Wide;
-
-/* num/den; den 0 is infinity. */
-typedef struct Level {
-    uint64_t num;
-    uint64_t den;
-} Level;
+typedef DynWide Wide;
+typedef DynLevel Level;
 
 typedef struct Search {
     DynBowl *bowls;
@@ -54,12 +49,6 @@ level_cmp(Level a, Level b)
     return left < right ? -1 : left > right;
 }
 
-static uint64_t
-bowl_hi(const DynBowl *bowl)
-{
-    return bowl->weight == 0 ? bowl->lo_kib : MAX(bowl->lo_kib, bowl->hi_kib);
-}
-
 static Level
 bowl_start(const DynBowl *bowl)
 {
@@ -69,21 +58,40 @@ bowl_start(const DynBowl *bowl)
 static Level
 bowl_end(const DynBowl *bowl)
 {
-    return (Level){ bowl_hi(bowl), bowl->weight };
+    return (Level){ bowl->hi_kib, bowl->weight };
 }
 
-/* At the start only bowls that cannot rise, and those that rise from level 0 on, are known. */
+static void
+fix(Search *search, DynBowl *bowl, uint64_t level_kib)
+{
+    bowl->level_kib = level_kib;
+    search->fixed += level_kib;
+}
+
 static void
 open_bowl(Search *search, uint32_t index)
 {
     DynBowl *bowl = &search->bowls[index];
+    const Level start = bowl_start(bowl);
+    const Level end = bowl_end(bowl);
+    uint32_t known = 0;
 
-    if (bowl_hi(bowl) == bowl->lo_kib) {
-        bowl->level_kib = bowl->lo_kib;
-        search->fixed += bowl->lo_kib;
+    if (bowl->hi_kib == bowl->lo_kib || level_cmp(start, search->high) >= 0) {
+        fix(search, bowl, bowl->lo_kib);
         return;
     }
-    search->open[search->n_open++] = index | (bowl->lo_kib == 0 ? PAST_START : 0);
+    if (level_cmp(end, search->low) <= 0) {
+        fix(search, bowl, bowl->hi_kib);
+        return;
+    }
+    known |= level_cmp(start, search->low) <= 0 ? PAST_START : 0;
+    known |= level_cmp(end, search->high) >= 0 ? BEFORE_END : 0;
+    if (known == (PAST_START | BEFORE_END)) {
+        bowl->level_kib = RISING;
+        search->rising += bowl->weight;
+        return;
+    }
+    search->open[search->n_open++] = index | known;
 }
 
 /* A breakpoint strictly inside the interval; splitmix64 makes bad luck independent of the input. */
@@ -135,7 +143,7 @@ filled_at(const Search *search, Level level)
         if (standing <= AT_START)
             held += bowl->lo_kib;
         else if (standing >= AT_END)
-            held += bowl_hi(bowl);
+            held += bowl->hi_kib;
         else
             rising += bowl->weight;
     }
@@ -152,8 +160,7 @@ reconsider(Search *search, uint32_t entry, bool above)
     const uint32_t known = above ? BEFORE_END : PAST_START;
 
     if (above ? standing <= AT_START : standing >= AT_END) {
-        bowl->level_kib = above ? bowl->lo_kib : bowl_hi(bowl);
-        search->fixed += bowl->level_kib;
+        fix(search, bowl, above ? bowl->lo_kib : bowl->hi_kib);
         return UINT32_MAX;
     }
     if (above ? standing == ABOVE : standing == BELOW)
@@ -223,38 +230,32 @@ select_smallest_keys(const DynBowl *bowls, uint32_t *index, size_t n, size_t k)
     }
 }
 
-/* floor(spare * weight / rising); nearly always in 64 bits, where division is many times faster. */
-static uint64_t
-share_of(Wide spare, uint64_t weight, Wide rising)
-{
-    const Wide product = spare * weight;
-
-    if (product <= UINT64_MAX && rising <= UINT64_MAX)
-        return (uint64_t)product / (uint64_t)rising;
-    return (uint64_t)(product / rising);
-}
-
 /* Solve the straight piece that was found for the bowls that rise in it. */
 static void
 settle(Search *search, size_t n, uint64_t pool_kib)
 {
     const Wide spare = (Wide)pool_kib - search->fixed;
+    const double ratio = (double)spare / (double)search->rising;
     uint64_t left = (uint64_t)spare;
     size_t n_rising = 0;
+    bool sorted = true;
 
     for (size_t i = 0; i < n; i++) {
         DynBowl *bowl = &search->bowls[i];
 
         if (bowl->level_kib != RISING)
             continue;
-        bowl->level_kib = share_of(spare, bowl->weight, search->rising);
+        bowl->level_kib = dyn_waterfill_share(spare, bowl->weight, search->rising, ratio);
         left -= bowl->level_kib;
+        if (n_rising > 0)
+            sorted = sorted && search->bowls[search->open[n_rising - 1]].key < bowl->key;
         search->open[n_rising++] = (uint32_t)i;
     }
     if (n_rising == 0)
         return;
     /* left < n_rising: each division lost less than one */
-    select_smallest_keys(search->bowls, search->open, n_rising, (size_t)left);
+    if (!sorted)
+        select_smallest_keys(search->bowls, search->open, n_rising, (size_t)left);
     for (size_t i = 0; i < left; i++)
         search->bowls[search->open[i]].level_kib++;
 }
@@ -263,7 +264,7 @@ static void
 set_all(DynBowl *bowls, size_t n, bool full)
 {
     for (size_t i = 0; i < n; i++)
-        bowls[i].level_kib = full ? bowl_hi(&bowls[i]) : bowls[i].lo_kib;
+        bowls[i].level_kib = full ? bowls[i].hi_kib : bowls[i].lo_kib;
 }
 
 uint64_t
@@ -274,13 +275,17 @@ dyn_waterfill(DynBowl *bowls, size_t n, uint64_t pool_kib, uint32_t *scratch)
     Wide hi = 0;
 
     for (size_t i = 0; i < n; i++) {
-        lo += bowls[i].lo_kib;
-        hi += bowl_hi(&bowls[i]);
+        DynBowl *bowl = &bowls[i];
+
+        bowl->hi_kib = bowl->weight == 0 ? bowl->lo_kib : MAX(bowl->lo_kib, bowl->hi_kib);
+        lo += bowl->lo_kib;
+        hi += bowl->hi_kib;
     }
     if (lo >= pool_kib || hi <= pool_kib) {
         set_all(bowls, n, lo < pool_kib);
         return lo > pool_kib ? (uint64_t)(lo - pool_kib) : 0;
     }
+    dyn_waterfill_near(bowls, n, pool_kib, &search.low, &search.high);
     for (size_t i = 0; i < n; i++)
         open_bowl(&search, (uint32_t)i);
     while (search.n_open > 0)

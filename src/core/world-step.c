@@ -10,6 +10,8 @@
  */
 #include "config.h"
 
+#include <string.h>
+
 #include "world-priv.h"
 
 #include <dynmem/error.h>
@@ -28,33 +30,31 @@ acts(const DynWorld *world, const DynGuest *guest)
     return !world->paused && dyn_guest_mode(guest, world->conf) == DYN_MODE_ON;
 }
 
-/* May be shared with: nothing holds it, or only a shrink that did not come: such a guest may still
- * grow. */
-static bool
-is_shared(const DynWorld *world, const DynGuest *guest, int64_t now_usec)
-{
-    const DynHold hold = dyn_guest_find_hold(guest, world->conf, now_usec);
+/* What may be done with a guest now, whatever the pool says. */
+typedef struct Leave {
+    /* nothing holds it, or only a shrink that did not come: such a guest may still grow */
+    bool shared;
+    bool shrink;
+} Leave;
 
-    return hold == DYN_HOLD_NONE ||
-           (hold == DYN_HOLD_STUCK && !guest->stuck_growing && !guest->withdraw_due);
-}
-
-static bool
-may_shrink(const DynWorld *world, const DynGuest *guest, int64_t now_usec)
+static Leave
+leave_of(const DynWorld *world, const DynGuest *guest, bool with_observed, int64_t now_usec)
 {
-    return dyn_guest_find_hold(guest, world->conf, now_usec) == DYN_HOLD_NONE &&
-           !dyn_guest_in_grace(guest, world->conf, now_usec);
-}
+    Leave leave = { 0 };
+    DynHold hold;
 
-static bool
-is_free(const DynWorld *world, const DynGuest *guest, bool observed, int64_t now_usec)
-{
-    return guest->op_serial == 0 && (observed || acts(world, guest)) &&
-           is_shared(world, guest, now_usec);
+    if (!guest->active || !guest->domain || (!with_observed && !acts(world, guest)))
+        return leave;
+    hold = dyn_guest_find_hold(guest, world->conf, now_usec);
+    leave.shared = hold == DYN_HOLD_NONE ||
+                   (hold == DYN_HOLD_STUCK && !guest->stuck_growing && !guest->withdraw_due);
+    leave.shrink =
+        hold == DYN_HOLD_NONE && !dyn_guest_in_grace(guest, world->conf, now_usec);
+    return leave;
 }
 
 static DynClaim
-claim_of(const DynWorld *world, const DynGuest *guest, bool with_observed, int64_t now_usec)
+claim_of(const DynWorld *world, const DynGuest *guest, Leave leave)
 {
     DynClaim claim = { .fixed = true };
 
@@ -67,10 +67,10 @@ claim_of(const DynWorld *world, const DynGuest *guest, bool with_observed, int64
             guest->running ? MIN(claim.lo_kib, guest->running->policy.startup_kib) : claim.lo_kib;
         return claim;
     }
-    if (!is_shared(world, guest, now_usec) || (!with_observed && !acts(world, guest)))
+    if (!leave.shared)
         return claim;
     claim.fixed = false;
-    if (may_shrink(world, guest, now_usec)) /* else it keeps what it has: nobody may count on it */
+    if (leave.shrink) /* else it keeps what it has: nobody may count on it */
         claim.lo_kib = MAX(guest->running->policy.minimum_kib, dyn_guest_floor_kib(guest));
     claim.demand_kib = MIN(dyn_guest_demand_kib(guest), dyn_guest_ceiling_kib(guest));
     claim.target_kib = MAX(dyn_guest_target_kib(guest), claim.demand_kib);
@@ -91,17 +91,27 @@ idle_due(const DynWorld *world, const DynGuest *guest, int64_t now_usec)
     return now_usec - guest->above_since_usec >= (int64_t)conf->idle_reclaim_sec * USEC_PER_SEC;
 }
 
+/* Has what began at @since_usec (0: never) lasted for @usec? */
+static bool
+is_over(int64_t since_usec, int64_t usec, int64_t now_usec)
+{
+    return since_usec == 0 || now_usec - since_usec >= usec;
+}
+
 static DynHolding
-holding_of(const DynWorld *world, const DynGuest *guest, bool observed, int64_t now_usec)
+holding_of(const DynWorld *world, const DynGuest *guest, Leave leave, int64_t now_usec)
 {
     DynHolding holding = { 0 };
 
     holding.assigned_kib = dyn_guest_assigned_kib(guest);
     holding.sent_kib = dyn_guest_position_kib(guest);
-    if (!guest->active || !guest->domain || !is_free(world, guest, observed, now_usec))
+    if (!leave.shared || guest->op_serial != 0)
         return holding;
     holding.may_grow = true;
-    holding.may_shrink = may_shrink(world, guest, now_usec);
+    holding.may_grow_buffer = is_over(guest->gave_usec, DYN_COOL_GROW_USEC, now_usec);
+    holding.may_shrink = leave.shrink;
+    holding.may_shrink_unforced =
+        holding.may_shrink && is_over(guest->grew_usec, DYN_COOL_SHRINK_USEC, now_usec);
     holding.idle_due = idle_due(world, guest, now_usec);
     holding.minimum_kib = guest->running->policy.minimum_kib;
     holding.maximum_kib = dyn_guest_ceiling_kib(guest);
@@ -126,10 +136,10 @@ decide(DynWorld *world, bool observed, int64_t now_usec)
     g_array_set_size(world->allotted, n);
     for (guint i = 0; i < n; i++) {
         const DynGuest *guest = world->guests->pdata[i];
+        const Leave leave = leave_of(world, guest, observed, now_usec);
 
-        g_array_index(world->claims, DynClaim, i) = claim_of(world, guest, observed, now_usec);
-        g_array_index(world->holdings, DynHolding, i) =
-            holding_of(world, guest, observed, now_usec);
+        g_array_index(world->claims, DynClaim, i) = claim_of(world, guest, leave);
+        g_array_index(world->holdings, DynHolding, i) = holding_of(world, guest, leave, now_usec);
     }
     allotted = dyn_balancer_allot((const void *)world->claims->data, n, world->ledger.pool_kib,
                                   world->scratch, (uint64_t *)(void *)world->allotted->data);
@@ -162,6 +172,17 @@ action_for(const DynWorld *world, const DynGuest *guest, DynReason reason, uint6
     return action;
 }
 
+/* For the cool-down. */
+static void
+note_direction(DynGuest *guest, DynReason reason, int64_t now_usec)
+{
+    if (reason == DYN_REASON_GROW_DEMAND || reason == DYN_REASON_GROW_BUFFER ||
+        reason == DYN_REASON_GROW_MINIMUM)
+        guest->grew_usec = now_usec;
+    if (reason == DYN_REASON_SHRINK_POOL_LOW || reason == DYN_REASON_SHRINK_IDLE)
+        guest->gave_usec = now_usec;
+}
+
 /* Mark and append. What would only be observed is reported once, not each cycle. */
 static void
 add_action(DynWorld *world, DynGuest *guest, DynAction action, int64_t now_usec, DynPlan *plan)
@@ -172,6 +193,7 @@ add_action(DynWorld *world, DynGuest *guest, DynAction action, int64_t now_usec,
         return;
     action.serial = ++world->serial;
     guest->decisions[action.reason]++;
+    note_direction(guest, action.reason, now_usec);
     if (action.act)
         dyn_guest_sent(guest, &action, now_usec);
     else
@@ -246,10 +268,29 @@ remember_allotments(DynWorld *world, bool observed)
     }
 }
 
-static void
-fold_guest(DynWorld *world, DynGuest *guest, const DynSnapshot *snapshot)
+/* Guests and samples are both sorted by UUID: nearly always the next guest's is the next one. */
+static const DynGuestSample *
+next_sample(const DynSnapshot *snapshot, const char *uuid, guint *at)
 {
-    const DynGuestSample *sample = dyn_snapshot_find(snapshot, guest->uuid);
+    const DynGuestSample *sample;
+
+    if (*at < snapshot->guests->len) {
+        sample = &g_array_index(snapshot->guests, DynGuestSample, *at);
+        if (strcmp(sample->uuid, uuid) == 0) {
+            ++*at;
+            return sample;
+        }
+    }
+    sample = dyn_snapshot_find(snapshot, uuid);
+    if (sample)
+        *at = (guint)(sample - &g_array_index(snapshot->guests, DynGuestSample, 0)) + 1;
+    return sample;
+}
+
+static void
+fold_guest(DynWorld *world, DynGuest *guest, const DynSnapshot *snapshot, guint *at)
+{
+    const DynGuestSample *sample = next_sample(snapshot, guest->uuid, at);
     uint64_t full;
 
     if (!guest->active || !guest->domain)
@@ -297,13 +338,14 @@ dyn_world_step(DynWorld *world, const DynSnapshot *snapshot)
     const int64_t now_usec = snapshot->taken_usec;
     DynPlan *plan = plan_new();
     DynAllotted allotted;
+    guint at = 0;
 
     world->cycle++;
     world->host = snapshot->host;
     world->taken_usec = now_usec;
     world->wall_usec = snapshot->wall_usec;
     for (guint i = 0; i < world->guests->len; i++)
-        fold_guest(world, world->guests->pdata[i], snapshot);
+        fold_guest(world, world->guests->pdata[i], snapshot, &at);
     for (guint i = 0; i < world->guests->len; i++)
         plan_urgent(world, world->guests->pdata[i], now_usec, plan);
     dyn_world_count(world, &world->ledger);
