@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Simulator, from the inside.
+ *   sim.c            life, time, what is asked of it
+ *   sim-scenario.c   the scenario file; sim-keys.c: its keys
+ *   sim-guest.c      a guest's memory: balloon, swap, page cache, statistics
+ *   sim-load.c       what the guests' workloads want: the models
+ *   sim-fault.c      what befalls guests and host
+ *   sim-virt.c       the hypervisor's calls
+ *   sim-check.c      the judge */
+#pragma once
+
+#include <dynmem/error.h>
+#include <dynmem/sim.h>
+
+G_BEGIN_DECLS
+
+#define DYN_SIM_START_USEC (INT64_C(1000) * G_USEC_PER_SEC)
+#define DYN_SIM_WALL_USEC (INT64_C(1700000000) * G_USEC_PER_SEC)
+
+typedef enum {
+    DYN_SIM_IDEAL,
+    DYN_SIM_SLOW,
+    DYN_SIM_STUCK,
+    DYN_SIM_INTERMITTENT,
+    DYN_SIM_HIDDEN_FLOOR,
+    DYN_SIM_BURSTY,
+    DYN_SIM_CACHE_HEAVY,
+    DYN_SIM_SWAPPING,
+    DYN_SIM_GREEDY,
+    DYN_SIM_LYING,
+    DYN_SIM_SELF_DEFLATING,
+    DYN_SIM_REBOOTING,
+    DYN_SIM_WINDOWS,
+    DYN_N_SIM_MODELS
+} DynSimModel;
+
+/* What can befall a guest, or (the last ones) the host. */
+typedef enum {
+    DYN_SIM_REBOOT,
+    DYN_SIM_PAUSE,  /* for a while; so are the next five */
+    DYN_SIM_HANG,
+    DYN_SIM_JOB,
+    DYN_SIM_LATE,   /* calls time out and fire when it is over */
+    DYN_SIM_REFUSE, /* calls fail */
+    DYN_SIM_DEAF,   /* the balloon does not move */
+    DYN_SIM_SETMEM, /* somebody else sets the balloon */
+    DYN_SIM_STOP,
+    DYN_SIM_START,
+    DYN_SIM_WANT,   /* its workload wants so much from now on */
+    DYN_SIM_DOWN,   /* libvirt is away for a while */
+    DYN_SIM_USE,    /* the host itself uses so much from now on */
+    DYN_N_SIM_FAULTS
+} DynSimFault;
+
+typedef struct DynSimEvent {
+    int64_t at_usec;
+    DynSimFault fault;
+    uint64_t value; /* usec or KiB */
+} DynSimEvent;
+
+/* One [guest "NAME"] group. */
+typedef struct DynSimSpec {
+    char *name;
+    DynSimModel model;
+    uint64_t count;
+    uint64_t base_kib;
+    uint64_t kernel_kib;
+    uint64_t overhead_kib;
+    uint64_t use_kib;       /* of its idle workload */
+    uint64_t peak_kib;      /* of its busy workload; 0: never busy */
+    uint64_t ramp_kib;      /* a second */
+    uint64_t cache_kib;     /* page cache it would fill */
+    uint64_t cache_rate_kib;/* a second */
+    uint64_t swap_kib;
+    uint64_t floor_kib;     /* its driver does not inflate below that */
+    uint64_t holds_kib;     /* balloon size at first */
+    uint64_t inflate_kib;   /* a second */
+    uint64_t deflate_kib;
+    int64_t boot_usec;      /* from start or reset until its driver is there */
+    int64_t stats_usec;     /* from then until its first statistics */
+    int64_t start_usec;     /* 0: runs from the beginning */
+    int64_t stop_usec;      /* 0: does not stop */
+    uint64_t period_sec;    /* statistics period in its definition */
+    bool autodeflate;
+    bool has_policy;
+    DynPolicy *policy;
+    GArray *events;         /* of DynSimEvent, by time */
+    uint32_t faults;        /* bit per DynSimFault that befalls it at random */
+    uint64_t faults_per_day;
+    char *policy_xml;       /* from @policy */
+} DynSimSpec;
+
+typedef struct DynSimGuest {
+    const DynSimSpec *spec;
+    char uuid[DYN_UUID_SIZE];
+    char *name;
+    char *policy_xml;        /* now; the spec's until written */
+    DynMode mode;
+    uint64_t startup_kib, minimum_kib, maximum_kib;
+    uint64_t random;
+    /* run */
+    bool running;
+    uint32_t run;
+    bool driver;             /* its balloon driver is there */
+    int64_t driver_usec;     /* when it comes */
+    int64_t stats_from_usec; /* no statistics before */
+    int64_t until_usec[DYN_N_SIM_FAULTS]; /* a fault of some length ends */
+    uint64_t late_kib;       /* a call that fires when DYN_SIM_LATE ends; 0: none */
+    int64_t late_usec;       /* when DYN_SIM_LATE ends for what was left */
+    guint next_event;
+    int64_t next_fault_usec;
+    int64_t next_reboot_usec;
+    /* workload */
+    uint64_t goal_kib;
+    uint64_t want_kib;
+    uint64_t ramp_kib;
+    uint64_t level_kib;      /* bursty: between bursts */
+    int64_t next_goal_usec;
+    bool busy;
+    /* memory */
+    uint64_t balloon_kib;    /* what it may use */
+    uint64_t asked_kib;      /* QEMU's target */
+    uint64_t actual_kib;     /* what QEMU tells */
+    uint64_t cached_kib;     /* what libvirt tells */
+    int64_t event_usec;      /* of the last balloon event */
+    bool is_stale;           /* @actual_kib is from before the reset */
+    uint64_t resident_kib;   /* of the workload */
+    uint64_t swapped_kib;
+    uint64_t cache_kib;
+    uint64_t touched_kib;    /* pages the host had to give */
+    uint64_t own_asked_kib;  /* what we, not others, asked last; 0: nothing */
+    bool still;              /* nothing moves until @wake_usec */
+    int64_t wake_usec;
+    /* statistics */
+    uint32_t period_sec;
+    int64_t phase_usec;
+    DynBalloonStats record;  /* the last one sent */
+    uint64_t record_used_kib;
+    uint64_t swap_in_kib, swap_out_kib, major_faults;
+    uint64_t lost_usec, above_usec, run_usec, unmet_kib_sec, unmet_rest;
+    /* what was told in the last sample, for the judge */
+    bool told;
+    bool told_frozen;
+    uint64_t told_sec;
+    uint64_t told_used_kib;
+    uint64_t told_balloon_kib;
+    DynSimTotals totals;
+} DynSimGuest;
+
+struct DynSim {
+    DynHypervisor base;
+    char *name;              /* of the scenario */
+    DynSimSettings settings;
+    GPtrArray *specs;        /* of DynSimSpec */
+    GPtrArray *guests;       /* of DynSimGuest, by UUID */
+    GHashTable *by_uuid;
+    /* host */
+    uint64_t total_kib;
+    uint64_t use_kib;
+    uint64_t cache_kib;
+    uint64_t hog_kib;        /* as large as it gets */
+    int64_t hog_on_usec, hog_off_usec;
+    uint64_t hog_ramp_kib;
+    uint64_t hog_now_kib;
+    uint64_t swap_out_kib;
+    int64_t short_usec;
+    GArray *events;          /* of DynSimEvent */
+    guint next_event;
+    int64_t down_until_usec;
+    bool connected;
+    /* time */
+    int64_t now_usec;
+    int64_t step_usec;
+    int64_t changed_usec;    /* anything but a balloon */
+    /* judge */
+    const DynConf *conf;     /* borrowed */
+    bool paused;
+    bool grown;              /* a growth was decided in this cycle */
+    uint64_t breaks[DYN_N_SIM_CHECKS];
+    GPtrArray *texts;
+};
+
+/* ---- sim-load.c ---- */
+
+/* splitmix64. */
+uint64_t
+dyn_sim_random(uint64_t *state);
+/* From [0, below). */
+uint64_t
+dyn_sim_draw(uint64_t *state, uint64_t below);
+/* Exponential with @mean, to a sixteenth. */
+uint64_t
+dyn_sim_draw_exponential(uint64_t *state, uint64_t mean);
+const char *
+dyn_sim_model_word(DynSimModel model);
+/* A new goal if it is time; then go towards it. */
+void
+dyn_sim_load_step(DynSimGuest *guest, int64_t now_usec, int64_t dt_usec);
+/* The workload was killed or begins anew. */
+void
+dyn_sim_load_reset(DynSimGuest *guest, int64_t now_usec);
+
+/* ---- sim-guest.c ---- */
+
+DynSimGuest *
+dyn_sim_guest_new(const DynSimSpec *spec, guint number, guint index);
+void
+dyn_sim_guest_free(gpointer guest);
+/* Draw what is random of it. */
+void
+dyn_sim_guest_seed(DynSimGuest *guest, uint64_t seed);
+/* Put it as if it had run for long, or off. */
+void
+dyn_sim_guest_begin(DynSimGuest *guest, int64_t now_usec);
+/* All RAM is its own from now on, the driver comes later. */
+void
+dyn_sim_guest_boot(DynSimGuest *guest, int64_t now_usec, bool reset);
+/* May be still: returns at once then. */
+void
+dyn_sim_guest_live(DynSim *sim, DynSimGuest *guest, int64_t dt_usec);
+/* Something outside has changed: not still any more. */
+void
+dyn_sim_guest_touch(DynSimGuest *guest);
+uint64_t
+dyn_sim_guest_rss_kib(const DynSimGuest *guest);
+/* K + what the workload wants. */
+uint64_t
+dyn_sim_guest_need_kib(const DynSimGuest *guest);
+bool
+dyn_sim_guest_is(const DynSimGuest *guest, DynSimFault fault, int64_t now_usec);
+
+/* ---- sim-stats.c ---- */
+
+/* Write down statistics if their time lies within the last @dt_usec. */
+void
+dyn_sim_stats_step(DynSimGuest *guest, int64_t now_usec, int64_t dt_usec);
+/* Now, whatever the time. */
+void
+dyn_sim_stats_record(DynSimGuest *guest, int64_t now_usec);
+/* What QEMU answers now. */
+void
+dyn_sim_stats_read(DynSimGuest *guest, int64_t now_usec, DynBalloonStats *ret_stats);
+
+/* ---- sim-fault.c ---- */
+
+const char *
+dyn_sim_fault_word(DynSimFault fault);
+/* "300 pause 60; 400 reboot" of a guest (or the host), times from the beginning. NULL and a text
+ * what is wrong if it cannot be read. */
+GArray *
+dyn_sim_events_parse(const char *text, bool of_host, char **ret_problem);
+bool
+dyn_sim_time_parse(const char *text, int64_t *ret_usec);
+/* What is due befalls the guest; the host. */
+void
+dyn_sim_fault_guest(DynSim *sim, DynSimGuest *guest);
+void
+dyn_sim_fault_host(DynSim *sim);
+void
+dyn_sim_tell(DynSim *sim, const DynSimGuest *guest, DynEventType type, uint64_t value_kib);
+
+/* ---- sim-scenario.c ---- */
+
+bool
+dyn_sim_scenario_parse(DynSim *sim, const char *text, size_t length, GError **error);
+void
+dyn_sim_spec_free(gpointer spec);
+
+/* ---- sim-virt.c ---- */
+
+extern const DynHypervisorOps dyn_sim_ops;
+DynSimGuest *
+dyn_sim_find(const DynSim *sim, const char *uuid);
+
+G_END_DECLS

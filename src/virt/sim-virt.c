@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The hypervisor's calls, as libvirt answers them. */
+#include "config.h"
+
+#include <string.h>
+
+#include "sim-priv.h"
+
+#define SEC G_USEC_PER_SEC
+
+DynSimGuest *
+dyn_sim_find(const DynSim *sim, const char *uuid)
+{
+    return g_hash_table_lookup(sim->by_uuid, uuid);
+}
+
+static bool
+is_there(const DynSim *sim, GError **error)
+{
+    if (sim->connected && sim->now_usec >= sim->down_until_usec)
+        return true;
+    g_set_error(error, DYN_ERROR, DYN_ERROR_DISCONNECTED, "simulated libvirtd: not there");
+    return false;
+}
+
+static DynSimGuest *
+running_guest(DynSim *sim, const char *uuid, GError **error)
+{
+    DynSimGuest *guest;
+
+    if (!is_there(sim, error))
+        return NULL;
+    guest = dyn_sim_find(sim, uuid);
+    if (guest && guest->running)
+        return guest;
+    g_set_error(error, DYN_ERROR, DYN_ERROR_GONE, "domain %s is not running", uuid);
+    return NULL;
+}
+
+static bool
+sim_connect(DynHypervisor *self, GError **error)
+{
+    DynSim *sim = (DynSim *)self;
+
+    if (sim->now_usec < sim->down_until_usec) {
+        g_set_error(error, DYN_ERROR, DYN_ERROR_DISCONNECTED, "simulated libvirtd: not there");
+        return false;
+    }
+    sim->connected = true;
+    dyn_sim_tell(sim, NULL, DYN_EVENT_CONNECTED, 0);
+    return true;
+}
+
+static DynRunState
+run_of(const DynSim *sim, const DynSimGuest *guest)
+{
+    if (!guest->running)
+        return DYN_RUN_OFF;
+    return dyn_sim_guest_is(guest, DYN_SIM_PAUSE, sim->now_usec) ? DYN_RUN_PAUSED
+                                                                 : DYN_RUN_RUNNING;
+}
+
+static DynFound *
+found_of(const DynSim *sim, const DynSimGuest *guest)
+{
+    const DynSimSpec *spec = guest->spec;
+    DynFound *found = g_new0(DynFound, 1);
+    DynDomain *domain = found->domain = g_new0(DynDomain, 1);
+
+    domain->uuid = g_strdup(guest->uuid);
+    domain->name = g_strdup(guest->name);
+    domain->memory_kib = domain->base_kib = spec->base_kib;
+    domain->current_kib = guest->startup_kib;
+    domain->vcpus = 1;
+    domain->autodeflate = spec->autodeflate;
+    domain->stats_period_sec = guest->running ? guest->period_sec : (uint32_t)spec->period_sec;
+    domain->policy_xml = g_strdup(guest->policy_xml);
+    found->active = guest->running;
+    found->persistent = true;
+    found->run = run_of(sim, guest);
+    if (guest->running)
+        found->incarnation = g_strdup_printf("sim:%u", guest->run);
+    return found;
+}
+
+static GPtrArray *
+sim_list(DynHypervisor *self, GError **error)
+{
+    DynSim *sim = (DynSim *)self;
+    GPtrArray *list;
+
+    if (!is_there(sim, error))
+        return NULL;
+    list = g_ptr_array_new_with_free_func((GDestroyNotify)dyn_found_free);
+    for (guint i = 0; i < sim->guests->len; i++)
+        g_ptr_array_add(list, found_of(sim, sim->guests->pdata[i]));
+    return list;
+}
+
+static DynFound *
+sim_read(DynHypervisor *self, const char *uuid, GError **error)
+{
+    DynSim *sim = (DynSim *)self;
+    const DynSimGuest *guest;
+
+    if (!is_there(sim, error))
+        return NULL;
+    guest = dyn_sim_find(sim, uuid);
+    if (guest)
+        return found_of(sim, guest);
+    g_set_error(error, DYN_ERROR, DYN_ERROR_GONE, "no domain %s", uuid);
+    return NULL;
+}
+
+/* What the judge may hold against the daemon: it was told so. */
+static void
+remember_told(DynSimGuest *guest, const DynGuestSample *sample)
+{
+    guest->told = sample->has_stats;
+    guest->told_frozen = sample->run != DYN_RUN_RUNNING || sample->hung || sample->job;
+    guest->told_sec = sample->stats.last_update_sec;
+    guest->told_used_kib = guest->record_used_kib;
+    guest->told_balloon_kib = sample->balloon_kib;
+}
+
+static void
+sample_guest(const DynSim *sim, DynSimGuest *guest, bool exact, GArray *samples)
+{
+    const bool hung = dyn_sim_guest_is(guest, DYN_SIM_HANG, sim->now_usec);
+    DynGuestSample *sample;
+
+    g_array_set_size(samples, samples->len + 1);
+    sample = &g_array_index(samples, DynGuestSample, samples->len - 1);
+    dyn_guest_sample_init(sample, guest->uuid);
+    sample->run = run_of(sim, guest);
+    if (sample->run != DYN_RUN_OFF) {
+        sample->hung = hung;
+        sample->job = dyn_sim_guest_is(guest, DYN_SIM_JOB, sim->now_usec) &&
+                      (hung || sample->run == DYN_RUN_PAUSED);
+        sample->rss_kib = dyn_sim_guest_rss_kib(guest);
+        sample->host_swap_kib = 0;
+        sample->has_stats = !hung;
+    }
+    if (sample->has_stats) {
+        sample->exact = exact && sample->run == DYN_RUN_RUNNING;
+        sample->balloon_kib = sample->exact ? guest->actual_kib : guest->cached_kib;
+        sample->vmem_kib = 0;
+        dyn_sim_stats_read(guest, sim->now_usec, &sample->stats);
+    }
+    remember_told(guest, sample);
+}
+
+static void
+fill_host(const DynSim *sim, DynHostSample *host)
+{
+    *host = (DynHostSample){ .psi_some_permyriad = -1 };
+    host->mem_total_kib = sim->total_kib;
+    host->mem_available_kib = dyn_sim_available_kib(sim);
+    host->mem_free_kib = dyn_sat_sub(host->mem_available_kib, sim->cache_kib);
+    host->swap_out_kib = sim->swap_out_kib;
+}
+
+/* Requests name guests in the order of their UUIDs, and @exact is a part of @uuids in the same
+ * order; anything else is found as well, only slower. */
+static DynSimGuest *
+next_guest(const DynSim *sim, const char *uuid, guint *cursor)
+{
+    while (*cursor < sim->guests->len) {
+        DynSimGuest *guest = sim->guests->pdata[*cursor];
+        const int order = strcmp(guest->uuid, uuid);
+
+        if (order > 0)
+            break;
+        (*cursor)++;
+        if (order == 0)
+            return guest;
+    }
+    return dyn_sim_find(sim, uuid);
+}
+
+static bool
+is_exact(const DynSampleRequest *request, const char *uuid, guint *cursor)
+{
+    if (*cursor >= request->exact->len ||
+        !g_str_equal(g_ptr_array_index(request->exact, *cursor), uuid))
+        return false;
+    (*cursor)++;
+    return true;
+}
+
+static DynSnapshot *
+sim_sample(DynHypervisor *self, const DynSampleRequest *request, GError **error)
+{
+    DynSim *sim = (DynSim *)self;
+    DynSnapshot *snapshot;
+    guint cursor = 0;
+    guint exact = 0;
+
+    if (!is_there(sim, error))
+        return NULL;
+    sim->grown = false;
+    snapshot = dyn_snapshot_new(sim->now_usec, DYN_SIM_WALL_USEC + sim->now_usec);
+    fill_host(sim, &snapshot->host);
+    for (guint i = 0; i < request->uuids->len; i++) {
+        const char *uuid = g_ptr_array_index(request->uuids, i);
+        DynSimGuest *guest = next_guest(sim, uuid, &cursor);
+
+        if (guest)
+            sample_guest(sim, guest, is_exact(request, uuid, &exact), snapshot->guests);
+    }
+    dyn_snapshot_seal(snapshot);
+    return snapshot;
+}
+
+static bool
+sim_probe(DynHypervisor *self, const char *uuid, DynProbe *ret_probe, GError **error)
+{
+    DynSim *sim = (DynSim *)self;
+    const DynSimGuest *guest = running_guest(sim, uuid, error);
+
+    if (!guest)
+        return false;
+    *ret_probe = (DynProbe){ 0 };
+    ret_probe->hung = dyn_sim_guest_is(guest, DYN_SIM_HANG, sim->now_usec);
+    if (ret_probe->hung)
+        return true;
+    ret_probe->paused = run_of(sim, guest) == DYN_RUN_PAUSED;
+    ret_probe->job = dyn_sim_guest_is(guest, DYN_SIM_JOB, sim->now_usec);
+    ret_probe->control_busy = guest->late_kib != 0;
+    return true;
+}
+
+static bool
+sim_set_balloon(DynHypervisor *self, const char *uuid, uint64_t kib, GError **error)
+{
+    DynSim *sim = (DynSim *)self;
+    DynSimGuest *guest = running_guest(sim, uuid, error);
+
+    if (!guest)
+        return false;
+    dyn_sim_guest_touch(guest);
+    guest->own_asked_kib = MIN(kib, guest->spec->base_kib);
+    if (dyn_sim_guest_is(guest, DYN_SIM_LATE, sim->now_usec)) {
+        guest->late_kib = guest->own_asked_kib;
+        guest->late_usec = guest->until_usec[DYN_SIM_LATE];
+        g_set_error(error, DYN_ERROR, DYN_ERROR_TIMEOUT, "%s does not answer", guest->name);
+        return false;
+    }
+    if (dyn_sim_guest_is(guest, DYN_SIM_REFUSE, sim->now_usec)) {
+        guest->own_asked_kib = 0;
+        g_set_error(error, DYN_ERROR, DYN_ERROR_FAILED, "%s: refused", guest->name);
+        return false;
+    }
+    guest->asked_kib = guest->own_asked_kib;
+    guest->totals.resizes++;
+    return true;
+}
+
+static bool
+sim_set_stats_period(DynHypervisor *self, const char *uuid, uint32_t sec, GError **error)
+{
+    DynSim *sim = (DynSim *)self;
+    DynSimGuest *guest = running_guest(sim, uuid, error);
+
+    if (!guest)
+        return false;
+    if (dyn_sim_guest_is(guest, DYN_SIM_REFUSE, sim->now_usec)) {
+        g_set_error(error, DYN_ERROR, DYN_ERROR_FAILED, "%s: refused", guest->name);
+        return false;
+    }
+    dyn_sim_guest_touch(guest);
+    if (guest->period_sec == 0 && sec > 0) /* QEMU asks at once */
+        dyn_sim_stats_record(guest, sim->now_usec);
+    guest->period_sec = sec;
+    return true;
+}
+
+static bool
+sim_write_policy(DynHypervisor *self, const char *uuid, const char *xml, GError **error)
+{
+    DynSim *sim = (DynSim *)self;
+    g_autoptr(DynPolicy) policy = NULL;
+    DynSimGuest *guest;
+
+    if (!is_there(sim, error))
+        return false;
+    guest = dyn_sim_find(sim, uuid);
+    if (!guest) {
+        g_set_error(error, DYN_ERROR, DYN_ERROR_GONE, "no domain %s", uuid);
+        return false;
+    }
+    if (!dyn_policy_parse(xml, strlen(xml), &policy, error))
+        return false;
+    g_free(guest->policy_xml);
+    guest->policy_xml = g_strdup(xml);
+    guest->mode = DYN_POLICY_HAS(policy, DYN_KEY_MODE) ? policy->mode : DYN_MODE_ON;
+    dyn_sim_tell(sim, guest, DYN_EVENT_METADATA, 0);
+    return true;
+}
+
+static void
+sim_free(DynHypervisor *self)
+{
+    dyn_sim_free((DynSim *)self);
+}
+
+const DynHypervisorOps dyn_sim_ops = {
+    .connect = sim_connect,
+    .list = sim_list,
+    .read = sim_read,
+    .sample = sim_sample,
+    .probe = sim_probe,
+    .set_balloon = sim_set_balloon,
+    .set_stats_period = sim_set_stats_period,
+    .write_policy = sim_write_policy,
+    .free = sim_free,
+};
