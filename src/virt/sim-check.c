@@ -225,7 +225,7 @@ dyn_sim_check_action(DynSim *sim, const DynAction *action, uint64_t reserve_kib,
     if (action->reason != DYN_REASON_RELEASE && (!is_managed(sim, guest) || sim->paused))
         broken(sim, DYN_SIM_CHECK_UNMANAGED, guest, "a request (%s) to a guest to be left alone",
                dyn_reason_word(action->reason));
-    if (guest->told && guest->told_frozen && action->reason != DYN_REASON_RELEASE)
+    if (guest->told_frozen && action->reason != DYN_REASON_RELEASE)
         broken(sim, DYN_SIM_CHECK_FROZEN, guest, "a request (%s) though it was seen frozen",
                dyn_reason_word(action->reason));
     check_growth(sim, guest, action, reserve_kib);

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The judge of the simulator can say no: each check is fed one step that breaks it, and one beside
+ * it that does not. */
+#include "config.h"
+
+#include "sim-bench.h"
+
+#include "suite.h"
+
+#define SCENE                                                                                      \
+    "[host]\nTotal=4G\nUse=512M\nReserve=512M\n"                                                   \
+    "[guest \"a\"]\nBase=1G\nKernel=64M\nUse=300M\nMinimum=256M\nStartup=512M\nMaximum=768M\n"     \
+    "[guest \"b\"]\nBase=2G\nKernel=64M\nUse=300M\nHolds=1G\nSwap=1G\nMinimum=128M\n"              \
+    "[guest \"off\"]\nBase=1G\nMode=off\n"
+
+#define A "00000001-0000-4000-8000-000000000000"
+#define B "00000002-0000-4000-8000-000000000000"
+#define OFF "00000003-0000-4000-8000-000000000000"
+
+static DynSim *sim;
+static DynConf *conf;
+
+static void
+look(void)
+{
+    const char *const uuids[] = { A, B, OFF };
+    g_autoptr(DynSampleRequest) request = dyn_sample_request_new();
+    g_autoptr(DynSnapshot) snapshot = NULL;
+
+    for (size_t i = 0; i < G_N_ELEMENTS(uuids); i++)
+        g_ptr_array_add(request->uuids, g_strdup(uuids[i]));
+    snapshot = dyn_sim_hypervisor(sim)->ops->sample(dyn_sim_hypervisor(sim), request, NULL);
+    ck_assert_ptr_nonnull(snapshot);
+}
+
+static void
+begin_with(const char *text)
+{
+    DynHypervisor *hypervisor;
+
+    sim = sim_from(text);
+    hypervisor = dyn_sim_hypervisor(sim);
+    ck_assert(dyn_simrun_conf(sim, &conf, NULL));
+    dyn_sim_set_conf(sim, conf);
+    ck_assert(hypervisor->ops->connect(hypervisor, NULL));
+    ck_assert(hypervisor->ops->set_stats_period(hypervisor, A, 1, NULL));
+    ck_assert(hypervisor->ops->set_stats_period(hypervisor, B, 1, NULL));
+    dyn_sim_advance(sim, dyn_sim_now_usec(sim) + 5 * SEC);
+    look();
+}
+
+static void
+begin(void)
+{
+    begin_with(SCENE);
+}
+
+static void
+end(void)
+{
+    dyn_sim_free(sim);
+    dyn_conf_free(conf);
+}
+
+static void
+act(const char *uuid, DynReason reason, uint64_t from_mib, uint64_t to_mib)
+{
+    DynAction action = { .reason = reason, .from_kib = from_mib * MIB, .to_kib = to_mib * MIB,
+                         .serial = 1, .act = true };
+
+    g_strlcpy(action.uuid, uuid, sizeof(action.uuid));
+    dyn_sim_check_action(sim, &action, 512 * MIB, false);
+}
+
+/* Only @check broke, and it did. */
+static void
+expect_only(DynSimCheck check)
+{
+    const uint64_t *breaks = dyn_sim_breaks(sim);
+
+    for (int i = 0; i < DYN_N_SIM_CHECKS; i++)
+        ck_assert_msg((breaks[i] > 0) == (i == (int)check), "%s: %" G_GUINT64_FORMAT,
+                      dyn_sim_check_word((DynSimCheck)i), breaks[i]);
+    ck_assert_uint_gt(dyn_sim_break_texts(sim)->len, 0);
+}
+
+START_TEST(test_sim_check_sound)
+{
+    act(B, DYN_REASON_SHRINK_CONTENTION, 1024, 900);
+    act(A, DYN_REASON_GROW_BUFFER, 512, 600);
+    act(B, DYN_REASON_WITHDRAW, 900, 1024); /* what it holds */
+    act(OFF, DYN_REASON_RELEASE, 256, 300);
+    sim_assert_sound(sim);
+}
+END_TEST
+
+START_TEST(test_sim_check_bounds)
+{
+    act(A, DYN_REASON_GROW_BUFFER, 512, 769);
+    expect_only(DYN_SIM_CHECK_BOUNDS);
+    act(A, DYN_REASON_RESTART, 512, 255);
+    ck_assert_uint_eq(dyn_sim_breaks(sim)[DYN_SIM_CHECK_BOUNDS], 2);
+}
+END_TEST
+
+START_TEST(test_sim_check_room)
+{
+    const char *const text = "[host]\nTotal=2G\nUse=512M\nReserve=512M\n"
+                             "[guest \"a\"]\nBase=1G\nKernel=64M\nUse=300M\nStartup=512M\n"
+                             "[guest \"b\"]\nBase=1G\nKernel=64M\nUse=300M\nStartup=512M\n"
+                             "[guest \"off\"]\nBase=512M\nMode=off\n";
+
+    end();
+    begin_with(text);
+    act(A, DYN_REASON_GROW_DEMAND, 512, 1024); /* neither free now, nor in the pool */
+    ck_assert_uint_eq(dyn_sim_breaks(sim)[DYN_SIM_CHECK_ROOM], 1);
+    ck_assert_uint_eq(dyn_sim_breaks(sim)[DYN_SIM_CHECK_POOL], 1);
+    ck_assert_uint_eq(dyn_sim_count_breaks(sim), 2);
+}
+END_TEST
+
+/* What was promised to others counts, though they have not touched it yet: MemAvailable is
+ * 4 G - 0.5 - touched and overhead, some 2.2 G; 1 G of it goes to B. */
+START_TEST(test_sim_check_room_in_flight)
+{
+    DynHypervisor *hypervisor = dyn_sim_hypervisor(sim);
+
+    dyn_sim_set_conf(sim, NULL);
+    act(A, DYN_REASON_GROW_DEMAND, 512, 768);
+    sim_assert_sound(sim);
+    ck_assert(hypervisor->ops->set_balloon(hypervisor, OFF, 1024 * MIB, NULL));
+    ck_assert(hypervisor->ops->set_balloon(hypervisor, B, 2048 * MIB, NULL));
+    act(A, DYN_REASON_GROW_DEMAND, 512, 768);
+    ck_assert_uint_eq(dyn_sim_breaks(sim)[DYN_SIM_CHECK_ROOM], 1);
+}
+END_TEST
+
+START_TEST(test_sim_check_pool)
+{
+    end();
+    begin_with("[host]\nTotal=8G\nUse=512M\nPool=1800M\n"
+               "[guest \"a\"]\nBase=1G\nKernel=64M\nUse=300M\nStartup=512M\n"
+               "[guest \"b\"]\nBase=2G\nKernel=64M\nUse=300M\nHolds=1G\n"
+               "[guest \"off\"]\nBase=1G\nHolds=256M\nMode=off\n");
+    act(A, DYN_REASON_GROW_DEMAND, 512, 520);
+    sim_assert_sound(sim);
+    act(A, DYN_REASON_GROW_DEMAND, 512, 521);
+    expect_only(DYN_SIM_CHECK_POOL);
+}
+END_TEST
+
+START_TEST(test_sim_check_floor)
+{
+    act(A, DYN_REASON_SHRINK_CONTENTION, 512, 381); /* K 64 + used 300 + 16 */
+    sim_assert_sound(sim);
+    act(A, DYN_REASON_SHRINK_CONTENTION, 512, 379);
+    expect_only(DYN_SIM_CHECK_FLOOR);
+}
+END_TEST
+
+/* With swap it may go below what it uses, but has to stay alive. */
+START_TEST(test_sim_check_floor_swap)
+{
+    act(B, DYN_REASON_SHRINK_CONTENTION, 1024, 200);
+    sim_assert_sound(sim);
+    end();
+    begin_with("[host]\nTotal=8G\n[guest \"a\"]\nBase=1G\n"
+               "[guest \"b\"]\nBase=2G\nKernel=64M\nUse=300M\nHolds=1G\nSwap=1G\nMinimum=64M\n"
+               "[guest \"off\"]\nBase=1G\nMode=off\n");
+    act(B, DYN_REASON_SHRINK_CONTENTION, 1024, 79);
+    expect_only(DYN_SIM_CHECK_FLOOR);
+}
+END_TEST
+
+START_TEST(test_sim_check_frozen)
+{
+    static const char *const events[] = { "Events=4 pause 60\n", "Events=4 hang 60\n" };
+    g_autofree char *mine = g_strdup_printf("%s[guest \"b\"]\nBase=2G\n[guest \"off\"]\nBase=1G\n",
+                                            "[host]\nTotal=4G\n[guest \"a\"]\nBase=1G\n");
+    g_autofree char *changed = g_strdup_printf(
+        "[host]\nTotal=4G\n[guest \"a\"]\nBase=1G\nHolds=512M\nMinimum=128M\n%s"
+        "[guest \"b\"]\nBase=2G\n[guest \"off\"]\nBase=1G\n", events[_i]);
+
+    end();
+    begin_with(mine);
+    act(A, DYN_REASON_GROW_BUFFER, 256, 300);
+    sim_assert_sound(sim);
+    end();
+    begin_with(changed);
+    act(A, DYN_REASON_WITHDRAW, 512, 512);
+    expect_only(DYN_SIM_CHECK_FROZEN);
+}
+END_TEST
+
+START_TEST(test_sim_check_stale)
+{
+    DynHypervisor *hypervisor = dyn_sim_hypervisor(sim);
+
+    ck_assert(hypervisor->ops->set_stats_period(hypervisor, A, 0, NULL));
+    dyn_sim_advance(sim, dyn_sim_now_usec(sim) + 7 * SEC);
+    look();
+    act(A, DYN_REASON_GROW_BUFFER, 512, 600);
+    sim_assert_sound(sim);
+    dyn_sim_advance(sim, dyn_sim_now_usec(sim) + 3 * SEC);
+    look();
+    act(A, DYN_REASON_GROW_BUFFER, 512, 600);
+    expect_only(DYN_SIM_CHECK_STALE);
+}
+END_TEST
+
+START_TEST(test_sim_check_quiet)
+{
+    for (int i = 0; i < 3; i++) {
+        dyn_sim_advance(sim, dyn_sim_now_usec(sim) + DYN_SIM_QUIET_USEC / 2);
+        look();
+        act(A, DYN_REASON_GROW_BUFFER, 512, 600);
+        if (i == 0)
+            sim_assert_sound(sim);
+    }
+    expect_only(DYN_SIM_CHECK_QUIET);
+}
+END_TEST
+
+START_TEST(test_sim_check_order)
+{
+    act(A, DYN_REASON_GROW_BUFFER, 512, 600);
+    look(); /* the next cycle */
+    act(B, DYN_REASON_SHRINK_IDLE, 1024, 1000);
+    sim_assert_sound(sim);
+    act(A, DYN_REASON_GROW_BUFFER, 512, 600);
+    act(B, DYN_REASON_SHRINK_IDLE, 1024, 1000);
+    expect_only(DYN_SIM_CHECK_ORDER);
+}
+END_TEST
+
+START_TEST(test_sim_check_unmanaged)
+{
+    act(OFF, DYN_REASON_WITHDRAW, 256, 256);
+    expect_only(DYN_SIM_CHECK_UNMANAGED);
+    dyn_sim_set_paused(sim, true);
+    act(A, DYN_REASON_WITHDRAW, 512, 512);
+    ck_assert_uint_eq(dyn_sim_breaks(sim)[DYN_SIM_CHECK_UNMANAGED], 2);
+}
+END_TEST
+
+START_TEST(test_sim_check_one)
+{
+    DynAction action = { .uuid = A, .reason = DYN_REASON_GROW_BUFFER, .from_kib = 512 * MIB,
+                         .to_kib = 600 * MIB };
+
+    dyn_sim_check_action(sim, &action, 512 * MIB, true);
+    expect_only(DYN_SIM_CHECK_ONE);
+}
+END_TEST
+
+START_TEST(test_sim_check_period)
+{
+    DynHypervisor *hypervisor = dyn_sim_hypervisor(sim);
+
+    ck_assert(hypervisor->ops->set_stats_period(hypervisor, A, 0, NULL));
+    ck_assert(hypervisor->ops->set_stats_period(hypervisor, B, 0, NULL));
+    dyn_sim_check_stopped(sim);
+    sim_assert_sound(sim);
+    ck_assert(hypervisor->ops->set_stats_period(hypervisor, B, 1, NULL));
+    dyn_sim_check_stopped(sim);
+    expect_only(DYN_SIM_CHECK_PERIOD);
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("sim-check");
+    TCase *tcase = tcase_create("sim-check");
+
+    tcase_add_checked_fixture(tcase, begin, end);
+    tcase_add_test(tcase, test_sim_check_sound);
+    tcase_add_test(tcase, test_sim_check_bounds);
+    tcase_add_test(tcase, test_sim_check_room);
+    tcase_add_test(tcase, test_sim_check_room_in_flight);
+    tcase_add_test(tcase, test_sim_check_pool);
+    tcase_add_test(tcase, test_sim_check_floor);
+    tcase_add_test(tcase, test_sim_check_floor_swap);
+    tcase_add_loop_test(tcase, test_sim_check_frozen, 0, 2);
+    tcase_add_test(tcase, test_sim_check_stale);
+    tcase_add_test(tcase, test_sim_check_quiet);
+    tcase_add_test(tcase, test_sim_check_order);
+    tcase_add_test(tcase, test_sim_check_unmanaged);
+    tcase_add_test(tcase, test_sim_check_one);
+    tcase_add_test(tcase, test_sim_check_period);
+    suite_add_tcase(suite, tcase);
+    return dyn_suite_run(suite);
+}
