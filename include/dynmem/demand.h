@@ -5,14 +5,19 @@
  * used     MemTotal - MemAvailable. With autodeflate='on' the guest counts ballooned pages as used
  *          (measured: MemTotal stays, MemAvailable falls by what the balloon took), so what the
  *          balloon holds is subtracted. Page cache that can be dropped is in MemAvailable: not
- *          need.
+ *          need. Windows counts so whatever autodeflate says: see "accounting".
  * swapped  what the guest pushed to its own swap and did not read back, from its counters. Counters
  *          do not see slots that were freed without being read, so it decays: by 1/1024 a second
  *          (half in 12 minutes), by 1/32 a second (half in 22 s) while the guest swaps nothing in
  *          or out and has as much available (a quarter of its memory is enough) - were it
- *          needed, it would come back in. Seen on real guests: a load that ended with 270 MiB
- *          swapped out left a phantom demand of that size where only the full amount available
- *          counted.
+ *          needed, it would come back in - and by 1/8 (half in 5 s) once that has been so for
+ *          DYN_DEMAND_QUIET_SEC: of 270 MiB 8 are left after 35 s, where 1/32 alone takes 112 s.
+ *          Seen on real guests: a load that ended with 270 MiB swapped out left a phantom demand
+ *          of that size where only the full amount available counted. Should it be needed after
+ *          all, reading it back is evidence of need (evidence.h).
+ *          After a restart of dynmemd nothing is known to be out: the counters' difference, the
+ *          only thing to be had, counts everything ever freed in swap (years of it). Reading it
+ *          back is evidence of need then, too.
  * K        what the guest kernel keeps outside MemTotal: base + DIMM - MemTotal (autodeflate on) or
  *          balloon size - MemTotal (off), plugged virtio-mem added; the smallest seen since boot.
  *
@@ -31,6 +36,26 @@
 
 G_BEGIN_DECLS
 
+/* Accounting: whether MemTotal follows the balloon (Linux with autodeflate='off') or stays as it is
+ * and ballooned pages count as used (Linux with 'on', Windows always: virtio-win's memstat.cpp
+ * tells ullTotalPhys, ullAvailPhys). The XML says what to expect; what the guest does is learned
+ * when the balloon, its size proven by QEMU, stood still for DYN_DEMAND_STILL_RECORDS records,
+ * moved by DYN_DEMAND_MOVED_KIB or more and stood still again: MemTotal moved along by three
+ * quarters of that or by no more than a quarter. Also learned: ten records in a row that tell more
+ * memory than a balloon size that was proven true. A guest that lies about it spoils only its own
+ * demand. */
+typedef enum {
+    DYN_ACCOUNTING_EXPECTED, /* nothing learned: as autodeflate says */
+    DYN_ACCOUNTING_FOLLOWS,
+    DYN_ACCOUNTING_STAYS,
+} DynAccounting;
+
+/* A record may be older than a move that has ended (seen live): so many in a row are not. */
+#define DYN_DEMAND_STILL_RECORDS 3u
+#define DYN_DEMAND_STAYS_RECORDS 10u
+/* Above what a kernel frees or takes of MemTotal at run time (initmem: a few MiB). */
+#define DYN_DEMAND_MOVED_KIB (UINT64_C(16) * 1024)
+
 /* Balloon sizes remembered; one a sample and one a balloon event (QEMU sends one a second). */
 #define DYN_DEMAND_OBSERVATIONS 16
 
@@ -44,11 +69,42 @@ G_BEGIN_DECLS
  * demand). */
 #define DYN_DEMAND_LEAD_USEC (INT64_C(2) * 1000000)
 
+/* A second: faster than any swap device. A counter that moves by more counts nothing. */
+#define DYN_DEMAND_SWAP_MOST_KIB (UINT64_C(16) * 1024 * 1024)
+
+/* Seconds without swapping, with room to read everything back, until swapped fades fast. */
+#define DYN_DEMAND_QUIET_SEC UINT64_C(10)
+
+/* What is learned fades in a line over 48 h, hour by hour: no target creeps from second to second.
+ * */
+#define DYN_DEMAND_LEARN_HOURS INT64_C(48)
+
+/* The buffer a guest's own rises call for: four times the largest rise of D in a second. On a month
+ * of real demand it left 3 times less unmet demand where there was room. Rises below 4 MiB are
+ * noise: four of them are the coarse dead band. A boot's own rises do not count. */
+#define DYN_DEMAND_LEARN_TIMES UINT64_C(4)
+#define DYN_DEMAND_LEARN_LEAST_KIB (UINT64_C(4) * 1024)
+
+/* Page cache worth keeping: a quarter of the droppable cache (MemAvailable - MemFree) at its
+ * largest, which is forgotten as rises are, at most 1 GiB (as the buffer floor) and a quarter of
+ * the guest's maximum. Read once and never again is what most cache is; without any left, each pass
+ * over a working set of files goes to the disk. Chosen here. It must be remembered: reclaim itself
+ * shrinks the cache, and a quarter of what is left each time is nothing in the end. It only limits
+ * what is taken (a guest's full target never exceeds what it holds on this account), so no cache
+ * makes a guest grow. */
+#define DYN_DEMAND_CACHE_DIVISOR UINT64_C(4)
+#define DYN_DEMAND_CACHE_MOST_KIB (UINT64_C(1024) * 1024)
+
 /* What of the guest the statistics have to be read against. */
 typedef struct DynDemandFacts {
     uint64_t boot_kib;    /* base + DIMM: the balloon's largest size */
     uint64_t vmem_kib;    /* plugged virtio-mem */
     bool autodeflate;
+    /* the balloon size was told by a driver that lives since the last start or reset (a cold start
+     * begins at full size; a reset leaves an old number until the driver first moves): `actual`
+     * cannot be an old one */
+    bool proven;
+    bool settled;         /* past the boot and its grace: rises count */
 } DynDemandFacts;
 
 typedef enum {
@@ -74,6 +130,18 @@ typedef struct DynObservation {
     uint64_t balloon_kib;
 } DynObservation;
 
+/* A balloon that stands still, and the MemTotal the guest told then. */
+typedef struct DynStand {
+    uint64_t balloon_kib;
+    uint64_t total_kib;
+} DynStand;
+
+/* The largest value of late, and when it was. */
+typedef struct DynLearned {
+    uint64_t kib;
+    int64_t when_usec;
+} DynLearned;
+
 /* One guest's estimate. Zero-initialise with dyn_demand_init(); plain value, nothing to free. */
 typedef struct DynDemand {
     DynObservation seen[DYN_DEMAND_OBSERVATIONS]; /* oldest first */
@@ -96,6 +164,18 @@ typedef struct DynDemand {
     uint64_t swap_in_kib;   /* counters as last told, DYN_UNKNOWN before */
     uint64_t swap_out_kib;
     bool swap_seen;         /* it has swapped something out: it has working swap of its own */
+    /* in the last new record */
+    uint64_t in_kib;        /* swapped in and out since the one before */
+    uint64_t out_kib;
+    uint64_t back_kib;      /* of @in_kib: beyond what was known to be out */
+    uint64_t quiet_sec;     /* has not swapped for so long, with room to read everything back */
+    DynLearned cache;       /* largest droppable page cache */
+    DynLearned rise;        /* largest rise in a second */
+    DynAccounting accounting;
+    uint64_t still_records; /* records in a row with this size and this total */
+    DynStand still;
+    DynStand anchor;        /* where the balloon last stood for long enough; size 0: nowhere yet */
+    uint32_t stays_records; /* records in a row with more memory than the proven size */
     /* the guest shows more memory than the balloon size admits: after a reset `actual` can stay
      * wrong for ever (measured) */
     uint32_t lie_records;   /* records in a row that contradict the balloon size */
@@ -111,7 +191,8 @@ dyn_demand_init(DynDemand *demand);
  * wall clock. */
 #define DYN_DEMAND_RESET_USEC (INT64_C(10) * 1000000)
 
-/* Forget everything: the guest was reset at @now_usec (monotonic), wall clock @wall_usec. */
+/* Forget everything but the accounting (it is the same system): the guest was reset at @now_usec
+ * (monotonic), wall clock @wall_usec. */
 void
 dyn_demand_reset(DynDemand *demand, int64_t now_usec, int64_t wall_usec);
 
@@ -131,6 +212,14 @@ dyn_demand_age_usec(const DynDemand *demand, int64_t now_usec);
 /* Demand to come within the lead: slope x DYN_DEMAND_LEAD_USEC. */
 uint64_t
 dyn_demand_lead_kib(const DynDemand *demand);
+
+/* The buffer learned from its own rises, as of the last record. */
+uint64_t
+dyn_demand_learned_kib(const DynDemand *demand);
+
+/* The share of page cache worth keeping. */
+uint64_t
+dyn_demand_cache_share_kib(const DynDemand *demand);
 
 const char *
 dyn_bad_text(DynBad bad);

@@ -6,8 +6,8 @@
  * however short it is. What stands for its need is, in this order of how early it comes: little
  * available memory (A < D + safety: the balancer's business), block reads while little is available
  * (it re-reads program text it had to drop), its balloon deflating by itself, a process killed for
- * lack of memory. A guest with swap shows D > A, unless what it swapped out was forgotten (faded, or
- * dynmemd was started later than it): then reading more back than is known to be out tells, and
+ * lack of memory. A guest with swap shows D > A, unless what it swapped out was forgotten (faded,
+ * or dynmemd was started later than it): then reading more back than is known to be out tells, and
  * reading and writing at once does.
  *
  * Each sign says "more than A", not how much. So demand counts as at least
@@ -63,12 +63,11 @@ typedef enum {
 #define DYN_EVIDENCE_READ_MOST (UINT64_C(1) << 40) /* bytes */
 #define DYN_EVIDENCE_KILLS_MOST UINT64_C(10000)
 
-/* What a guest said in one fresh record, and what it held then. */
+/* What a guest said in one fresh record. */
 typedef struct DynEvidenceView {
     bool ready;            /* rates count: see above */
     bool confirmed;        /* what it holds is known */
     bool has_swap;         /* it has shown that it has working swap */
-    uint64_t held_kib;     /* A */
     uint64_t safety_kib;
     uint64_t available_kib;
     uint64_t total_kib;
@@ -100,15 +99,17 @@ dyn_evidence_init(DynEvidence *evidence);
 void
 dyn_evidence_reset(DynEvidence *evidence);
 
-/* Fold a fresh record; the strongest sign in it, DYN_EVIDENCE_NONE if there is none. */
+/* Fold a fresh record's counters; the strongest sign in it, DYN_EVIDENCE_NONE if there is none. The
+ * caller decides what becomes of it: dyn_evidence_note(). */
 DynEvidenceKind
 dyn_evidence_update(DynEvidence *evidence, const DynEvidenceView *view, int64_t now_usec);
 
-/* A sign seen otherwise (self-deflation), while the guest holds @held_kib. */
+/* A sign was seen while the guest holds @held_kib. */
 void
 dyn_evidence_note(DynEvidence *evidence, DynEvidenceKind kind, uint64_t held_kib, int64_t now_usec);
 
-/* What demand counts as at least: the level, or what is left of it above @demand_kib; 0: nothing. */
+/* What demand counts as at least: the level, or what is left of it above @demand_kib; 0:
+ * nothing. */
 uint64_t
 dyn_evidence_level_kib(const DynEvidence *evidence, uint64_t demand_kib, int64_t now_usec);
 

@@ -90,8 +90,8 @@ typedef struct DynGuestReport {
     uint64_t decisions[DYN_N_REASONS];
     bool swap;               /* the guest has shown that it has working swap */
     DynCounters counters;
-    uint64_t rollbacks;      /* unforced shrinks that did harm and were undone, since daemon start */
-    uint64_t oom_kills;      /* seen since daemon start; 0 where the guest does not tell them */
+    uint64_t rollbacks;      /* unforced shrinks that did harm and were undone */
+    uint64_t oom_kills;      /* seen; 0 where the guest does not tell them */
 } DynGuestReport;
 
 typedef struct DynHostReport {

@@ -57,7 +57,7 @@ bool
 dyn_world_event(DynWorld *world, const DynEvent *event);
 
 /* Guests to sample: all running ones; "exact" for those with a change in flight, starting, or near
- * the edge. Free with dyn_sample_request_free(). */
+ * the edge; "block" for those near the edge without swap. Free with dyn_sample_request_free(). */
 DynSampleRequest *
 dyn_world_sample_request(const DynWorld *world, int64_t now_usec);
 

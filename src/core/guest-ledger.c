@@ -31,6 +31,7 @@ dyn_guest_new(const char *uuid, int64_t now_usec)
     guest->confirmed = true; /* it ran before we came, unless a start is seen */
     dyn_guest_sample_init(&guest->sample, uuid);
     dyn_demand_init(&guest->demand);
+    dyn_evidence_init(&guest->evidence);
     return guest;
 }
 
@@ -118,6 +119,7 @@ dyn_guest_begin_boot(DynGuest *guest, int64_t now_usec, int64_t wall_usec, bool 
     guest->last_sent_kib = DYN_UNKNOWN;
     guest->exact_usec = 0;
     guest->doubted = false;
+    guest->proven = !reset; /* a QEMU that starts tells full size until the driver moves it */
     guest->lingering_kib = 0;
     guest->withdraw_due = false;
     guest->stuck_since_usec = 0;
@@ -135,6 +137,9 @@ dyn_guest_begin_boot(DynGuest *guest, int64_t now_usec, int64_t wall_usec, bool 
         guest->visible_kib = 0;
         guest->average_pressure_permyriad = -1;
     }
+    dyn_evidence_reset(&guest->evidence);
+    dyn_harm_reset(&guest->harm);
+    dyn_guest_settle_evidence(guest, now_usec);
     dyn_demand_reset(&guest->demand, now_usec, wall_usec);
     if (!reset)
         guest->demand.last_update_sec = 0;
@@ -205,9 +210,13 @@ static void
 note_foreign(DynGuest *guest, uint64_t before, uint64_t after, const DynConf *conf,
              int64_t now_usec)
 {
-    if (distance(before, after) <= DYN_FOREIGN_KIB || is_own_move(guest, before, after, now_usec) ||
-        is_self_deflation(guest, before, after))
+    if (distance(before, after) <= DYN_FOREIGN_KIB || is_own_move(guest, before, after, now_usec))
         return;
+    if (is_self_deflation(guest, before, after)) {
+        if (guest->demand.known)
+            dyn_guest_note_sign(guest, DYN_EVIDENCE_DEFLATION, now_usec);
+        return;
+    }
     if (guest->fresh_usec == 0 || !dyn_guest_is_managed(guest, conf) ||
         now_usec - MAX(guest->first_seen_usec, guest->fresh_usec) < DYN_SETTLE_USEC)
         return;
@@ -232,6 +241,18 @@ note_progress(DynGuest *guest, int64_t now_usec)
     }
 }
 
+/* A change that QEMU itself told is the work of a living driver. Not so close to a reset: an event
+ * from before it may have been held back. */
+static void
+note_proof(DynGuest *guest, uint64_t before, int64_t now_usec)
+{
+    const bool late = !guest->reset || now_usec - guest->started_usec > DYN_EVENT_LAG_USEC;
+
+    if (before != DYN_UNKNOWN && before != guest->balloon_kib && late &&
+        guest->exact_usec == now_usec)
+        guest->proven = true;
+}
+
 void
 dyn_guest_observe_balloon(DynGuest *guest, uint64_t balloon_kib, const DynConf *conf,
                           int64_t now_usec)
@@ -241,6 +262,7 @@ dyn_guest_observe_balloon(DynGuest *guest, uint64_t balloon_kib, const DynConf *
     if (!guest->domain || balloon_kib == DYN_UNKNOWN || balloon_kib > DYN_MAX_KIB)
         return;
     guest->balloon_kib = balloon_kib;
+    note_proof(guest, before, now_usec);
     if (before == DYN_UNKNOWN || !guest->confirmed)
         return;
     if (balloon_kib > before)
@@ -262,104 +284,6 @@ dyn_guest_confirm(DynGuest *guest)
     guest->boot_rss_kib = 0;
 }
 
-/* After a start or reset: is the balloon back? An event says so (world.c); without one, fresh
- * statistics together with a size below full, or nothing contradicting for a while, with statistics
- * still coming. */
-static void
-try_confirm(DynGuest *guest, int64_t now_usec)
-{
-    if (guest->confirmed || guest->fresh_usec == 0 || guest->demand.lie_records > 0 ||
-        dyn_demand_age_usec(&guest->demand, now_usec) > DYN_STALE_USEC)
-        return;
-    if ((!guest->reset && guest->balloon_kib + DYN_FOREIGN_KIB < dyn_guest_boot_kib(guest)) ||
-        now_usec - guest->fresh_usec >= DYN_CONFIRM_USEC)
-        dyn_guest_confirm(guest);
-}
-
-static void
-learn_boot_peak(DynGuest *guest, uint64_t rss_kib)
-{
-    const uint64_t most = dyn_guest_boot_kib(guest) + guest->overhead_kib;
-
-    if (guest->confirmed || guest->started_usec == 0 || rss_kib == DYN_UNKNOWN)
-        return;
-    guest->boot_rss_kib = MAX(guest->boot_rss_kib, MIN(rss_kib, most));
-}
-
-/* Model: 32 MiB + 1/128 of RAM (device state, page tables, dirty bitmaps) + 4 MiB a further vCPU;
- * measured where more: what QEMU holds above the memory assigned (TCG's code cache, pages a reset
- * left behind). */
-static void
-fold_overhead(DynGuest *guest, uint64_t rss_kib)
-{
-    const uint64_t boot = dyn_guest_boot_kib(guest);
-    const uint64_t cpus = MAX(guest->domain->vcpus, 1) - 1;
-    const uint64_t model = 32 * DYN_KIB_PER_MIB + boot / 128 + cpus * 4 * DYN_KIB_PER_MIB;
-
-    guest->overhead_kib = model;
-    if (rss_kib != DYN_UNKNOWN)
-        guest->overhead_kib = MAX(model, dyn_sat_sub(rss_kib, dyn_guest_assigned_kib(guest)));
-}
-
-static void
-fold_stats(DynGuest *guest, const DynGuestSample *sample, int64_t now_usec)
-{
-    const DynDemandFacts facts = { dyn_guest_boot_kib(guest), guest->vmem_kib,
-                                   guest->domain->autodeflate };
-
-    guest->verdict = dyn_demand_update(&guest->demand, &facts, &sample->stats, now_usec);
-    if (guest->verdict == DYN_VERDICT_FRESH && guest->fresh_usec == 0)
-        guest->fresh_usec = now_usec;
-    if (guest->verdict != DYN_VERDICT_FRESH)
-        return;
-    /* What libvirt remembers may just be old, as while somebody else deflates: first ask QEMU
-     * itself. */
-    guest->doubted = guest->confirmed && guest->demand.lie_records > 0;
-    if (guest->confirmed && guest->demand.balloon_lies && sample->exact) {
-        guest->confirmed = false; /* `actual` is wrong: count all it could have until proven */
-        guest->lied = true;
-        guest->restart_due = true;
-        guest->fresh_usec = now_usec;
-    }
-}
-
-/* A sample's balloon size is QEMU's answer, or what libvirt remembers of the last event: that one
- * may be the size before the last change, and an answer or event newer than it is better. */
-static bool
-is_believable(DynGuest *guest, const DynGuestSample *sample, int64_t now_usec)
-{
-    if (sample->balloon_kib == DYN_UNKNOWN || sample->balloon_kib > DYN_MAX_KIB)
-        return false;
-    if (sample->exact)
-        guest->exact_usec = now_usec;
-    return sample->exact || guest->exact_usec == 0 || guest->balloon_kib == DYN_UNKNOWN ||
-           now_usec - guest->exact_usec >= DYN_CACHE_LAG_USEC;
-}
-
-void
-dyn_guest_fold(DynGuest *guest, const DynGuestSample *sample, const DynConf *conf, int64_t now_usec,
-               int64_t wall_usec)
-{
-    if (!guest->domain)
-        return;
-    guest->sample = *sample;
-    guest->sampled = true;
-    guest->run = sample->run;
-    guest->active = sample->run != DYN_RUN_OFF;
-    if (sample->vmem_kib != DYN_UNKNOWN)
-        guest->vmem_kib = MIN(sample->vmem_kib, DYN_MAX_KIB);
-    if (is_believable(guest, sample, now_usec)) {
-        dyn_guest_observe_balloon(guest, sample->balloon_kib, conf, now_usec);
-        dyn_demand_observe(&guest->demand, sample->balloon_kib, wall_usec);
-    }
-    if (sample->has_stats)
-        fold_stats(guest, sample, now_usec);
-    learn_boot_peak(guest, sample->rss_kib);
-    try_confirm(guest, now_usec);
-    fold_overhead(guest, sample->rss_kib);
-    guest->visible_kib = MAX(guest->visible_kib, dyn_guest_boot_kib(guest) + guest->vmem_kib);
-}
-
 void
 dyn_guest_sent(DynGuest *guest, const DynAction *action, int64_t now_usec)
 {
@@ -378,6 +302,10 @@ dyn_guest_sent(DynGuest *guest, const DynAction *action, int64_t now_usec)
     guest->progress_kib =
         guest->balloon_kib == DYN_UNKNOWN ? 0 : distance(guest->balloon_kib, to_kib);
     guest->progress_usec = now_usec;
+    if (action->reason == DYN_REASON_SHRINK_IDLE || action->reason == DYN_REASON_SHRINK_POOL_LOW)
+        dyn_harm_eased(&guest->harm, dyn_guest_assigned_kib(guest), now_usec);
+    else if (action->reason == DYN_REASON_SHRINK_CONTENTION)
+        guest->harm.from_kib = 0; /* what hurts from now on was forced */
 }
 
 /* Nobody waits for the request any more, but it has not been taken back either. */

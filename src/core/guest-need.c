@@ -118,7 +118,7 @@ dyn_guest_ceiling_kib(const DynGuest *guest)
 uint64_t
 dyn_guest_demand_kib(const DynGuest *guest)
 {
-    return guest->demand.known ? guest->demand.raw_kib : DYN_UNKNOWN;
+    return guest->demand.known ? MAX(guest->demand.raw_kib, guest->raised_kib) : DYN_UNKNOWN;
 }
 
 static uint64_t
@@ -130,8 +130,13 @@ buffer_share(const DynGuest *guest)
 uint64_t
 dyn_guest_buffer_kib(const DynGuest *guest, const DynConf *conf)
 {
+    const uint64_t maximum = guest->running->policy.maximum_kib;
+    const uint64_t floor = dyn_conf_buffer_floor_kib(conf, maximum);
+
+    if (floor == 0)
+        return buffer_share(guest);
     return MAX(buffer_share(guest),
-               dyn_conf_buffer_floor_kib(conf, guest->running->policy.maximum_kib));
+               MAX(floor, MIN(dyn_demand_learned_kib(&guest->demand), maximum / 4)));
 }
 
 static uint64_t
@@ -140,12 +145,18 @@ into_bounds(const DynGuest *guest, uint64_t kib)
     return dyn_clamp(kib, guest->running->policy.minimum_kib, dyn_guest_ceiling_kib(guest));
 }
 
+/* What evidence asks for gets no buffer: it is a guess as it is. But with less than safety above it
+ * the guest would count as short. */
 static uint64_t
 with_lead(const DynGuest *guest, uint64_t buffer_kib)
 {
     const DynDemand *demand = &guest->demand;
+    const uint64_t own =
+        dyn_sat_add(dyn_sat_add(demand->smooth_kib, buffer_kib), dyn_demand_lead_kib(demand));
 
-    return dyn_sat_add(dyn_sat_add(demand->smooth_kib, buffer_kib), dyn_demand_lead_kib(demand));
+    if (guest->raised_kib == 0)
+        return own;
+    return MAX(own, dyn_sat_add(guest->raised_kib, dyn_guest_safety_kib(guest)));
 }
 
 uint64_t
@@ -154,10 +165,25 @@ dyn_guest_target_kib(const DynGuest *guest)
     return into_bounds(guest, with_lead(guest, buffer_share(guest)));
 }
 
+/* What it holds already and should keep where nobody needs it. */
+static uint64_t
+keep_kib(const DynGuest *guest, const DynConf *conf)
+{
+    const uint64_t maximum = guest->running->policy.maximum_kib;
+    const uint64_t share = MIN(dyn_demand_cache_share_kib(&guest->demand), maximum / 4);
+    uint64_t cache = 0;
+
+    if (dyn_conf_buffer_floor_kib(conf, maximum) != 0)
+        cache = dyn_sat_add(guest->demand.smooth_kib, share);
+    return MAX(guest->harm_floor_kib, MIN(cache, dyn_guest_assigned_kib(guest)));
+}
+
 uint64_t
 dyn_guest_full_kib(const DynGuest *guest, const DynConf *conf)
 {
-    return into_bounds(guest, with_lead(guest, dyn_guest_buffer_kib(guest, conf)));
+    const uint64_t full = with_lead(guest, dyn_guest_buffer_kib(guest, conf));
+
+    return into_bounds(guest, MAX(full, keep_kib(guest, conf)));
 }
 
 int32_t
@@ -167,7 +193,7 @@ dyn_guest_pressure(const DynGuest *guest)
 
     if (!guest->demand.known || assigned == 0)
         return -1;
-    return (int32_t)MIN(dyn_mul_div(guest->demand.raw_kib, 10000, assigned), INT32_MAX);
+    return (int32_t)MIN(dyn_mul_div(dyn_guest_demand_kib(guest), 10000, assigned), INT32_MAX);
 }
 
 void

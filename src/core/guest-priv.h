@@ -6,6 +6,7 @@
 #include <dynmem/balancer.h>
 #include <dynmem/conf.h>
 #include <dynmem/demand.h>
+#include <dynmem/evidence.h>
 #include <dynmem/found.h>
 #include <dynmem/record.h>
 #include <dynmem/report.h>
@@ -96,6 +97,7 @@ typedef struct DynGuest {
     uint64_t balloon_kib;    /* observed; DYN_UNKNOWN before the first sample */
     int64_t exact_usec;      /* when QEMU itself told that size, by answer or event; 0: never */
     bool doubted;            /* statistics contradict it, but it was not QEMU that told it */
+    bool proven;             /* see DynDemandFacts.proven */
     uint64_t vmem_kib;
     uint64_t visible_kib;
     uint64_t sent_kib;       /* balloon size asked for and not yet seen; DYN_UNKNOWN: none */
@@ -128,6 +130,10 @@ typedef struct DynGuest {
     DynVerdict verdict;
     DynGuestSample sample;
     DynDemand demand;
+    DynEvidence evidence;
+    DynHarm harm;
+    uint64_t raised_kib;     /* demand as evidence has it in this cycle; 0: none */
+    uint64_t harm_floor_kib; /* where unforced shrinks stop in this cycle; 0: nowhere special */
     uint64_t overhead_kib;
     /* last decision */
     DynHold hold;
@@ -179,10 +185,6 @@ dyn_guest_confirm(DynGuest *guest);
 void
 dyn_guest_observe_balloon(DynGuest *guest, uint64_t balloon_kib, const DynConf *conf,
                           int64_t now_usec);
-/* Fold one sample. */
-void
-dyn_guest_fold(DynGuest *guest, const DynGuestSample *sample, const DynConf *conf, int64_t now_usec,
-               int64_t wall_usec);
 /* base + DIMM: what the balloon device works on. */
 uint64_t
 dyn_guest_boot_kib(const DynGuest *guest);
@@ -207,6 +209,31 @@ dyn_guest_mark_stuck(DynGuest *guest, int64_t now_usec);
 void
 dyn_guest_check_progress(DynGuest *guest, int64_t now_usec);
 
+/* ---- guest-fold.c ---- */
+
+/* Fold one sample. */
+void
+dyn_guest_fold(DynGuest *guest, const DynGuestSample *sample, const DynConf *conf, int64_t now_usec,
+               int64_t wall_usec);
+
+/* ---- guest-evidence.c ---- */
+
+/* Look for signs of need in a fresh record. */
+void
+dyn_guest_fold_evidence(DynGuest *guest, const DynConf *conf, int64_t now_usec);
+/* A sign of need seen at @now_usec: raises demand, and undoes an unforced shrink just before it. */
+void
+dyn_guest_note_sign(DynGuest *guest, DynEvidenceKind kind, int64_t now_usec);
+/* What evidence and harm come to in this cycle. */
+void
+dyn_guest_settle_evidence(DynGuest *guest, int64_t now_usec);
+/* Its disk reads are worth asking for: it has no swap, and little available. */
+bool
+dyn_guest_wants_block(const DynGuest *guest, const DynConf *conf);
+/* Has it been given back less than an unforced shrink took that did it harm? */
+bool
+dyn_guest_is_rolling_back(const DynGuest *guest);
+
 /* ---- guest-need.c ---- */
 
 /* Why nothing may be decided for it now. */
@@ -219,13 +246,17 @@ dyn_guest_floor_kib(const DynGuest *guest);
 /* Highest assigned a growth may reach: the policy's maximum or all it can have by balloon. */
 uint64_t
 dyn_guest_ceiling_kib(const DynGuest *guest);
+/* D, or what evidence of need makes of it; DYN_UNKNOWN before there is one. */
 uint64_t
 dyn_guest_demand_kib(const DynGuest *guest);
-/* Buffer of the ideal target: max(b x D, buffer floor). */
+/* Buffer of the ideal target: max(b x D, buffer floor, what its own rises call for, up to a quarter
+ * of its maximum so that idle memory still comes back). BufferFloor=0 is pure Hyper-V: b x D. */
 uint64_t
 dyn_guest_buffer_kib(const DynGuest *guest, const DynConf *conf);
-/* Target without and with the buffer floor's part, lead included, clamped to minimum and
- * ceiling. */
+/* Target without and with the buffer floor's part (tier 3a and 3b), lead included, clamped to
+ * minimum and ceiling. The full one also keeps what the guest holds and should not lose to unforced
+ * shrinks: a share of its page cache, its floor after harm. The first is no more than it holds, so
+ * no cache calls for growth. */
 uint64_t
 dyn_guest_target_kib(const DynGuest *guest);
 uint64_t

@@ -39,7 +39,7 @@ count_guest(const DynWorld *world, const DynGuest *guest, DynLedger *ledger, uin
     if (!guest->confirmed)
         ledger->boot_rest_kib += dyn_sat_sub(assigned + guest->overhead_kib, rss);
     if (guest->demand.known)
-        ledger->demand_kib = dyn_sat_add(ledger->demand_kib, guest->demand.raw_kib);
+        ledger->demand_kib = dyn_sat_add(ledger->demand_kib, dyn_guest_demand_kib(guest));
     if (dyn_guest_is_managed(guest, world->conf))
         ledger->maximum_kib += dyn_guest_ceiling_kib(guest);
     ledger->reclaimable_kib += reclaimable(world, guest);

@@ -84,6 +84,9 @@ report_demand(const DynWorld *world, const DynGuest *guest, DynGuestReport *out)
     uint64_t trigger;
 
     out->demand_kib = demand;
+    out->raised_kib = guest->raised_kib;
+    out->evidence = guest->evidence.kind;
+    out->harm_floor_kib = guest->harm_floor_kib;
     out->pressure_permyriad = dyn_guest_pressure(guest);
     out->average_pressure_permyriad = guest->average_pressure_permyriad;
     out->guest_available_kib = guest->demand.available_kib;
@@ -158,6 +161,8 @@ report_guest(const DynWorld *world, const DynGuest *guest)
     out->wanted = guest->pending != 0 ? dyn_effective_copy(guest->wanted) : NULL;
     out->swap = guest->demand.swap_seen;
     out->counters = guest->counters;
+    out->rollbacks = guest->harm.rollbacks;
+    out->oom_kills = guest->evidence.kills;
     memcpy(out->decisions, guest->decisions, sizeof out->decisions);
     set_unknown(out);
     if (guest->active)

@@ -235,6 +235,16 @@ plan_urgent(DynWorld *world, DynGuest *guest, int64_t now_usec, DynPlan *plan)
     }
 }
 
+/* The balancer knows of need, not of where it comes from. */
+static DynReason
+reason_of(const DynGuest *guest, const DynMove *move)
+{
+    const bool grows =
+        move->reason == DYN_REASON_GROW_DEMAND || move->reason == DYN_REASON_GROW_BUFFER;
+
+    return grows && dyn_guest_is_rolling_back(guest) ? DYN_REASON_GROW_ROLLBACK : move->reason;
+}
+
 /* Turn moves into actions: shrinks or growths of the guests that are (not) @observed. */
 static void
 plan_moves(DynWorld *world, bool observed, bool grow, int64_t now_usec, DynPlan *plan)
@@ -249,7 +259,8 @@ plan_moves(DynWorld *world, bool observed, bool grow, int64_t now_usec, DynPlan 
             continue;
         add_action(
             world, guest,
-            action_for(world, guest, move->reason, dyn_sat_sub(move->to_kib, guest->vmem_kib)),
+            action_for(world, guest, reason_of(guest, move),
+                       dyn_sat_sub(move->to_kib, guest->vmem_kib)),
             now_usec, plan);
     }
 }
@@ -298,6 +309,7 @@ fold_guest(DynWorld *world, DynGuest *guest, const DynSnapshot *snapshot, guint 
     if (sample)
         dyn_guest_fold(guest, sample, world->conf, snapshot->taken_usec, snapshot->wall_usec);
     dyn_guest_check_progress(guest, snapshot->taken_usec);
+    dyn_guest_settle_evidence(guest, snapshot->taken_usec);
     dyn_guest_fold_pressure(guest, snapshot->taken_usec);
     guest->hold = dyn_guest_find_hold(guest, world->conf, snapshot->taken_usec);
     if (guest->hold != DYN_HOLD_NONE) {
@@ -382,7 +394,8 @@ dyn_world_dry_plan(DynWorld *world, int64_t now_usec)
             if (!move->move || acts(world, guest) == observed)
                 continue;
             action =
-                action_for(world, guest, move->reason, dyn_sat_sub(move->to_kib, guest->vmem_kib));
+                action_for(world, guest, reason_of(guest, move),
+                       dyn_sat_sub(move->to_kib, guest->vmem_kib));
             action.act = false;
             g_array_append_val(plan->actions, action);
         }

@@ -156,6 +156,17 @@ on_balloon(DynWorld *world, DynGuest *guest, const DynEvent *event)
     return !in_flight && before != guest->balloon_kib;
 }
 
+/* Without a connection a reset may go unseen: from then on a balloon size may be an old one. */
+static void
+doubt_sizes(DynWorld *world)
+{
+    for (guint i = 0; i < world->guests->len; i++) {
+        DynGuest *guest = world->guests->pdata[i];
+
+        guest->proven = false;
+    }
+}
+
 /* Only what an event says by itself; engine and put() bring the rest. */
 bool
 dyn_world_event(DynWorld *world, const DynEvent *event)
@@ -164,6 +175,7 @@ dyn_world_event(DynWorld *world, const DynEvent *event)
 
     if (event->type == DYN_EVENT_CONNECTED || event->type == DYN_EVENT_DISCONNECTED) {
         world->connected = event->type == DYN_EVENT_CONNECTED;
+        doubt_sizes(world);
         return false;
     }
     if (event->type == DYN_EVENT_STARTED)
@@ -241,6 +253,8 @@ dyn_world_sample_request(const DynWorld *world, int64_t now_usec)
         g_ptr_array_add(request->uuids, g_strdup(guest->uuid));
         if (wants_exact(world, guest, i))
             g_ptr_array_add(request->exact, g_strdup(guest->uuid));
+        if (dyn_guest_wants_block(guest, world->conf))
+            g_ptr_array_add(request->block, g_strdup(guest->uuid));
     }
     return request;
 }

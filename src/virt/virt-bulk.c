@@ -309,6 +309,23 @@ drop_handles(GArray *asks)
     }
 }
 
+/* Last, as it is worth least and takes longest. */
+static bool
+run_block(DynVirt *self, GArray *asks, DynVirtAnswer answer, gpointer user_data, GError **error)
+{
+    g_autoptr(GError) problem = NULL;
+
+    if (!dyn_virt_block_ask(self, asks, &problem))
+        return !is_fatal(problem, error);
+    for (size_t i = 0; i < asks->len; i++) {
+        const DynVirtAsk *ask = &g_array_index(asks, DynVirtAsk, i);
+
+        if (ask->sample.block_read_bytes != DYN_UNKNOWN)
+            answer(&ask->sample, user_data);
+    }
+    return true;
+}
+
 static bool
 run(DynVirt *self, GArray *asks, DynVirtAnswer answer, gpointer user_data, GError **error)
 {
@@ -323,7 +340,7 @@ run(DynVirt *self, GArray *asks, DynVirtAnswer answer, gpointer user_data, GErro
             return false;
         answer(&ask->sample, user_data);
     }
-    return true;
+    return run_block(self, asks, answer, user_data, error);
 }
 
 bool

@@ -179,6 +179,7 @@ dyn_virt_sampler(gpointer job, gpointer unused);
 typedef struct DynVirtAsk {
     DynGuestSample sample;
     bool exact;
+    bool block;            /* its disk reads are wanted */
     uint32_t vmem_devices;
     virDomainPtr domain;   /* owned by the job's thread */
     bool no_bulk;          /* the bulk statistics have no balloon group for it */
@@ -192,3 +193,12 @@ typedef void (*DynVirtAnswer)(const DynGuestSample *sample, gpointer user_data);
 bool
 dyn_virt_bulk_run(DynVirt *self, GArray *asks, DynVirtAnswer answer, gpointer user_data,
                   GError **error);
+
+/* ---- virt-block.c ---- */
+/* Fill in the disk reads of those of @asks that want them, handles and states being known; where
+ * libvirt has none they stay unknown. False: as dyn_virt_bulk_run(), or it refuses the call. */
+bool
+dyn_virt_block_ask(DynVirt *self, GArray *asks, GError **error);
+/* The sum over a record's disks; DYN_UNKNOWN if none of them tells. */
+uint64_t
+dyn_virt_block_read_bytes(const virDomainStatsRecord *record);

@@ -174,13 +174,14 @@ is_listed(GPtrArray *uuids, const char *uuid)
 /* Those that may be asked about: not hung, not off, no answer yet. @asked: uuid -> index in
  * @guests. */
 static GArray *
-choose(DynVirt *self, GArray *guests, GPtrArray *exact, GHashTable *asked)
+choose(DynVirt *self, GArray *guests, const DynSampleRequest *request, GHashTable *asked)
 {
     GArray *asks = g_array_new(FALSE, FALSE, sizeof(DynVirtAsk));
 
     for (guint i = 0; i < guests->len; i++) {
         DynGuestSample *guest = &g_array_index(guests, DynGuestSample, i);
-        DynVirtAsk ask = {.sample = *guest, .exact = is_listed(exact, guest->uuid)};
+        DynVirtAsk ask = {.sample = *guest, .exact = is_listed(request->exact, guest->uuid),
+                          .block = is_listed(request->block, guest->uuid)};
 
         if (guest->hung || guest->run == DYN_RUN_OFF || guest->has_stats)
             continue;
@@ -192,10 +193,11 @@ choose(DynVirt *self, GArray *guests, GPtrArray *exact, GHashTable *asked)
 
 /* One round. @ret_done: false if it was left behind. */
 static bool
-ask_round(DynVirt *self, GArray *guests, GPtrArray *exact, bool *ret_done, GError **error)
+ask_round(DynVirt *self, GArray *guests, const DynSampleRequest *request, bool *ret_done,
+          GError **error)
 {
     g_autoptr(GHashTable) asked = g_hash_table_new(g_str_hash, g_str_equal);
-    g_autoptr(GArray) asks = choose(self, guests, exact, asked);
+    g_autoptr(GArray) asks = choose(self, guests, request, asked);
     g_autoptr(Job) job = NULL;
 
     *ret_done = true;
@@ -251,7 +253,7 @@ dyn_virt_sample(DynHypervisor *hypervisor, const DynSampleRequest *request, GErr
         return NULL;
     /* The second round is for those who did not cause the first to hang. */
     for (int round = 0; round < ROUNDS && !done; round++) {
-        if (!ask_round(self, snapshot->guests, request->exact, &done, error))
+        if (!ask_round(self, snapshot->guests, request, &done, error))
             return NULL;
     }
     dyn_snapshot_seal(snapshot);

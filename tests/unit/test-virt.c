@@ -57,6 +57,26 @@ START_TEST(test_virt_reads_one_domain)
 }
 END_TEST
 
+/* A disk without a medium tells nothing. */
+START_TEST(test_virt_sums_what_disks_read)
+{
+    virTypedParameter params[] = {
+        { .field = "block.count", .type = VIR_TYPED_PARAM_UINT, .value.ui = 4000000000u },
+        { .field = "block.0.rd.bytes", .type = VIR_TYPED_PARAM_ULLONG, .value.ul = 512 },
+        { .field = "block.0.wr.bytes", .type = VIR_TYPED_PARAM_ULLONG, .value.ul = 7 },
+        { .field = "block.2.rd.bytes", .type = VIR_TYPED_PARAM_ULLONG, .value.ul = 1024 },
+    };
+    virDomainStatsRecord record = { .params = params };
+
+    ck_assert_int_eq(virInitialize(), 0); /* libvirt's errors have no place before */
+    ck_assert_uint_eq(dyn_virt_block_read_bytes(&record), DYN_UNKNOWN);
+    record.nparams = 1;
+    ck_assert_uint_eq(dyn_virt_block_read_bytes(&record), DYN_UNKNOWN);
+    record.nparams = G_N_ELEMENTS(params);
+    ck_assert_uint_eq(dyn_virt_block_read_bytes(&record), 1536);
+}
+END_TEST
+
 START_TEST(test_virt_samples_without_bulk_statistics)
 {
     Bench *bench = bench_new();
@@ -337,6 +357,7 @@ add_guest_tests(Suite *suite)
     TCase *tcase = tcase_create("guest");
 
     tcase_set_timeout(tcase, 60); /* under valgrind */
+    tcase_add_test(tcase, test_virt_sums_what_disks_read);
     tcase_add_test(tcase, test_virt_samples_without_bulk_statistics);
     tcase_add_test(tcase, test_virt_asks_no_guest_without_balloon);
     tcase_add_test(tcase, test_virt_sets_the_balloon);

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Demand's parts: balloon (sizes, accounting, lies, used and K), swap, and the sum of it. */
+#pragma once
+
+#include <dynmem/demand.h>
+
+#define USEC_PER_SEC INT64_C(1000000)
+
+/* Balloon sizes that may have held in one second; least > most: none is known. */
+typedef struct DynRange {
+    uint64_t least;
+    uint64_t most;
+} DynRange;
+
+/* ---- demand-balloon.c ---- */
+DynRange
+dyn_demand_balloon_at(const DynDemand *demand, uint64_t sec);
+/* What the record proves of the balloon: how the guest accounts for it, and whether its size is a
+ * lie. */
+void
+dyn_demand_fold_balloon(DynDemand *demand, const DynDemandFacts *facts,
+                        const DynBalloonStats *stats, DynRange balloon);
+/* @before: used + swapped of the last record. */
+void
+dyn_demand_fold_used(DynDemand *demand, const DynDemandFacts *facts, DynRange balloon,
+                     uint64_t before);
+
+/* ---- demand-swap.c ---- */
+void
+dyn_demand_fold_swap(DynDemand *demand, const DynBalloonStats *stats, uint64_t seconds);

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* One guest's signs of need, and what becomes of them. */
+#include "config.h"
+
+#include "guest-priv.h"
+
+/* A counter needs two readings: they begin before the edge is reached. */
+#define BLOCK_EDGES 2
+
+/* What it holds or will: a growth on its way is an answer already given. */
+static uint64_t
+held_kib(const DynGuest *guest)
+{
+    return MAX(dyn_guest_assigned_kib(guest), dyn_guest_position_kib(guest));
+}
+
+void
+dyn_guest_note_sign(DynGuest *guest, DynEvidenceKind kind, int64_t now_usec)
+{
+    const uint64_t back_kib = dyn_harm_sign(&guest->harm, now_usec);
+
+    dyn_evidence_note(&guest->evidence, kind, held_kib(guest), now_usec);
+    guest->evidence.level_kib = MAX(guest->evidence.level_kib, back_kib);
+}
+
+void
+dyn_guest_fold_evidence(DynGuest *guest, const DynConf *conf, int64_t now_usec)
+{
+    const DynDemand *demand = &guest->demand;
+    const DynBalloonStats *stats = &guest->sample.stats;
+    const DynEvidenceView view = {
+        .ready = !dyn_guest_in_grace(guest, conf, now_usec),
+        .confirmed = guest->confirmed,
+        .has_swap = demand->swap_seen,
+        .safety_kib = dyn_guest_safety_kib(guest),
+        .available_kib = demand->available_kib,
+        .total_kib = demand->total_kib,
+        .back_kib = demand->back_kib,
+        .swap_in_kib = demand->in_kib,
+        .swap_out_kib = demand->out_kib,
+        .major_faults = stats->major_faults,
+        .oom_kills = stats->oom_kills,
+        .read_bytes = guest->sample.block_read_bytes,
+    };
+    const DynEvidenceKind kind = dyn_evidence_update(&guest->evidence, &view, now_usec);
+
+    if (kind != DYN_EVIDENCE_NONE)
+        dyn_guest_note_sign(guest, kind, now_usec);
+}
+
+void
+dyn_guest_settle_evidence(DynGuest *guest, int64_t now_usec)
+{
+    guest->raised_kib = 0;
+    if (guest->demand.known)
+        guest->raised_kib =
+            dyn_evidence_level_kib(&guest->evidence, guest->demand.raw_kib, now_usec);
+    guest->harm_floor_kib = dyn_harm_floor_kib(&guest->harm, now_usec);
+}
+
+bool
+dyn_guest_wants_block(const DynGuest *guest, const DynConf *conf)
+{
+    const DynDemand *demand = &guest->demand;
+
+    return dyn_guest_is_managed(guest, conf) && demand->known && !demand->swap_seen &&
+           demand->available_kib <= BLOCK_EDGES * dyn_guest_safety_kib(guest);
+}
+
+bool
+dyn_guest_is_rolling_back(const DynGuest *guest)
+{
+    return guest->raised_kib > 0 && dyn_guest_assigned_kib(guest) < guest->harm_floor_kib;
+}
