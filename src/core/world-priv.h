@@ -57,3 +57,12 @@ dyn_world_count(const DynWorld *world, DynLedger *ret_ledger);
  * hosts). */
 uint64_t
 dyn_reserve_auto_kib(uint64_t total_kib);
+
+/* world-step.c: what a cycle would share between, for world-explain.c. @ret_claims has a place for
+ * each guest. @observed as in a cycle: also those that are not acted on are free to move. */
+void
+dyn_world_claims(const DynWorld *world, bool observed, DynClaim *ret_claims);
+bool
+dyn_world_acts(const DynWorld *world, const DynGuest *guest);
+bool
+dyn_world_idle_is_timed(const DynWorld *world);

@@ -79,16 +79,22 @@ claim_of(const DynWorld *world, const DynGuest *guest, Leave leave)
     return claim;
 }
 
-static bool
-idle_due(const DynWorld *world, const DynGuest *guest, int64_t now_usec)
+bool
+dyn_world_idle_is_timed(const DynWorld *world)
 {
     const DynConf *conf = world->conf;
 
-    if (guest->above_since_usec == 0 || conf->idle_reclaim == DYN_IDLE_WHEN_NEEDED)
-        return false;
-    if (conf->idle_reclaim == DYN_IDLE_AUTO && world->ledger.maximum_kib <= world->ledger.pool_kib)
-        return false;
-    return now_usec - guest->above_since_usec >= (int64_t)conf->idle_reclaim_sec * USEC_PER_SEC;
+    return conf->idle_reclaim != DYN_IDLE_WHEN_NEEDED &&
+           (conf->idle_reclaim != DYN_IDLE_AUTO ||
+            world->ledger.maximum_kib > world->ledger.pool_kib);
+}
+
+static bool
+idle_due(const DynWorld *world, const DynGuest *guest, int64_t now_usec)
+{
+    return guest->above_since_usec != 0 && dyn_world_idle_is_timed(world) &&
+           now_usec - guest->above_since_usec >=
+               (int64_t)world->conf->idle_reclaim_sec * USEC_PER_SEC;
 }
 
 /* Has what began at @since_usec (0: never) lasted for @usec? */
@@ -433,4 +439,21 @@ dyn_world_release(DynWorld *world, const char *uuid, int64_t now_usec, DynGiven 
     dyn_guest_sent(guest, action, now_usec);
     dyn_world_count(world, &world->ledger);
     return true;
+}
+
+void
+dyn_world_claims(const DynWorld *world, bool observed, DynClaim *ret_claims)
+{
+    for (guint i = 0; i < world->guests->len; i++) {
+        const DynGuest *guest = world->guests->pdata[i];
+
+        ret_claims[i] =
+            claim_of(world, guest, leave_of(world, guest, observed, world->taken_usec));
+    }
+}
+
+bool
+dyn_world_acts(const DynWorld *world, const DynGuest *guest)
+{
+    return acts(world, guest);
 }

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <string.h>
+
+#include <dynmem/explain.h>
+
+static void
+move_free(gpointer data)
+{
+    DynExplainedMove *move = data;
+
+    g_free(move->name);
+    g_free(move);
+}
+
+DynExplanation *
+dyn_explain_past(const char *uuid, const char *name, int64_t wall_usec)
+{
+    DynExplanation *out = g_new0(DynExplanation, 1);
+    uint64_t *const sizes[] = {
+        &out->assigned_kib,    &out->asked_kib,       &out->demand_kib,      &out->buffer_kib,
+        &out->ideal_kib,       &out->unbound_kib,     &out->trigger_kib,     &out->allotted_kib,
+        &out->tier_least_kib,  &out->tier_demand_kib, &out->tier_target_kib, &out->tier_full_kib,
+        &out->startup_kib,     &out->minimum_kib,     &out->maximum_kib,     &out->ceiling_kib,
+        &out->floor_kib,       &out->grow_demand_kib, &out->wanted_kib,      &out->most_kib,
+        &out->pool_kib,        &out->available_kib,   &out->low_kib,         &out->missing_kib,
+    };
+
+    g_strlcpy(out->uuid, uuid, sizeof out->uuid);
+    out->name = g_strdup(name);
+    out->past = true;
+    out->wall_usec = wall_usec;
+    for (size_t i = 0; i < G_N_ELEMENTS(sizes); i++)
+        *sizes[i] = DYN_UNKNOWN;
+    out->others = g_ptr_array_new_with_free_func(move_free);
+    return out;
+}
+
+void
+dyn_explanation_free(DynExplanation *explanation)
+{
+    if (!explanation)
+        return;
+    g_free(explanation->name);
+    g_free(explanation->hold_text);
+    g_free(explanation->excess.name);
+    g_free(explanation->need.name);
+    g_ptr_array_unref(explanation->others);
+    g_free(explanation);
+}
+
+static DynExplainedDecision
+known(const DynDecision *decision)
+{
+    DynExplainedDecision out = { .known = decision != NULL };
+
+    if (decision)
+        out.decision = *decision;
+    return out;
+}
+
+static bool
+is_action(const DynDecision *decision)
+{
+    return decision->kind == DYN_DECISION_ACTION || decision->kind == DYN_DECISION_WOULD;
+}
+
+/* From its beginning to the end of what was counted in it. */
+static bool
+are_near(const DynDecision *a, const DynDecision *b)
+{
+    const int64_t a_end_usec = a->steady_usec + a->span_sec * G_USEC_PER_SEC;
+    const int64_t b_end_usec = b->steady_usec + b->span_sec * G_USEC_PER_SEC;
+
+    return a->steady_usec <= b_end_usec + DYN_DECISIONS_NEAR_USEC &&
+           b->steady_usec <= a_end_usec + DYN_DECISIONS_NEAR_USEC;
+}
+
+static gint
+compare_moves(gconstpointer a, gconstpointer b)
+{
+    const DynExplainedMove *const *left = a;
+    const DynExplainedMove *const *right = b;
+    const int64_t left_kib = ABS((*left)->delta_kib);
+    const int64_t right_kib = ABS((*right)->delta_kib);
+
+    if (left_kib != right_kib)
+        return left_kib > right_kib ? -1 : 1;
+    return strcmp((*left)->name, (*right)->name);
+}
+
+static const char *
+shown_name(const DynDecisions *ring, const char *uuid)
+{
+    const char *name = dyn_decisions_name(ring, uuid);
+
+    return *name ? name : uuid;
+}
+
+/* What other guests were given or gave near @decision: sums, the largest first. */
+static void
+collect_others(DynExplanation *out, const DynDecisions *ring, const DynDecision *decision)
+{
+    g_autoptr(GHashTable) by_uuid = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+
+    for (size_t i = 0; i < dyn_decisions_count(ring); i++) {
+        const DynDecision *entry = dyn_decisions_get(ring, i);
+        DynExplainedMove *move;
+
+        if (entry->kind != DYN_DECISION_ACTION || entry->outcome != DYN_OUTCOME_SENT ||
+            strcmp(entry->uuid, decision->uuid) == 0 || !are_near(entry, decision))
+            continue;
+        move = g_hash_table_lookup(by_uuid, entry->uuid);
+        if (!move) {
+            move = g_new0(DynExplainedMove, 1);
+            move->name = g_strdup(shown_name(ring, entry->uuid));
+            g_hash_table_insert(by_uuid, g_strdup(entry->uuid), move);
+            g_ptr_array_add(out->others, move);
+        }
+        move->delta_kib += (int64_t)MIN(entry->to_kib, DYN_MAX_KIB) -
+                           (int64_t)MIN(entry->from_kib, DYN_MAX_KIB);
+    }
+    g_ptr_array_sort(out->others, compare_moves);
+}
+
+static const DynDecision *
+action_at(const DynDecisions *ring, const DynDecision *decision)
+{
+    while (decision && !is_action(decision))
+        decision = dyn_decisions_previous(ring, decision);
+    return decision;
+}
+
+static const DynDecision *
+state_at(const DynDecisions *ring, const DynDecision *decision)
+{
+    while (decision && decision->kind != DYN_DECISION_STATE)
+        decision = dyn_decisions_previous(ring, decision);
+    return decision;
+}
+
+/* dynmemd was away between what is known of the guest and the time asked for. */
+static const DynDecision *
+start_after(const DynDecisions *ring, const DynDecision *decision, int64_t wall_usec)
+{
+    const DynDecision *start = dyn_decisions_at(ring, "", wall_usec);
+
+    return start && decision && start->seq > decision->seq ? start : NULL;
+}
+
+/* The first entry of the guest in the ring. */
+static const DynDecision *
+first_of(const DynDecisions *ring, const char *uuid)
+{
+    for (size_t i = 0; i < dyn_decisions_count(ring); i++) {
+        if (strcmp(dyn_decisions_get(ring, i)->uuid, uuid) == 0)
+            return dyn_decisions_get(ring, i);
+    }
+    return NULL;
+}
+
+void
+dyn_explain_decisions(DynExplanation *out, const DynDecisions *ring, int64_t now_usec,
+                      int64_t now_wall_usec)
+{
+    const DynDecision *at = NULL;
+    const DynDecision *last;
+
+    out->since_usec = dyn_decisions_since(ring, now_usec, now_wall_usec);
+    if (out->past) {
+        at = dyn_decisions_at(ring, out->uuid, out->wall_usec);
+        last = action_at(ring, at);
+        out->state = known(state_at(ring, at));
+        out->next = known(at ? dyn_decisions_next(ring, at) : first_of(ring, out->uuid));
+        out->start = known(start_after(ring, at, out->wall_usec));
+    } else {
+        last = dyn_decisions_last_action(ring, out->uuid);
+    }
+    out->last = known(last);
+    if (last)
+        collect_others(out, ring, last);
+}
