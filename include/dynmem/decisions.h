@@ -76,9 +76,9 @@ dyn_decisions_copy(const DynDecisions *ring);
 void
 dyn_decision_init(DynDecision *decision, DynDecisionKind kind, const char *uuid);
 
-/* Append, or count in an entry that is there. What is too old or too much goes. @name is the guest's
- * (may be NULL); anything: it is stored raw, and escaped where it is shown. */
-void
+/* Append (true), or count in an entry that is there (false). What is too old or too much goes. @name
+ * is the guest's (may be NULL); anything: it is stored raw, and escaped where it is shown. */
+bool
 dyn_decisions_add(DynDecisions *ring, const DynDecision *decision, const char *name,
                   int64_t now_usec);
 /* Drop what is older than DYN_DECISIONS_AGE_USEC. */

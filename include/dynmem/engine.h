@@ -6,6 +6,7 @@
 #pragma once
 
 #include <dynmem/executor.h>
+#include <dynmem/explain.h>
 #include <dynmem/hypervisor.h>
 #include <dynmem/world.h>
 
@@ -65,6 +66,7 @@ typedef struct DynEngineSetup {
     DynConf *conf;             /* taken */
     GPtrArray *records;        /* of DynRecord, what the store knows; borrowed, copied */
     bool paused;               /* what the store knows */
+    DynDecisions *decisions;   /* taken, kept by jobs of the executor; NULL: kept in memory only */
 } DynEngineSetup;
 
 DynEngine *
@@ -127,6 +129,14 @@ dyn_engine_is_paused(const DynEngine *engine);
 /* What would be done now. Free with dyn_plan_free(). */
 DynPlan *
 dyn_engine_dry_plan(DynEngine *engine);
+/* Why @uuid holds what it holds now, or (@wall_usec not 0) did then. DYN_ERROR_GONE if there is no
+ * such domain; DYN_ERROR_INVALID for a time in the future or before what is remembered. */
+bool
+dyn_engine_explain(DynEngine *engine, const char *uuid, int64_t wall_usec,
+                   DynExplanation **ret_explanation, GError **error);
+/* A time as people here write it: "2026-01-31 13:05:59". Free with g_free(). */
+char *
+dyn_engine_time_text(int64_t wall_usec);
 /* One line for the service's status. Free with g_free(). */
 char *
 dyn_engine_describe(const DynEngine *engine);

@@ -4,6 +4,7 @@
  * Implementations: threads (threads.h); a simulator runs everything inline. */
 #pragma once
 
+#include <dynmem/decisions.h>
 #include <dynmem/found.h>
 #include <dynmem/plan.h>
 #include <dynmem/record.h>
@@ -20,6 +21,7 @@ typedef enum {
     DYN_JOB_SAVE,         /* @record: done means it survives a crash */
     DYN_JOB_FORGET,       /* @uuid: remove its record */
     DYN_JOB_SAVE_PAUSED,  /* @paused */
+    DYN_JOB_SAVE_DECISIONS, /* @decisions: all of them; else @lines are appended */
     DYN_N_JOBS
 } DynJobKind;
 
@@ -33,6 +35,8 @@ typedef struct DynJob {
     bool paused;
     char *policy_xml;
     DynRecord *record;
+    DynDecisions *decisions;
+    char *lines;
     GPtrArray *list; /* of DynFound */
     DynFound *found;
     GError *error;   /* set if it failed */

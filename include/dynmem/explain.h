@@ -98,6 +98,9 @@ typedef struct DynExplainStyle {
 /* Of now. NULL if the world has no domain @uuid. */
 DynExplanation *
 dyn_world_explain(const DynWorld *world, const char *uuid);
+/* Whether the guests' targets exceed the pool, and what that is and has left. */
+bool
+dyn_world_is_contended(const DynWorld *world, uint64_t *ret_pool_kib, uint64_t *ret_available_kib);
 /* Of @wall_usec, from @ring alone: all else is unknown. @name is the guest's. */
 DynExplanation *
 dyn_explain_past(const char *uuid, const char *name, int64_t wall_usec);

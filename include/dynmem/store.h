@@ -3,6 +3,7 @@
  * the state directory, and the pause flag. Written (and synced) before the act they describe. */
 #pragma once
 
+#include <dynmem/decisions.h>
 #include <dynmem/record.h>
 
 G_BEGIN_DECLS
@@ -33,6 +34,24 @@ bool
 dyn_store_is_paused(DynStore *store);
 bool
 dyn_store_set_paused(DynStore *store, bool paused, GError **error);
+
+/* A file of decisions is never larger: 8192 entries of at most 330 bytes, their guests' names, and
+ * what is appended before it is written anew. A larger one is damaged, and not read. */
+#define DYN_STORE_DECISIONS_MAX (16 * 1024 * 1024)
+
+/* The ring as it was kept, or an empty one: nobody has to do without a daemon for want of its
+ * memory. A damaged file is set aside as NAME.bad, which @ret_warning tells (g_free(); else NULL).
+ * @boot_id, @now_usec, @wall_usec: see dyn_decisions_parse(). */
+DynDecisions *
+dyn_store_load_decisions(DynStore *store, const char *boot_id, int64_t now_usec, int64_t wall_usec,
+                         char **ret_warning);
+/* Write all of it: atomic, durable. */
+bool
+dyn_store_save_decisions(DynStore *store, const DynDecisions *ring, GError **error);
+/* Append @lines of dyn_decisions_take_unsaved(). After a failure part of them may be there: then
+ * save everything before anything else is appended. */
+bool
+dyn_store_append_decisions(DynStore *store, const char *lines, GError **error);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DynStore, dyn_store_free)
 

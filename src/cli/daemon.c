@@ -65,6 +65,12 @@ translate_error(const DynCli *cli, GError **error, GError *dbus_error)
                     "%s", owned->message);
 }
 
+static bool
+is_read(const char *method)
+{
+    return strcmp(method, "Stats") == 0 || strcmp(method, "Explain") == 0;
+}
+
 static GVariant *
 call(DynCli *cli, const char *method, GVariant *parameters, const char *reply_type, GError **error)
 {
@@ -85,7 +91,7 @@ call(DynCli *cli, const char *method, GVariant *parameters, const char *reply_ty
     reply = g_dbus_connection_call_sync(
         connection, BUS_NAME, MANAGER_PATH, MANAGER_INTERFACE, method, owned,
         G_VARIANT_TYPE(reply_type), G_DBUS_CALL_FLAGS_NO_AUTO_START,
-        strcmp(method, "Stats") == 0 ? ASK_TIMEOUT_MSEC : ACT_TIMEOUT_MSEC, NULL, &dbus_error);
+        is_read(method) ? ASK_TIMEOUT_MSEC : ACT_TIMEOUT_MSEC, NULL, &dbus_error);
     if (!reply)
         translate_error(cli, error, dbus_error);
     return reply;
@@ -160,6 +166,31 @@ dyn_daemon_release(DynCli *cli, const char *domain, uint64_t *ret_given, uint64_
     *ret_given = given;
     *ret_missing = missing;
     return true;
+}
+
+DynDaemonExplanation *
+dyn_daemon_explain(DynCli *cli, const char *domain, int64_t when_usec, GError **error)
+{
+    g_autoptr(GVariant) reply = call(
+        cli, "Explain", g_variant_new("(sx)", domain, (gint64)when_usec), "(asa{sv})", error);
+    DynDaemonExplanation *explanation;
+
+    if (!reply)
+        return NULL;
+    explanation = g_new0(DynDaemonExplanation, 1);
+    explanation->sentences = g_variant_get_child_value(reply, 0);
+    explanation->numbers = g_variant_get_child_value(reply, 1);
+    return explanation;
+}
+
+void
+dyn_daemon_explanation_free(DynDaemonExplanation *explanation)
+{
+    if (!explanation)
+        return;
+    g_variant_unref(explanation->sentences);
+    g_variant_unref(explanation->numbers);
+    g_free(explanation);
 }
 
 static GVariant *

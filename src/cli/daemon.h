@@ -33,6 +33,18 @@ bool
 dyn_daemon_release(DynCli *cli, const char *domain, uint64_t *ret_given, uint64_t *ret_missing,
                    GError **error);
 
+/* An explanation, in the daemon's own words (org.dynmem1(5)). */
+typedef struct DynDaemonExplanation {
+    GVariant *sentences; /* as */
+    GVariant *numbers;   /* a{sv} */
+} DynDaemonExplanation;
+
+/* Of @domain (name or UUID) now (@when_usec 0) or at a time. NULL with @error. */
+DynDaemonExplanation *
+dyn_daemon_explain(DynCli *cli, const char *domain, int64_t when_usec, GError **error);
+void
+dyn_daemon_explanation_free(DynDaemonExplanation *explanation);
+
 /* Fields of an a{sv}; false, or NULL, where the key is missing or of another type. */
 bool
 dyn_dict_get_uint(GVariant *dict, const char *key, uint64_t *ret_value);
@@ -44,6 +56,7 @@ dyn_dict_get_bool(GVariant *dict, const char *key);
 const char *
 dyn_dict_get_string(GVariant *dict, const char *key);
 
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(DynDaemonExplanation, dyn_daemon_explanation_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DynDaemonStats, dyn_daemon_stats_free)
 
 G_END_DECLS

@@ -230,7 +230,7 @@ steady(const DynDecisions *ring, int64_t now_usec)
     return MAX(now_usec + ring->offset_usec, last_usec);
 }
 
-void
+bool
 dyn_decisions_add(DynDecisions *ring, const DynDecision *decision, const char *name,
                   int64_t now_usec)
 {
@@ -250,11 +250,13 @@ dyn_decisions_add(DynDecisions *ring, const DynDecision *decision, const char *n
         counted = flaps(dyn_decisions_decider(ring, made.uuid), made.steady_usec);
     else
         counted = entry && made.kind != DYN_DECISION_START && continues(entry, &made);
-    if (entry && counted)
+    counted = counted && entry;
+    if (counted)
         merge(ring, entry, &made);
     else
         dyn_decisions_append(ring, &made);
     dyn_decisions_set_name(dyn_decisions_decider(ring, made.uuid), name);
+    return !counted;
 }
 
 void

@@ -70,8 +70,8 @@ is_action(const DynDecision *decision)
 static bool
 are_near(const DynDecision *a, const DynDecision *b)
 {
-    const int64_t a_end_usec = a->steady_usec + a->span_sec * G_USEC_PER_SEC;
-    const int64_t b_end_usec = b->steady_usec + b->span_sec * G_USEC_PER_SEC;
+    const int64_t a_end_usec = a->steady_usec + a->span_sec * (int64_t)G_USEC_PER_SEC;
+    const int64_t b_end_usec = b->steady_usec + b->span_sec * (int64_t)G_USEC_PER_SEC;
 
     return a->steady_usec <= b_end_usec + DYN_DECISIONS_NEAR_USEC &&
            b->steady_usec <= a_end_usec + DYN_DECISIONS_NEAR_USEC;

@@ -19,18 +19,6 @@ typedef struct Shared {
     size_t at;
 } Shared;
 
-static DynGuestReport *
-find_report(const DynReport *report, const char *uuid)
-{
-    for (guint i = 0; i < report->guests->len; i++) {
-        DynGuestReport *guest = report->guests->pdata[i];
-
-        if (strcmp(guest->uuid, uuid) == 0)
-            return guest;
-    }
-    return NULL;
-}
-
 static void
 explain_report(DynExplanation *out, const DynGuestReport *report)
 {
@@ -202,11 +190,18 @@ explain_sharing(DynExplanation *out, const DynWorld *world, const DynGuest *gues
         explain_priority(out, &shared);
 }
 
+bool
+dyn_world_is_contended(const DynWorld *world, uint64_t *ret_pool_kib, uint64_t *ret_available_kib)
+{
+    *ret_pool_kib = world->ledger.pool_kib;
+    *ret_available_kib = world->ledger.available_kib;
+    return world->contention;
+}
+
 DynExplanation *
 dyn_world_explain(const DynWorld *world, const char *uuid)
 {
-    g_autoptr(DynReport) report = dyn_world_report(world);
-    const DynGuestReport *told = find_report(report, uuid);
+    g_autoptr(DynGuestReport) told = dyn_world_guest_report(world, uuid);
     const DynGuest *guest = dyn_world_find(world, uuid);
     DynExplanation *out;
     guint at = 0;

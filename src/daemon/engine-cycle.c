@@ -32,7 +32,7 @@ status_numbers(const DynGuestReport *guest)
 }
 
 static void
-tell_status(DynEngine *engine, const DynEngineGuest *guest)
+tell_status(DynEngine *engine, DynEngineGuest *guest)
 {
     g_autoptr(DynGuestReport) now = dyn_world_guest_report(engine->world, guest->uuid);
     DynLogFields fields = { DYN_LOG_ID_STATUS, now->name, now->uuid, dyn_hold_word(now->hold) };
@@ -41,6 +41,7 @@ tell_status(DynEngine *engine, const DynEngineGuest *guest)
     g_autofree char *numbers = status_numbers(now);
     bool has_reason = now->hold_text && *now->hold_text;
 
+    dyn_engine_decisions_state(engine, guest, now);
     if (engine->funcs->on_status)
         engine->funcs->on_status(now, engine->funcs_data);
     if (!dyn_engine_is_news(engine, "status", now->uuid, text))
@@ -155,8 +156,10 @@ say_would(DynEngine *engine, const DynAction *action)
     g_autofree char *text = g_strdup_printf(
         "%s %" G_GUINT64_FORMAT, dyn_reason_word(action->reason), action->to_kib / WOULD_STEP_KIB);
 
-    if (dyn_engine_is_news(engine, "would", action->uuid, text))
-        tell_action(engine, action, "would set balloon");
+    if (!dyn_engine_is_news(engine, "would", action->uuid, text))
+        return;
+    tell_action(engine, action, "would set balloon");
+    dyn_engine_decided(engine, action, NULL);
 }
 
 static void
@@ -204,6 +207,7 @@ on_outcome(const DynOutcome *outcome, gpointer user_data)
     else
         tell_refused(engine, action, outcome);
     dyn_world_outcome(engine->world, outcome);
+    dyn_engine_decided(engine, action, outcome);
     g_hash_table_remove(engine->out, &outcome->serial);
     dyn_engine_release_outcome(engine, outcome);
     dyn_engine_check_stopped(engine);
@@ -252,6 +256,7 @@ finish_cycle(DynEngine *engine, const DynSnapshot *snapshot)
 {
     g_autoptr(DynPlan) plan = dyn_world_step(engine->world, snapshot);
 
+    dyn_engine_decisions_sample(engine, snapshot);
     run_plan(engine, plan);
     hand_out_report(engine, !follow_changes(engine));
     dyn_engine_release_sample(engine, snapshot);
@@ -310,6 +315,9 @@ dispatch_job(DynEngine *engine, DynJob *job)
         break;
     case DYN_JOB_SAVE_PAUSED:
         dyn_engine_pause_job(engine, job);
+        break;
+    case DYN_JOB_SAVE_DECISIONS:
+        dyn_engine_decisions_job(engine, job);
         break;
     case DYN_N_JOBS:
         g_assert_not_reached();

@@ -3,6 +3,7 @@
  *   engine.c          life, the clock, requests from outside
  *   engine-link.c     the connection: attempts, the list, events
  *   engine-cycle.c    sample, plan, outcomes, reports
+ *   engine-decisions.c what was decided, kept for a day
  *   engine-guest.c    what is known of a domain beside the world: reading it again, its record
  *   engine-period.c   the statistics period, the one thing changed outside
  *   engine-release.c  giving memory back on request */
@@ -54,6 +55,10 @@ typedef struct DynEngineGuest {
     int64_t period_usec;  /* not before */
     uint32_t backoff_sec;
     bool given_up;        /* stopping: it cannot be put back now */
+    /* the state that the ring of decisions has of it */
+    bool decided;
+    bool was_short;
+    DynHold hold;
 } DynEngineGuest;
 
 typedef struct DynReleasing DynReleasing;
@@ -90,6 +95,16 @@ struct DynEngine {
     GHashTable *out;       /* serial (uint64_t) -> DynAction: sent to the executor */
     GPtrArray *releases;   /* of DynReleasing */
     GQueue *pausing;       /* of DynPausing, in the order asked for */
+
+    DynDecisions *decisions;
+    bool keeps_decisions;    /* beyond the daemon's life */
+    bool saving_decisions;
+    bool decisions_failed;   /* the last save; the next one is of everything */
+    bool resave_decisions;   /* what is in the file has grown, or is not known */
+    size_t appended_bytes;   /* since everything was saved */
+    int64_t decisions_usec;  /* when to save; -1: nothing to save */
+    bool has_wall;           /* a snapshot told the wall clock: */
+    int64_t wall_offset_usec;/* wall = monotonic + this */
 
     bool stopping;
     bool stopped;
@@ -135,6 +150,20 @@ void
 dyn_engine_send(DynEngine *engine, const DynAction *action);
 void
 dyn_engine_publish(DynEngine *engine);
+
+/* engine-decisions.c */
+/* An action that was done or refused (@outcome), or would have been done (NULL). */
+void
+dyn_engine_decided(DynEngine *engine, const DynAction *action, const DynOutcome *outcome);
+/* A guest's status or hold changed. */
+void
+dyn_engine_decisions_state(DynEngine *engine, DynEngineGuest *guest, const DynGuestReport *now);
+void
+dyn_engine_decisions_sample(DynEngine *engine, const DynSnapshot *snapshot);
+void
+dyn_engine_decisions_save(DynEngine *engine);
+void
+dyn_engine_decisions_job(DynEngine *engine, const DynJob *job);
 
 /* engine-guest.c */
 void

@@ -58,6 +58,8 @@ next_due(const DynEngine *engine)
         return engine->stop_usec;
     if (engine->publish_due)
         return dyn_engine_now(engine);
+    if (!engine->saving_decisions)
+        due_usec = dyn_engine_sooner(due_usec, engine->decisions_usec);
     due_usec = dyn_engine_sooner(due_usec, dyn_engine_link_due(engine));
     if (engine->link == DYN_LINK_UP)
         due_usec = dyn_engine_sooner(due_usec, cycle_due(engine));
@@ -96,6 +98,8 @@ dyn_engine_wake(DynEngine *engine)
         dyn_engine_cycle_wake(engine, now_usec);
         dyn_engine_release_wake(engine, now_usec);
         wake_guests(engine, now_usec);
+        if (engine->decisions_usec >= 0 && engine->decisions_usec <= now_usec)
+            dyn_engine_decisions_save(engine);
         if (engine->publish_due)
             dyn_engine_publish(engine);
     }
@@ -123,6 +127,12 @@ dyn_engine_new(const DynEngineSetup *setup)
     engine->releases = g_ptr_array_new_with_free_func(dyn_engine_releasing_free);
     engine->pausing = g_queue_new();
     engine->connect_usec = -1;
+    engine->keeps_decisions = setup->decisions != NULL;
+    engine->resave_decisions = engine->keeps_decisions;
+    engine->decisions = setup->decisions ? setup->decisions
+                                         : dyn_decisions_new(DYN_DECISIONS_MOST, NULL,
+                                                             dyn_engine_now(engine));
+    engine->decisions_usec = -1;
     for (guint i = 0; setup->records && i < setup->records->len; i++)
         dyn_engine_guest_load(engine, g_ptr_array_index(setup->records, i));
     return engine;
@@ -138,6 +148,7 @@ dyn_engine_free(DynEngine *engine)
     g_hash_table_unref(engine->out);
     g_hash_table_unref(engine->guests);
     dyn_repeat_free(engine->repeat);
+    dyn_decisions_free(engine->decisions);
     dyn_report_unref(engine->report);
     dyn_world_free(engine->world);
     dyn_conf_free(engine->conf);
@@ -160,7 +171,7 @@ is_busy(const DynEngine *engine)
     GHashTableIter iter;
     gpointer value;
 
-    if (engine->sampling || g_hash_table_size(engine->out) > 0)
+    if (engine->sampling || engine->saving_decisions || g_hash_table_size(engine->out) > 0)
         return true;
     g_hash_table_iter_init(&iter, engine->guests);
     while (g_hash_table_iter_next(&iter, NULL, &value)) {
@@ -177,6 +188,8 @@ dyn_engine_check_stopped(DynEngine *engine)
 {
     if (!engine->stopping || engine->stopped)
         return;
+    if (!engine->decisions_failed)
+        dyn_engine_decisions_save(engine);
     if (is_busy(engine) && dyn_engine_now(engine) < engine->stop_usec)
         return;
     engine->stopped = true;

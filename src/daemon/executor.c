@@ -21,6 +21,8 @@ dyn_job_free(DynJob *job)
         return;
     g_free(job->policy_xml);
     dyn_record_free(job->record);
+    dyn_decisions_free(job->decisions);
+    g_free(job->lines);
     g_clear_pointer(&job->list, g_ptr_array_unref);
     dyn_found_free(job->found);
     g_clear_error(&job->error);

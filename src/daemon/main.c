@@ -278,6 +278,22 @@ open_store(DynDaemon *self, GError **error)
     return records;
 }
 
+static DynDecisions *
+load_decisions(DynStore *store)
+{
+    g_autofree char *boot_id = NULL;
+    g_autofree char *warning = NULL;
+    DynDecisions *decisions;
+
+    if (g_file_get_contents("/proc/sys/kernel/random/boot_id", &boot_id, NULL, NULL))
+        g_strchomp(boot_id); /* without it the wall clock has to do */
+    decisions = dyn_store_load_decisions(store, boot_id, g_get_monotonic_time(), g_get_real_time(),
+                                         &warning);
+    if (warning)
+        dyn_log(G_LOG_LEVEL_WARNING, NULL, "%s; decisions are remembered from now on", warning);
+    return decisions;
+}
+
 static void
 make_engine(DynDaemon *self, DynConf *conf, GPtrArray *records)
 {
@@ -296,6 +312,7 @@ make_engine(DynDaemon *self, DynConf *conf, GPtrArray *records)
         .conf = conf,
         .records = records,
         .paused = dyn_store_is_paused(self->store),
+        .decisions = load_decisions(self->store),
     };
 
     self->engine = dyn_engine_new(&setup);

@@ -91,6 +91,59 @@ on_plan(DynBusManager *manager, GDBusMethodInvocation *invocation, gpointer user
     return TRUE;
 }
 
+static char *
+local_time(int64_t wall_usec, gpointer data)
+{
+    return dyn_engine_time_text(wall_usec);
+}
+
+/* Texts that others wrote are in it, and what is not UTF-8 would end the connection. */
+static char **
+sentences_of(const DynExplanation *explanation, bool bytes)
+{
+    const DynExplainStyle style = { .bytes = bytes, .time_text = local_time };
+    char **sentences = dyn_explain_sentences(explanation, &style);
+
+    for (char **sentence = sentences; *sentence; sentence++) {
+        char *raw = *sentence;
+
+        *sentence = g_utf8_make_valid(raw, -1);
+        g_free(raw);
+    }
+    return sentences;
+}
+
+static void
+answer_explanation(DynBusManager *manager, GDBusMethodInvocation *invocation,
+                   const DynExplanation *explanation)
+{
+    g_auto(GStrv) sentences = sentences_of(explanation, false);
+    g_auto(GStrv) exact = sentences_of(explanation, true);
+    g_autoptr(GVariant) numbers = g_variant_ref_sink(dyn_explain_numbers(explanation));
+    GVariantDict dict;
+
+    g_variant_dict_init(&dict, numbers);
+    g_variant_dict_insert(&dict, "SentencesInBytes", "^as", exact);
+    dyn_bus_manager_complete_explain(manager, invocation, (const char *const *)sentences,
+                                     g_variant_dict_end(&dict));
+}
+
+static gboolean
+on_explain(DynBusManager *manager, GDBusMethodInvocation *invocation, const char *domain,
+           int64_t when_usec, gpointer user_data)
+{
+    DynService *service = user_data;
+    g_autoptr(DynExplanation) explanation = NULL;
+    g_autoptr(GError) error = NULL;
+    const DynGuestReport *guest = dyn_service_find(service, domain, &error);
+
+    if (guest && dyn_engine_explain(service->engine, guest->uuid, when_usec, &explanation, &error))
+        answer_explanation(manager, invocation, explanation);
+    else
+        g_dbus_method_invocation_return_gerror(invocation, error);
+    return TRUE;
+}
+
 static void
 answer_done(const GError *error, gpointer user_data)
 {
@@ -189,6 +242,7 @@ dyn_service_connect_methods(DynService *service)
         { "handle-list-domains", G_CALLBACK(on_list_domains) },
         { "handle-stats", G_CALLBACK(on_stats) },
         { "handle-plan", G_CALLBACK(on_plan) },
+        { "handle-explain", G_CALLBACK(on_explain) },
         { "handle-pause", G_CALLBACK(on_pause) },
         { "handle-resume", G_CALLBACK(on_resume) },
         { "handle-release", G_CALLBACK(on_release) },

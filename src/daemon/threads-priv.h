@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Threads: what is shared between the side on the main thread (threads.c) and the work on one guest
- * (threads-task.c). */
+ * (threads-task.c) or on the store (threads-store.c). */
 #pragma once
 
 #include <dynmem/threads.h>
@@ -33,6 +33,10 @@ dyn_task_free(DynTask *task);
 /* Do it, blocking. Any thread but the main one. */
 void
 dyn_task_run(DynTask *task);
+
+/* Do a job of the store, blocking; a failure is the job's error. */
+void
+dyn_storing_run(DynStore *store, DynJob *job);
 
 /* Growths sent and not yet seen in a snapshot: what the last look at the host's memory has to leave
  * for others. Main thread only. */

@@ -111,15 +111,8 @@ run_storing(gpointer data, gpointer user_data)
 {
     DynErrand *errand = data;
     DynThreads *self = user_data;
-    DynJob *job = errand->job;
 
-    /* A failure is the job's error. */
-    if (job->kind == DYN_JOB_SAVE)
-        (void)dyn_store_save(self->store, job->record, &job->error);
-    else if (job->kind == DYN_JOB_FORGET)
-        (void)dyn_store_remove(self->store, job->uuid, &job->error);
-    else
-        (void)dyn_store_set_paused(self->store, job->paused, &job->error);
+    dyn_storing_run(self->store, errand->job);
     post(errand);
 }
 

@@ -4,6 +4,7 @@
  *   lock              held with flock() while the store is open; contains the holder's PID
  *   paused            exists while dynmem is paused
  *   guests/UUID.conf  one record
+ *   decisions         what was decided: store-decisions.c
  *
  * A record must be on the disk before the act it describes; GLib's durable write does that:
  * temporary file, fsync, rename, fsync of the directory. */
@@ -23,15 +24,8 @@
 #define SUFFIX ".conf"
 #define DURABLE (G_FILE_SET_CONTENTS_CONSISTENT | G_FILE_SET_CONTENTS_DURABLE)
 
-struct DynStore {
-    char *directory;
-    char *guests;
-    char *pause_file;
-    int lock_fd;
-};
-
-static bool
-fail_errno(GError **error, const char *what, const char *path, int number)
+bool
+dyn_store_fail_errno(GError **error, const char *what, const char *path, int number)
 {
     bool denied = number == EACCES || number == EPERM;
 
@@ -97,14 +91,14 @@ take_lock(DynStore *store, GError **error)
 
     store->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (store->lock_fd < 0)
-        return fail_errno(error, "open", path, errno);
+        return dyn_store_fail_errno(error, "open", path, errno);
     if (flock(store->lock_fd, LOCK_EX | LOCK_NB) < 0) {
         if (errno != EWOULDBLOCK)
-            return fail_errno(error, "lock", path, errno);
+            return dyn_store_fail_errno(error, "lock", path, errno);
         fail_locked(path, error);
         return false;
     }
-    return write_pid(store->lock_fd) || fail_errno(error, "write", path, errno);
+    return write_pid(store->lock_fd) || dyn_store_fail_errno(error, "write", path, errno);
 }
 
 DynStore *
@@ -116,8 +110,9 @@ dyn_store_open(const char *directory, GError **error)
     store->directory = g_strdup(directory);
     store->guests = g_build_filename(directory, "guests", NULL);
     store->pause_file = g_build_filename(directory, "paused", NULL);
+    store->decisions_file = g_build_filename(directory, "decisions", NULL);
     if (g_mkdir_with_parents(store->guests, 0700) < 0) {
-        (void)fail_errno(error, "create", store->guests, errno);
+        (void)dyn_store_fail_errno(error, "create", store->guests, errno);
         return NULL;
     }
     return take_lock(store, error) ? g_steal_pointer(&store) : NULL;
@@ -133,21 +128,20 @@ dyn_store_free(DynStore *store)
     g_free(store->directory);
     g_free(store->guests);
     g_free(store->pause_file);
+    g_free(store->decisions_file);
     g_free(store);
 }
 
-/* Set a damaged file aside, so that the next start does not stumble over it again, and say so. */
-static void
-set_aside(const char *path, const char *why, GPtrArray *warnings)
+/* So that the next start does not stumble over it again. */
+char *
+dyn_store_set_aside(const char *path, const char *why)
 {
     g_autofree char *aside = g_strconcat(path, ".bad", NULL);
 
     if (g_rename(path, aside) == 0)
-        g_ptr_array_add(warnings,
-                        g_strdup_printf("%s is damaged (%s); kept as %s", path, why, aside));
-    else
-        g_ptr_array_add(warnings, g_strdup_printf("%s is damaged (%s) and cannot be renamed: %s",
-                                                  path, why, g_strerror(errno)));
+        return g_strdup_printf("%s is damaged (%s); kept as %s", path, why, aside);
+    return g_strdup_printf("%s is damaged (%s) and cannot be renamed: %s", path, why,
+                           g_strerror(errno));
 }
 
 static DynRecord *
@@ -183,14 +177,15 @@ load_file(const DynStore *store, const char *name, GPtrArray *records, GPtrArray
     }
     uuid = g_strndup(name, strlen(name) - strlen(SUFFIX));
     if (!is_uuid(uuid)) {
-        set_aside(path, "its name is not a UUID in lower case", warnings);
+        g_ptr_array_add(warnings,
+                        dyn_store_set_aside(path, "its name is not a UUID in lower case"));
         return;
     }
     record = read_record(path, uuid, &problem);
     if (record)
         g_ptr_array_add(records, record);
     else
-        set_aside(path, problem->message, warnings);
+        g_ptr_array_add(warnings, dyn_store_set_aside(path, problem->message));
 }
 
 static void
@@ -223,8 +218,8 @@ dyn_store_load(DynStore *store, char ***ret_warnings, GError **error)
     return g_steal_pointer(&records);
 }
 
-static bool
-write_file(const char *path, const char *text, size_t length, GError **error)
+bool
+dyn_store_write_file(const char *path, const char *text, size_t length, GError **error)
 {
     g_autoptr(GError) problem = NULL;
 
@@ -243,11 +238,11 @@ remove_file(const char *directory, const char *path, GError **error)
     bool synced;
 
     if (g_unlink(path) < 0 && errno != ENOENT)
-        return fail_errno(error, "remove", path, errno);
+        return dyn_store_fail_errno(error, "remove", path, errno);
     fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     synced = fd >= 0 && fsync(fd) == 0;
     if (!synced)
-        (void)fail_errno(error, "write", directory, errno);
+        (void)dyn_store_fail_errno(error, "write", directory, errno);
     if (fd >= 0)
         (void)close(fd); /* was only synced */
     return synced;
@@ -263,7 +258,7 @@ dyn_store_save(DynStore *store, const DynRecord *record, GError **error)
     if (!path)
         return false;
     text = dyn_record_format(record, &length);
-    return write_file(path, text, length, error);
+    return dyn_store_write_file(path, text, length, error);
 }
 
 bool
@@ -285,6 +280,6 @@ bool
 dyn_store_set_paused(DynStore *store, bool paused, GError **error)
 {
     if (paused)
-        return write_file(store->pause_file, "", 0, error);
+        return dyn_store_write_file(store->pause_file, "", 0, error);
     return remove_file(store->directory, store->pause_file, error);
 }

@@ -22,6 +22,7 @@ static const Row rows[] = {
     {"org.dynmem1.Manager.ListDomains", true},
     {"org.dynmem1.Manager.Stats", true},
     {"org.dynmem1.Manager.Plan", true},
+    {"org.dynmem1.Manager.Explain", true},
     {"org.dynmem1.Domain.Stats", true},
     {"org.freedesktop.DBus.Properties.Get", true},
     {"org.freedesktop.DBus.Properties.GetAll", true},
