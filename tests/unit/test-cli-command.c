@@ -275,7 +275,7 @@ START_TEST(test_completion)
     } rows[] = {
         { { "sh" }, "show\n" },
         { { "" },
-          "list\nshow\nset\nenable\ndisable\nrelease\nhost\npause\nresume\nconfig\nhelp\n" },
+          "list\nshow\nset\nenable\ndisable\nrelease\nhost\nexplain\npause\nresume\nconfig\nhelp\n" },
         { { "help", "re" }, "release\nresume\n" },
         { { "set", "x", "--mi" }, "--minimum\n" },
         { { "set", "--mode", "o" }, "on\nobserve\noff\n" },
@@ -288,7 +288,7 @@ START_TEST(test_completion)
         { { "pause", "" }, "" },
         { { "set", "--minimum", "1" }, "" },
         { { "nothing", "" },
-          "list\nshow\nset\nenable\ndisable\nrelease\nhost\npause\nresume\nconfig\nhelp\n" },
+          "list\nshow\nset\nenable\ndisable\nrelease\nhost\nexplain\npause\nresume\nconfig\nhelp\n" },
     };
 
     fake_manager_serve(fixture.fake, fake_report_zoo());

@@ -317,7 +317,8 @@ START_TEST(test_decisions_text_torn)
 
         ck_assert_msg(back != NULL, "%zu: %s", length, error ? error->message : "");
         for (size_t at = header; at < length; at++)
-            entries += text[at - 1] == '\n' && text[at] == 'E' && memchr(text + at, '\n', length - at);
+            entries += text[at - 1] == '\n' && text[at] == 'E' &&
+                       memchr(text + at, '\n', length - at) != NULL;
         ck_assert_uint_eq(dyn_decisions_count(back), entries);
     }
 }
