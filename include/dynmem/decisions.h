@@ -76,8 +76,8 @@ dyn_decisions_copy(const DynDecisions *ring);
 void
 dyn_decision_init(DynDecision *decision, DynDecisionKind kind, const char *uuid);
 
-/* Append (true), or count in an entry that is there (false). What is too old or too much goes. @name
- * is the guest's (may be NULL); anything: it is stored raw, and escaped where it is shown. */
+/* Append (true), or count in an entry that is there (false). What is too old or too much goes.
+ * @name is the guest's (may be NULL); anything: it is stored raw, and escaped where it is shown. */
 bool
 dyn_decisions_add(DynDecisions *ring, const DynDecision *decision, const char *name,
                   int64_t now_usec);
@@ -93,8 +93,8 @@ dyn_decisions_get(const DynDecisions *ring, size_t index);
 /* The guest's last name, "" if not known. Borrowed likewise. */
 const char *
 dyn_decisions_name(const DynDecisions *ring, const char *uuid);
-/* The entry of @uuid that stood at @wall_usec: the latest by its own wall time that is not after it,
- * of several the last one that happened. NULL: none. */
+/* The entry of @uuid that stood at @wall_usec: the latest by its own wall time that is not after
+ * it, of several the last one that happened. NULL: none. */
 const DynDecision *
 dyn_decisions_at(const DynDecisions *ring, const char *uuid, int64_t wall_usec);
 /* The entry of @uuid next after (before) @decision, NULL: none. */

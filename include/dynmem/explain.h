@@ -7,6 +7,7 @@
 #pragma once
 
 #include <dynmem/decisions.h>
+#include <dynmem/evidence.h>
 #include <dynmem/world.h>
 
 G_BEGIN_DECLS
@@ -46,8 +47,10 @@ typedef struct DynExplanation {
     bool connected;
     bool has_policy;
     uint64_t assigned_kib;
-    uint64_t asked_kib;        /* what was asked for and is not seen yet; = assigned if nothing is */
+    uint64_t asked_kib;        /* asked for and not seen yet; = assigned if nothing is */
     uint64_t demand_kib;
+    uint64_t raised_kib;       /* what signs of need make of it; 0: nothing */
+    DynEvidenceKind evidence;  /* the last of them; meaningful while @raised_kib > 0 */
     uint64_t buffer_kib;       /* of the ideal target */
     uint64_t ideal_kib;        /* demand + buffer + lead within minimum and ceiling, uncut */
     uint64_t unbound_kib;      /* the same, not held to minimum and ceiling */

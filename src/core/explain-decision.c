@@ -12,6 +12,7 @@ reason_text(uint8_t reason)
     static const char *const texts[DYN_N_REASONS] = {
         [DYN_REASON_GROW_DEMAND] = "it held less than its demand and a safety margin",
         [DYN_REASON_GROW_BUFFER] = "more than half its buffer was gone",
+        [DYN_REASON_GROW_ROLLBACK] = "taking memory had done it harm: it got that back",
         [DYN_REASON_GROW_MINIMUM] = "it held less than its minimum",
         [DYN_REASON_SHRINK_CONTENTION] = "others needed memory and the pool had none left",
         [DYN_REASON_SHRINK_POOL_LOW] = "the pool was nearly used up and it held idle memory",

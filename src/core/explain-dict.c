@@ -41,6 +41,7 @@ add_sizes(GVariantBuilder *builder, const DynExplanation *about)
         { "Assigned", about->assigned_kib },
         { "Asked", about->asked_kib },
         { "Demand", about->demand_kib },
+        { "RaisedDemand", about->raised_kib ? about->raised_kib : DYN_UNKNOWN },
         { "BufferSize", about->buffer_kib },
         { "IdealTarget", about->ideal_kib },
         { "Trigger", about->trigger_kib },

@@ -60,6 +60,31 @@ say_held(DynWriter *writer)
                        writer->name, held, dyn_writer_size(writer, about->asked_kib));
 }
 
+static const char *
+evidence_text(DynEvidenceKind kind)
+{
+    static const char *const texts[DYN_N_EVIDENCES] = {
+        [DYN_EVIDENCE_SWAP_IN] = "it reads back what it swapped out",
+        [DYN_EVIDENCE_FAULTS] = "it faults in what it just dropped",
+        [DYN_EVIDENCE_READS] = "it reads from its disks with next to no memory free",
+        [DYN_EVIDENCE_DEFLATION] = "its balloon gave memory up by itself",
+        [DYN_EVIDENCE_OOM_KILL] = "its kernel killed a process for lack of memory",
+    };
+
+    return (guint)kind < DYN_N_EVIDENCES && texts[kind] ? texts[kind] : "it shows signs of need";
+}
+
+static void
+say_evidence(DynWriter *writer)
+{
+    const DynExplanation *about = writer->about;
+
+    if (about->raised_kib > 0)
+        dyn_writer_say(writer, "Its demand is taken to be at least %s for a while, as %s.",
+                       dyn_writer_size(writer, about->raised_kib),
+                       evidence_text(about->evidence));
+}
+
 static void
 say_target(DynWriter *writer)
 {
@@ -266,6 +291,7 @@ say_balanced(DynWriter *writer)
 {
     say_held(writer);
     say_target(writer);
+    say_evidence(writer);
     say_share(writer);
     say_position(writer);
     say_mode(writer);

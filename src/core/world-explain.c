@@ -31,6 +31,8 @@ explain_report(DynExplanation *out, const DynGuestReport *report)
     out->managed = report->managed;
     out->assigned_kib = report->assigned_kib;
     out->demand_kib = report->demand_kib;
+    out->raised_kib = report->raised_kib;
+    out->evidence = report->evidence;
     out->buffer_kib = report->buffer_kib;
     out->floor_kib = report->floor_kib;
     out->has_policy = report->effective != NULL;
@@ -88,7 +90,7 @@ explain_need(DynExplanation *out, const DynWorld *world, const DynGuest *guest)
     out->ideal_kib = dyn_guest_full_kib(guest, world->conf);
     out->unbound_kib = dyn_sat_add(dyn_sat_add(demand->smooth_kib, out->buffer_kib),
                                    dyn_demand_lead_kib(demand));
-    out->trigger_kib = dyn_balancer_trigger_kib(demand->raw_kib, out->ideal_kib);
+    out->trigger_kib = dyn_balancer_trigger_kib(out->demand_kib, out->ideal_kib);
     out->grow_demand_kib = demand_to_grow(out, guest);
 }
 
