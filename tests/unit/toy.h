@@ -35,6 +35,11 @@ typedef struct ToyGuest {
     uint64_t lie_total;  /* KiB of MemTotal it claims; 0: honest */
     uint64_t cached;   /* KiB that libvirt still tells instead, once; 0: none */
     uint64_t ooms;
+    uint64_t faults, reads, kills; /* as it tells them: major faults, bytes read, OOM kills */
+    uint64_t cache;    /* KiB of what is available that is page cache; 0: half of it */
+    bool stays;        /* its MemTotal stays whatever its autodeflate (Windows) */
+    bool mute;         /* the driver is there, the statistics service is not (Windows) */
+    uint64_t asked_reads; /* times its disks were asked about */
 } ToyGuest;
 
 typedef struct Toy {
@@ -166,6 +171,16 @@ toy_live(ToyGuest *guest)
     }
 }
 
+/* The driver answers, without a number: QEMU tells -1, libvirt leaves them out. */
+static inline void
+toy_mute(DynBalloonStats *stats)
+{
+    DynGuestSample nothing;
+
+    dyn_guest_sample_init(&nothing, "");
+    *stats = nothing.stats;
+}
+
 static inline void
 toy_sample(const Toy *toy, ToyGuest *guest, const DynSampleRequest *request, DynSnapshot *snapshot)
 {
@@ -187,14 +202,26 @@ toy_sample(const Toy *toy, ToyGuest *guest, const DynSampleRequest *request, Dyn
     if (guest->driver && !guest->frozen)
         guest->stale = (uint64_t)(toy->now / SEC);
     if (guest->driver || guest->stale != 0) {
-        sample.stats.total_kib = (guest->autodeflate ? guest->boot * MIB : shown) - kernel;
+        const bool stays = guest->autodeflate || guest->stays;
+
+        sample.stats.total_kib = (stays ? guest->boot * MIB : shown) - kernel;
         sample.stats.available_kib = shown - MIN(shown, kernel + here);
         sample.stats.free_kib = sample.stats.available_kib / 2;
+        if (guest->cache != 0)
+            sample.stats.free_kib = dyn_sat_sub(sample.stats.available_kib, guest->cache);
+        sample.stats.major_faults = guest->faults;
+        sample.stats.oom_kills = guest->kills;
         if (guest->lie_total != 0)
             sample.stats.total_kib = guest->lie_total;
         sample.stats.swap_in_kib = guest->swap_in;
         sample.stats.swap_out_kib = guest->swap ? guest->swap_out : 0;
+        if (guest->mute)
+            toy_mute(&sample.stats);
         sample.stats.last_update_sec = guest->stale;
+    }
+    if (g_ptr_array_find_with_equal_func(request->block, guest->uuid, g_str_equal, NULL)) {
+        sample.block_read_bytes = guest->reads;
+        guest->asked_reads++;
     }
     g_array_append_val(snapshot->guests, sample);
 }
