@@ -121,6 +121,9 @@ typedef enum {
     DYN_BAD_NONE,
     DYN_BAD_TOTAL_ZERO,
     DYN_BAD_TOTAL_TOO_LARGE, /* above what the guest can have */
+    /* above a balloon size that is proven, and it is not known yet that this guest counts so: until
+     * DYN_DEMAND_STAYS_RECORDS make it sure, its other numbers may mean one thing or another */
+    DYN_BAD_TOTAL_ABOVE_BALLOON,
     DYN_BAD_AVAILABLE_ABOVE_TOTAL,
     DYN_BAD_FREE_ABOVE_TOTAL,
 } DynBad;

@@ -120,19 +120,16 @@ fold_trend(DynDemand *demand, uint64_t raw_kib, uint64_t rise_kib, int64_t elaps
 
 /* What a record that can be used says. */
 static void
-fold(DynDemand *demand, const DynDemandFacts *facts, const DynBalloonStats *stats, int64_t now_usec)
+fold(DynDemand *demand, const DynDemandFacts *facts, const DynBalloonStats *stats, DynRange balloon,
+     int64_t now_usec)
 {
     const uint64_t before = demand->used_kib + demand->swapped_kib;
-    const DynRange balloon = dyn_demand_balloon_at(demand, stats->last_update_sec);
-    int64_t elapsed;
-    uint64_t seconds;
+    const int64_t elapsed = demand->known ? MAX(now_usec - demand->changed_usec, 0) : 0;
+    const uint64_t seconds = (uint64_t)(elapsed + USEC_PER_SEC / 2) / USEC_PER_SEC;
     uint64_t kernel;
     uint64_t need;
     uint64_t rise;
 
-    dyn_demand_fold_balloon(demand, facts, stats, balloon);
-    elapsed = demand->known ? MAX(now_usec - demand->changed_usec, 0) : 0;
-    seconds = (uint64_t)(elapsed + USEC_PER_SEC / 2) / USEC_PER_SEC;
     demand->total_kib = stats->total_kib;
     demand->available_kib =
         stats->available_kib != DYN_UNKNOWN ? stats->available_kib : stats->free_kib;
@@ -155,6 +152,8 @@ DynVerdict
 dyn_demand_update(DynDemand *demand, const DynDemandFacts *facts, const DynBalloonStats *stats,
                   int64_t now_usec)
 {
+    DynRange balloon;
+
     /* a time no clock tells is as good as none */
     if (stats->last_update_sec == 0 || stats->last_update_sec > INT64_MAX / USEC_PER_SEC - 1)
         return DYN_VERDICT_NEVER;
@@ -175,7 +174,13 @@ dyn_demand_update(DynDemand *demand, const DynDemandFacts *facts, const DynBallo
     demand->bad = judge(facts, stats);
     if (demand->bad != DYN_BAD_NONE)
         return DYN_VERDICT_BAD;
-    fold(demand, facts, stats, now_usec);
+    balloon = dyn_demand_balloon_at(demand, stats->last_update_sec);
+    dyn_demand_fold_balloon(demand, facts, stats, balloon);
+    if (demand->stays_records > 0 && demand->accounting == DYN_ACCOUNTING_EXPECTED) {
+        demand->bad = DYN_BAD_TOTAL_ABOVE_BALLOON;
+        return DYN_VERDICT_BAD;
+    }
+    fold(demand, facts, stats, balloon, now_usec);
     return DYN_VERDICT_FRESH;
 }
 
@@ -216,6 +221,8 @@ dyn_bad_text(DynBad bad)
         return "total memory 0";
     case DYN_BAD_TOTAL_TOO_LARGE:
         return "total memory above what the guest can have";
+    case DYN_BAD_TOTAL_ABOVE_BALLOON:
+        return "total memory above its balloon size";
     case DYN_BAD_AVAILABLE_ABOVE_TOTAL:
         return "available memory above total memory";
     case DYN_BAD_FREE_ABOVE_TOTAL:
