@@ -101,6 +101,7 @@ typedef struct DynHolding {
     /* what was asked and is not seen yet; = assigned if nothing is in flight */
     uint64_t sent_kib;
     uint64_t minimum_kib;
+    uint64_t floor_kib;      /* what it must not lose, whatever the reason */
     uint64_t maximum_kib;    /* what a growth can reach: policy's maximum or base RAM */
     uint64_t demand_kib;     /* raw */
     uint64_t safety_kib;

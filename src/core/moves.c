@@ -166,17 +166,25 @@ plan_growths(Round *round)
     return lacking;
 }
 
-typedef enum { KEEP_ALLOTTED, KEEP_FULL } Keep;
+/* What an unforced shrink leaves: also the floor, which is above the target where a guest without
+ * swap has a small buffer. Whoever fell below it would be given it back at once. */
+static uint64_t
+kept_unforced(const DynHolding *holding)
+{
+    return page_up(MAX(MAX(holding->full_kib, holding->minimum_kib), holding->floor_kib));
+}
+
+typedef enum { KEEP_ALLOTTED, KEEP_UNFORCED } Keep;
 
 /* What guest @i could give: what it holds above what it keeps. */
 static uint64_t
 excess_of(const Round *round, size_t i, Keep keep)
 {
     const DynHolding *holding = &round->holdings[i];
-    const uint64_t least = keep == KEEP_ALLOTTED ? round->allotted[i]
-                                                 : MAX(holding->full_kib, holding->minimum_kib);
-    const bool may = keep == KEEP_ALLOTTED ? holding->may_shrink : holding->may_shrink_unforced;
-    const uint64_t excess = dyn_sat_sub(position(holding), page_up(least));
+    const bool forced = keep == KEEP_ALLOTTED;
+    const bool may = forced ? holding->may_shrink : holding->may_shrink_unforced;
+    const uint64_t least = forced ? page_up(round->allotted[i]) : kept_unforced(holding);
+    const uint64_t excess = dyn_sat_sub(position(holding), least);
 
     if (!may || round->moves[i].move || excess <= dead_band(round, holding))
         return 0;
@@ -293,7 +301,7 @@ refill_pool(Round *round)
     const uint64_t soon = input->free_kib + round->coming_kib;
 
     if (!input->contention && soon < low)
-        take_largest(round, KEEP_FULL, refill - soon, DYN_REASON_SHRINK_POOL_LOW);
+        take_largest(round, KEEP_UNFORCED, refill - soon, DYN_REASON_SHRINK_POOL_LOW);
 }
 
 static void
@@ -301,7 +309,7 @@ reclaim_idle(Round *round)
 {
     for (size_t i = 0; i < round->n; i++) {
         const DynHolding *holding = &round->holdings[i];
-        const uint64_t keep = page_up(MAX(holding->full_kib, holding->minimum_kib));
+        const uint64_t keep = kept_unforced(holding);
         const uint64_t step = MAX(DYN_IDLE_STEP_KIB, holding->assigned_kib / DYN_IDLE_STEP_DIVISOR);
         const uint64_t here = position(holding);
 

@@ -120,6 +120,7 @@ holding_of(const DynWorld *world, const DynGuest *guest, Leave leave, int64_t no
         holding.may_shrink && is_over(guest->grew_usec, DYN_COOL_SHRINK_USEC, now_usec);
     holding.idle_due = idle_due(world, guest, now_usec);
     holding.minimum_kib = guest->running->policy.minimum_kib;
+    holding.floor_kib = dyn_guest_floor_kib(guest);
     holding.maximum_kib = dyn_guest_ceiling_kib(guest);
     holding.demand_kib = dyn_guest_demand_kib(guest);
     holding.safety_kib = dyn_guest_safety_kib(guest);

@@ -82,7 +82,7 @@ fill_guest(Case *bench, size_t i, uint64_t *state)
     holding->may_shrink = holding->may_shrink_unforced = true;
     holding->assigned_kib = maximum / 16 + dyn_random_upto(state, maximum / 2);
     holding->sent_kib = holding->assigned_kib;
-    holding->minimum_kib = claim->lo_kib;
+    holding->minimum_kib = holding->floor_kib = claim->lo_kib;
     holding->maximum_kib = maximum;
     holding->demand_kib = claim->demand_kib;
     holding->safety_kib = maximum / 20;
