@@ -52,6 +52,7 @@ typedef struct DynExplanation {
     uint64_t raised_kib;       /* what signs of need make of it; 0: nothing */
     DynEvidenceKind evidence;  /* the last of them; meaningful while @raised_kib > 0 */
     uint64_t buffer_kib;       /* of the ideal target */
+    bool buffer_raised;        /* that is more than its percentage: the host's rules */
     uint64_t ideal_kib;        /* demand + buffer + lead within minimum and ceiling, uncut */
     uint64_t unbound_kib;      /* the same, not held to minimum and ceiling */
     uint64_t trigger_kib;      /* below this it grows */

@@ -179,8 +179,8 @@ dyn_writer_past(DynWriter *writer)
         dyn_writer_say(writer, "Nothing was decided about %s from %s to %s.", writer->name,
                        dyn_writer_time(writer, about->since_usec), time);
     } else {
-        dyn_writer_say(writer, "At %s the last decision about %s was this:", time, writer->name);
-        say_decision(writer, "at", last);
+        dyn_writer_say(writer, "The last decision about %s until %s:", writer->name, time);
+        say_decision(writer, "At", last);
         say_numbers(writer, last);
         if (last->kind == DYN_DECISION_ACTION && last->outcome == DYN_OUTCOME_SENT)
             say_others(writer);

@@ -105,9 +105,15 @@ say_target(DynWriter *writer)
                        demand, buffer, ideal);
     else
         dyn_writer_say(writer,
-                       "Its demand is %s; with a buffer of %s (%u %% of demand, or what the host "
-                       "adds to small buffers) its target is %s.",
-                       demand, buffer, about->buffer_percent, ideal);
+                       "Its demand is %s; with a buffer of %s (%s%u %%) its target is %s.",
+                       demand, buffer, about->buffer_raised ? "BufferFloor, more than its " : "",
+                       about->buffer_percent, ideal);
+}
+
+static const char *
+part_text(DynWriter *writer, uint64_t kib)
+{
+    return kib == 0 ? "nothing" : dyn_writer_size(writer, kib);
 }
 
 /* What the pool brings it, where that is less than its target. */
@@ -128,11 +134,11 @@ say_share(DynWriter *writer)
         dyn_writer_say(writer, "The host's pool of %s does not hold every guest's target.", pool);
     dyn_writer_say(writer,
                    "Priority %u brings it %s of the pool: %s that it is guaranteed, %s towards its "
-                   "demand, %s for its buffer.",
+                   "demand and %s for its buffer.",
                    about->priority, dyn_writer_size(writer, about->allotted_kib),
-                   dyn_writer_size(writer, about->tier_least_kib),
-                   dyn_writer_size(writer, about->tier_demand_kib),
-                   dyn_writer_size(writer, about->tier_target_kib + about->tier_full_kib));
+                   part_text(writer, about->tier_least_kib),
+                   part_text(writer, about->tier_demand_kib),
+                   part_text(writer, about->tier_target_kib + about->tier_full_kib));
 }
 
 static bool
@@ -172,13 +178,18 @@ say_position(DynWriter *writer)
         say_waiting(writer, goal_kib);
     else if (here > about->ideal_kib + DYN_BAND_COARSE_LEAST_KIB)
         dyn_writer_say(writer,
-                       "It holds %s more than its target: memory nobody needs stays where it is.",
+                       about->contention
+                           ? "It holds %s more than its target, which others may ask for."
+                           : "It holds %s more than its target: memory nobody needs stays where "
+                             "it is.",
                        dyn_writer_size(writer, here - about->ideal_kib));
     else if (here > share_kib + DYN_BAND_COARSE_LEAST_KIB)
         dyn_writer_say(writer, "It holds %s more than its share, which others may ask for.",
                        dyn_writer_size(writer, here - share_kib));
     else if (share_kib + DYN_PAGE_KIB < about->ideal_kib)
         dyn_writer_say(writer, "It holds its share.");
+    else if (here >= about->ceiling_kib)
+        dyn_writer_say(writer, "That is all it can have.");
     else
         dyn_writer_say(writer, "That is enough: it is given more once half its buffer is gone, "
                                "below %s.",
@@ -211,7 +222,8 @@ say_growth(DynWriter *writer)
                                    : "It cannot grow: it is at its maximum of %s; a higher one "
                                      "would let it.",
                        dyn_writer_size(writer, about->ceiling_kib));
-    else if (about->grow_demand_kib != DYN_UNKNOWN && about->grow_demand_kib > about->demand_kib)
+    else if (about->wanted_kib == DYN_UNKNOWN && about->grow_demand_kib != DYN_UNKNOWN &&
+             about->grow_demand_kib > about->demand_kib)
         dyn_writer_say(writer, "It would grow if its demand rose above %s.",
                        dyn_writer_size(writer, about->grow_demand_kib));
 }
@@ -250,7 +262,7 @@ say_neighbours(DynWriter *writer)
         return;
     if (about->excess.name)
         dyn_writer_say(writer,
-                       "%s holds %s more than its own target: given back, they could go to %s.",
+                       "%s holds %s more than its own target: given back, that could go to %s.",
                        dyn_writer_quote(writer, about->excess.name),
                        dyn_writer_size(writer, about->excess.kib), writer->name);
     if (about->need.name)

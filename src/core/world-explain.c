@@ -60,14 +60,20 @@ explain_host(DynExplanation *out, const DynWorld *world)
     out->idle_sec = world->conf->idle_reclaim_sec;
 }
 
+/* What its percentage alone makes. */
+static uint64_t
+buffer_share(const DynExplanation *out, const DynGuest *guest)
+{
+    return dyn_mul_div(guest->demand.smooth_kib, out->buffer_percent, 100);
+}
+
 /* The demand above which half the buffer would be gone, or less than the safety margin be left:
  * what the guest holds then is less than D + (full - D) / 2, where full is D plus the larger of its
  * share and its fixed part, or the ceiling. */
 static uint64_t
 demand_to_grow(const DynExplanation *out, const DynGuest *guest)
 {
-    const uint64_t share = dyn_mul_div(guest->demand.smooth_kib, out->buffer_percent, 100);
-    const uint64_t fixed = out->buffer_kib > share ? out->buffer_kib : 0;
+    const uint64_t fixed = out->buffer_raised ? out->buffer_kib : 0;
     const uint64_t have = out->assigned_kib;
     uint64_t demand;
 
@@ -87,6 +93,7 @@ explain_need(DynExplanation *out, const DynWorld *world, const DynGuest *guest)
     if (!demand->known || !guest->running)
         return;
     out->ceiling_kib = dyn_guest_ceiling_kib(guest);
+    out->buffer_raised = out->buffer_kib > buffer_share(out, guest);
     out->ideal_kib = dyn_guest_full_kib(guest, world->conf);
     out->unbound_kib = dyn_sat_add(dyn_sat_add(demand->smooth_kib, out->buffer_kib),
                                    dyn_demand_lead_kib(demand));

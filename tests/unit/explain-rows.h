@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What test-explain.c expects: one row for each of its make functions. */
+{ make_enough,
+  "'web-1' holds 490 MiB.\n"
+  "Its demand is 400 MiB; with a buffer of 80 MiB (20 %) its target is 480 MiB.\n"
+  "That is enough: it is given more once half its buffer is gone, below 440 MiB.\n"
+  "dynmem has not changed it since 11:00:00.\n"
+  "It would grow if its demand rose above 454 MiB.\n"
+  "It would shrink if another guest lacked memory, though not below 256 MiB." },
+{ make_idle,
+  "'web-1' holds 800 MiB.\n"
+  "Its demand is 400 MiB; with a buffer of 80 MiB (20 %) its target is 480 MiB.\n"
+  "It holds 320 MiB more than its target: memory nobody needs stays where it is.\n"
+  "Last, at 11:50:00 it was grown to 800 MiB from 500 MiB, as it held less than its "
+  "demand and a safety margin.\n"
+  "In the same minute 'web-3' gave 256 MiB and 'db' took 64 MiB.\n"
+  "It would grow if its demand rose above 454 MiB.\n"
+  "It would shrink if another guest lacked memory, if less than 102 MiB of the pool "
+  "were free, or once it held more than its target for 300 s." },
+{ make_growing,
+  "'web-1' holds 410 MiB and is being given memory up to 480 MiB.\n"
+  "Its demand is 400 MiB; with a buffer of 80 MiB (20 %) its target is 480 MiB.\n"
+  "That is enough: it is given more once half its buffer is gone, below 440 MiB.\n"
+  "Last, at 11:50:00 it was grown to 480 MiB from 410 MiB in 12 small steps within 65 "
+  "s, as more than half its buffer was gone.\n"
+  "In the same minute 'a' gave 40 MiB, 'b' gave 20 MiB, 'c' took 10 MiB, 'd' gave 3 "
+  "MiB and 2 more guests changed.\n"
+  "It would grow if its demand rose above 454 MiB.\n"
+  "It would shrink if another guest lacked memory, though not below 256 MiB." },
+{ make_waiting,
+  "'web-1' holds 280 MiB.\n"
+  "Its demand is 400 MiB; with a buffer of 80 MiB (20 %) its target is 480 MiB.\n"
+  "The host's pool of 900 MiB does not hold every guest's target.\n"
+  "Priority 50 brings it 300 MiB of the pool: 256 MiB that it is guaranteed, 44 MiB "
+  "towards its demand and nothing for its buffer.\n"
+  "It waits for 20 MiB more: 8 MiB of the host's memory can be handed out now.\n"
+  "dynmem has not changed it since 11:59:00.\n"
+  "A priority of at least 73 instead of 50 would bring it 400 MiB, its demand.\n"
+  "'web-3' holds 300 MiB more than its own target: given back, that could go to "
+  "'web-1'.\n"
+  "'d b\\x1b' lacks most: 64 MiB of its demand.\n"
+  "It would shrink if another guest lacked memory, though not below 256 MiB." },
+{ make_shared,
+  "'web-1' holds 300 MiB.\n"
+  "Its demand is 400 MiB; with a buffer of 80 MiB (20 %) its target is 480 MiB.\n"
+  "The host's pool of 900 MiB does not hold every guest's target.\n"
+  "Priority 50 brings it 300 MiB of the pool: 256 MiB that it is guaranteed, 44 MiB "
+  "towards its demand and nothing for its buffer.\n"
+  "It holds its share.\n"
+  "dynmem has not changed it since 11:00:00.\n"
+  "No priority would bring it 400 MiB, its demand: with 100 instead of 50 it would get "
+  "350 MiB.\n"
+  "'web-3' holds 300 MiB more than its own target: given back, that could go to "
+  "'web-1'.\n"
+  "'d b\\x1b' lacks most: 64 MiB of its demand.\n"
+  "It would not shrink: it holds no more than its minimum or what it needs to stay "
+  "alive, 300 MiB." },
+{ make_short_minima,
+  "'web-1' holds 400 MiB.\n"
+  "Its demand is 400 MiB; with a buffer of 80 MiB (20 %) its target is 480 MiB.\n"
+  "The host's pool of 900 MiB does not even hold what guests are guaranteed: 100 MiB "
+  "are missing.\n"
+  "Priority 100 brings it 300 MiB of the pool: 256 MiB that it is guaranteed, 44 MiB "
+  "towards its demand and nothing for its buffer.\n"
+  "It holds 100 MiB more than its share, which others may ask for.\n"
+  "dynmem has not changed it since 11:00:00.\n"
+  "It has the highest priority; only a larger pool or less demand elsewhere would "
+  "bring it more.\n"
+  "'web-3' holds 300 MiB more than its own target: given back, that could go to "
+  "'web-1'.\n"
+  "'d b\\x1b' lacks most: 64 MiB of its demand.\n"
+  "It would shrink if another guest lacked memory, though not below 256 MiB." },
+{ make_full,
+  "'web-1' holds 1 GiB.\n"
+  "Its demand is 1000 MiB; with a buffer of 200 MiB that is more than it may have, so "
+  "its target is the most it can reach: 1 GiB.\n"
+  "Its demand is taken to be at least 1100 MiB for a while, as it reads back what it "
+  "swapped out.\n"
+  "That is all it can have.\n"
+  "dynmem has not changed it since 11:00:00.\n"
+  "It cannot grow: it is at its maximum of 1 GiB; a higher one would let it.\n"
+  "It would shrink if another guest lacked memory, though not below 256 MiB." },
+{ make_domain_full,
+  "'web-1' holds 1 GiB.\n"
+  "Its demand is 1000 MiB; with a buffer of 200 MiB that is more than it may have, so "
+  "its target is the most it can reach: 1 GiB.\n"
+  "Its demand is taken to be at least 1100 MiB for a while, as it reads back what it "
+  "swapped out.\n"
+  "That is all it can have.\n"
+  "dynmem has not changed it since 11:00:00.\n"
+  "It cannot grow: it has all the memory of its domain, 1 GiB; more <memory> there "
+  "would let it, at its next start.\n"
+  "It would shrink if another guest lacked memory, though not below 256 MiB." },
+{ make_small,
+  "'web-1' holds 256 MiB.\n"
+  "Its demand is 100 MiB; with a buffer of 20 MiB that is less than its minimum, so "
+  "its target is the minimum: 256 MiB.\n"
+  "That is enough: it is given more once half its buffer is gone, below 178 MiB.\n"
+  "dynmem has not changed it since 11:00:00.\n"
+  "It would grow if its demand rose above 212 MiB.\n"
+  "It would not shrink: it holds no more than its minimum or what it needs to stay "
+  "alive, 256 MiB." },
+{ make_generous,
+  "'web-1' holds 600 MiB.\n"
+  "Its demand is 400 MiB; with a buffer of 80 MiB (BufferFloor, more than its 20 %) "
+  "its target is 480 MiB.\n"
+  "It holds 120 MiB more than its target, which others may ask for.\n"
+  "dynmem has not changed it since 11:00:00.\n"
+  "It would grow if its demand rose above 454 MiB.\n"
+  "It would shrink if another guest lacked memory, or if less than 102 MiB of the pool "
+  "were free." },
+{ make_observed,
+  "'web-1' holds 410 MiB.\n"
+  "Its demand is 400 MiB; with a buffer of 80 MiB (20 %) its target is 480 MiB.\n"
+  "It would be given 70 MiB more.\n"
+  "Nothing of this is done: it is only observed.\n"
+  "Last, at 11:50:00 it would have been shrunk to 480 MiB from 800 MiB, as it had held "
+  "idle memory for long; it was only observed.\n"
+  "It would grow if its demand rose above 454 MiB.\n"
+  "It would shrink if another guest lacked memory, though not below 256 MiB." },
+{ make_paused,
+  "'web-1' holds 800 MiB and has been asked to give memory back, down to 480 MiB.\n"
+  "Its demand is 400 MiB; with a buffer of 80 MiB (20 %) its target is 480 MiB.\n"
+  "That is enough: it is given more once half its buffer is gone, below 440 MiB.\n"
+  "libvirt does not answer: these are the numbers of the last cycle.\n"
+  "Nothing of this is done while dynmem is paused.\n"
+  "dynmem has not changed it since 11:00:00.\n"
+  "It would grow if its demand rose above 454 MiB.\n"
+  "It would shrink if another guest lacked memory, or if less than 102 MiB of the pool "
+  "were free." },
+{ make_off,
+  "'web-1' is not running: it holds nothing.\n"
+  "Once started it has at least 512 MiB (startup), and later between 256 MiB (minimum) "
+  "and 1 GiB (maximum)." },
+{ make_off_unmanaged,
+  "'web-1' is not running: it holds nothing.\n"
+  "It is not managed: dynmem will leave it alone when it starts." },
+{ make_no_policy,
+  "'web-1' is not managed: no policy.\n"
+  "dynmem leaves it alone; it holds 490 MiB.\n"
+  "'dynmem enable' would have it managed." },
+{ make_bad_policy,
+  "'web-1' is not managed: bad policy (minimum exceeds maximum).\n"
+  "dynmem leaves it alone; it holds 490 MiB.\n"
+  "It would be managed once its policy is corrected." },
+{ make_obstacle,
+  "'web-1' is not managed: hugepages: QEMU gives back only whole huge pages.\n"
+  "dynmem leaves it alone; it holds 490 MiB.\n"
+  "Only another configuration of the domain would change that." },
+{ make_mode_off,
+  "'web-1' is not managed: mode off.\n"
+  "dynmem leaves it alone; it holds 490 MiB.\n"
+  "'dynmem enable' would have it managed again." },
+{ make_stuck,
+  "'web-1' holds 490 MiB, and nothing is done to it now: stuck: asked and not moving; "
+  "left alone for 20 s more.\n"
+  "The last it told was a demand of 400 MiB, which makes a target of 480 MiB.\n"
+  "Last, at 11:50:00 it was to be shrunk to 300 MiB from 500 MiB, as others needed "
+  "memory and the pool had none left, but libvirt did not answer in time.\n"
+  "It is asked again when that time is over." },
+{ make_no_stats,
+  "'web-1' holds 490 MiB, and nothing is done to it now: no statistics yet.\n"
+  "It would be balanced if its balloon driver sent memory statistics; Windows needs "
+  "the balloon service for that." },
+{ make_past,
+  "The last decision about 'web-1' until 12:00:00:\n"
+  "At 11:50:00 it was shrunk to 400 MiB from 480 MiB, as others needed memory and the "
+  "pool had none left.\n"
+  "Then its demand was 400 MiB and its target 480 MiB; 64 MiB of the pool of 4 GiB "
+  "could be handed out, and the guests' targets exceeded the pool.\n"
+  "In the same minute 'db' took 80 MiB.\n"
+  "Next, at 12:01:00 it was grown to 480 MiB from 400 MiB, as it held less than its "
+  "demand and a safety margin." },
+{ make_past_refused,
+  "The last decision about 'web-1' until 12:00:00:\n"
+  "At 11:50:00 and for 9 s after that it was to be grown to 480 MiB from 400 MiB (7 "
+  "attempts), as it held less than its demand and a safety margin, but the host had no "
+  "room for it any more.\n"
+  "Then its demand was 400 MiB and its target 480 MiB; 64 MiB of the pool of 4 GiB "
+  "could be handed out.\n"
+  "dynmemd was started at 11:59:55; what happened before it is not known.\n"
+  "Nothing was decided about it after that." },
+{ make_past_state,
+  "Nothing was decided about 'web-1' from 11:00:00 to 12:00:00.\n"
+  "At 11:59:30 its state became 'stuck'; it held 512 MiB and its demand was 400 MiB.\n"
+  "Next, at 12:00:30 its state became 'warning', the last of many changes." },
