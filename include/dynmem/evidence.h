@@ -34,7 +34,9 @@ G_BEGIN_DECLS
 
 typedef enum {
     DYN_EVIDENCE_NONE,
-    DYN_EVIDENCE_SWAP_IN,   /* reads back more than is known to be out, or swaps both ways */
+    /* reads swap back, half of it or more beyond what is known to be out, or swaps both ways, with
+     * less than a quarter available */
+    DYN_EVIDENCE_SWAP_IN,
     DYN_EVIDENCE_FAULTS,    /* major faults with no more than safety available */
     DYN_EVIDENCE_READS,     /* block reads with no more than safety available, no swap */
     DYN_EVIDENCE_DEFLATION, /* its balloon deflated by itself: it was at its end */

@@ -52,9 +52,11 @@ static bool
 is_swapping(const DynEvidenceView *view, int64_t usec)
 {
     const uint64_t both = MIN(view->swap_in_kib, view->swap_out_kib);
+    /* the last of what comes back was in part forgotten: not half of it */
+    const uint64_t back = view->back_kib >= view->swap_in_kib / 2 ? view->back_kib : 0;
 
     return view->available_kib < view->total_kib / 4 &&
-           is_rate(MAX(view->back_kib, both), DYN_EVIDENCE_SWAP_KIB_PER_SEC, usec);
+           is_rate(MAX(back, both), DYN_EVIDENCE_SWAP_KIB_PER_SEC, usec);
 }
 
 static DynEvidenceKind

@@ -82,8 +82,8 @@ give_sign(ToyGuest *guest, Sign sign)
     guest->swap_out += sign == SWAPS ? 20 * MIB : 0;
 }
 
-/* Nobody acts for a while, the guest has 20 MiB left and re-reads its program text, or swaps: demand
- * rises above what it holds, and it gets that as soon as somebody acts. */
+/* Nobody acts for a while, the guest has 20 MiB left and re-reads its program text, or swaps:
+ * demand rises above what it holds, and it gets that as soon as somebody acts. */
 START_TEST(test_need_is_met_where_used_memory_says_nothing)
 {
     ToyGuest *guest = toy_add(&toy, 1024, 64, 50, 200);
