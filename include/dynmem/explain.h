@@ -52,8 +52,13 @@ typedef struct DynExplanation {
     uint64_t raised_kib;       /* what signs of need make of it; 0: nothing */
     DynEvidenceKind evidence;  /* the last of them; meaningful while @raised_kib > 0 */
     uint64_t buffer_kib;       /* of the ideal target */
-    bool buffer_raised;        /* that is more than its percentage: the host's rules */
-    uint64_t ideal_kib;        /* demand + buffer + lead within minimum and ceiling, uncut */
+    bool buffer_floor;         /* that is BufferFloor, more than its percentage */
+    bool buffer_learned;       /* or more than both: what its demand rises by at times */
+    uint64_t late_kib;         /* demand of late, where that is more than now; 0: it is not */
+    uint64_t lead_kib;         /* what its demand will have risen by when memory gets there */
+    uint64_t harm_kib;         /* left to it for a while, as taking did harm; 0: nothing */
+    uint64_t cache_kib;        /* left to it for its page cache; 0: nothing beyond the buffer */
+    uint64_t ideal_kib;        /* all that within minimum and ceiling, before the pool's cut */
     uint64_t unbound_kib;      /* the same, not held to minimum and ceiling */
     uint64_t trigger_kib;      /* below this it grows */
     uint64_t allotted_kib;     /* what the pool brings it: the sum of the four below */

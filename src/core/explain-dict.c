@@ -43,6 +43,10 @@ add_sizes(GVariantBuilder *builder, const DynExplanation *about)
         { "Demand", about->demand_kib },
         { "RaisedDemand", about->raised_kib ? about->raised_kib : DYN_UNKNOWN },
         { "BufferSize", about->buffer_kib },
+        { "DemandOfLate", about->late_kib ? about->late_kib : DYN_UNKNOWN },
+        { "Lead", about->lead_kib },
+        { "LeftForHarm", about->harm_kib ? about->harm_kib : DYN_UNKNOWN },
+        { "LeftForCache", about->cache_kib ? about->cache_kib : DYN_UNKNOWN },
         { "IdealTarget", about->ideal_kib },
         { "Trigger", about->trigger_kib },
         { "Allotted", about->allotted_kib },
@@ -139,6 +143,8 @@ add_now(GVariantBuilder *builder, const DynExplanation *about)
     add(builder, "Managed", g_variant_new_boolean(about->managed));
     add(builder, "Paused", g_variant_new_boolean(about->paused));
     add(builder, "Contention", g_variant_new_boolean(about->contention));
+    if (about->raised_kib > 0)
+        add(builder, "Evidence", text(dyn_evidence_word(about->evidence)));
     if (about->has_policy) {
         add(builder, "Priority", g_variant_new_uint32(about->priority));
         add(builder, "Buffer", g_variant_new_uint32(about->buffer_percent));

@@ -85,6 +85,34 @@ say_evidence(DynWriter *writer)
                        evidence_text(about->evidence));
 }
 
+static const char *
+buffer_text(const DynExplanation *about)
+{
+    if (about->buffer_floor)
+        return "BufferFloor, more than its ";
+    return about->buffer_learned ? "by how it rises at times, more than its " : "";
+}
+
+/* Where demand and buffer are not all of the target. */
+static void
+say_additions(DynWriter *writer)
+{
+    const DynExplanation *about = writer->about;
+
+    if (about->harm_kib > 0)
+        dyn_writer_say(writer, "It is left %s for a while, as taking memory did it harm.",
+                       dyn_writer_size(writer, about->harm_kib));
+    else if (about->cache_kib > 0)
+        dyn_writer_say(writer, "It is left %s for the sake of its page cache.",
+                       dyn_writer_size(writer, about->cache_kib));
+    if (about->late_kib > about->demand_kib + DYN_KIB_PER_MIB)
+        dyn_writer_say(writer, "Its demand was higher of late, which still counts: %s.",
+                       dyn_writer_size(writer, about->late_kib));
+    if (about->lead_kib > DYN_KIB_PER_MIB)
+        dyn_writer_say(writer, "Its demand rises: %s are added for the time that giving takes.",
+                       dyn_writer_size(writer, about->lead_kib));
+}
+
 static void
 say_target(DynWriter *writer)
 {
@@ -106,7 +134,7 @@ say_target(DynWriter *writer)
     else
         dyn_writer_say(writer,
                        "Its demand is %s; with a buffer of %s (%s%u %%) its target is %s.",
-                       demand, buffer, about->buffer_raised ? "BufferFloor, more than its " : "",
+                       demand, buffer, buffer_text(about),
                        about->buffer_percent, ideal);
 }
 
@@ -304,6 +332,7 @@ say_balanced(DynWriter *writer)
     say_held(writer);
     say_target(writer);
     say_evidence(writer);
+    say_additions(writer);
     say_share(writer);
     say_position(writer);
     say_mode(writer);

@@ -179,11 +179,15 @@ keep_kib(const DynGuest *guest, const DynConf *conf)
 }
 
 uint64_t
+dyn_guest_unbound_kib(const DynGuest *guest, const DynConf *conf)
+{
+    return MAX(with_lead(guest, dyn_guest_buffer_kib(guest, conf)), keep_kib(guest, conf));
+}
+
+uint64_t
 dyn_guest_full_kib(const DynGuest *guest, const DynConf *conf)
 {
-    const uint64_t full = with_lead(guest, dyn_guest_buffer_kib(guest, conf));
-
-    return into_bounds(guest, MAX(full, keep_kib(guest, conf)));
+    return into_bounds(guest, dyn_guest_unbound_kib(guest, conf));
 }
 
 int32_t

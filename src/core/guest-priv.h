@@ -261,6 +261,9 @@ uint64_t
 dyn_guest_target_kib(const DynGuest *guest);
 uint64_t
 dyn_guest_full_kib(const DynGuest *guest, const DynConf *conf);
+/* The same, not clamped. */
+uint64_t
+dyn_guest_unbound_kib(const DynGuest *guest, const DynConf *conf);
 int32_t
 dyn_guest_pressure(const DynGuest *guest);
 /* Memory status as Hyper-V shows it (report.h), where @hold is what dyn_guest_find_hold() says. */

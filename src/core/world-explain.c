@@ -60,20 +60,14 @@ explain_host(DynExplanation *out, const DynWorld *world)
     out->idle_sec = world->conf->idle_reclaim_sec;
 }
 
-/* What its percentage alone makes. */
-static uint64_t
-buffer_share(const DynExplanation *out, const DynGuest *guest)
-{
-    return dyn_mul_div(guest->demand.smooth_kib, out->buffer_percent, 100);
-}
-
 /* The demand above which half the buffer would be gone, or less than the safety margin be left:
  * what the guest holds then is less than D + (full - D) / 2, where full is D plus the larger of its
  * share and its fixed part, or the ceiling. */
 static uint64_t
 demand_to_grow(const DynExplanation *out, const DynGuest *guest)
 {
-    const uint64_t fixed = out->buffer_raised ? out->buffer_kib : 0;
+    const bool is_fixed = out->buffer_floor || out->buffer_learned;
+    const uint64_t fixed = is_fixed ? out->buffer_kib : 0;
     const uint64_t have = out->assigned_kib;
     uint64_t demand;
 
@@ -82,6 +76,29 @@ demand_to_grow(const DynExplanation *out, const DynGuest *guest)
     demand = MIN(dyn_mul_div(have, 200, 200 + out->buffer_percent), dyn_sat_sub(have, fixed / 2));
     demand = MAX(demand, dyn_sat_sub(2 * have, out->ceiling_kib));
     return MIN(demand, dyn_sat_sub(have, dyn_guest_safety_kib(guest)));
+}
+
+/* What the target is made of, beside demand and what evidence makes of it. */
+static void
+explain_target(DynExplanation *out, const DynWorld *world, const DynGuest *guest)
+{
+    const DynDemand *demand = &guest->demand;
+    const uint64_t floor = dyn_conf_buffer_floor_kib(world->conf, out->maximum_kib);
+    const uint64_t share = dyn_mul_div(demand->smooth_kib, out->buffer_percent, 100);
+    uint64_t own;
+
+    out->buffer_floor = out->buffer_kib > share && out->buffer_kib <= floor;
+    out->buffer_learned = out->buffer_kib > MAX(share, floor);
+    out->late_kib = demand->smooth_kib > out->demand_kib ? demand->smooth_kib : 0;
+    out->lead_kib = dyn_demand_lead_kib(demand);
+    out->unbound_kib = dyn_guest_unbound_kib(guest, world->conf);
+    own = dyn_sat_add(dyn_sat_add(demand->smooth_kib, out->buffer_kib), out->lead_kib);
+    if (guest->raised_kib > 0)
+        own = MAX(own, dyn_sat_add(guest->raised_kib, dyn_guest_safety_kib(guest)));
+    if (out->unbound_kib > own && guest->harm_floor_kib == out->unbound_kib)
+        out->harm_kib = out->unbound_kib;
+    else if (out->unbound_kib > own)
+        out->cache_kib = out->unbound_kib;
 }
 
 static void
@@ -93,10 +110,8 @@ explain_need(DynExplanation *out, const DynWorld *world, const DynGuest *guest)
     if (!demand->known || !guest->running)
         return;
     out->ceiling_kib = dyn_guest_ceiling_kib(guest);
-    out->buffer_raised = out->buffer_kib > buffer_share(out, guest);
     out->ideal_kib = dyn_guest_full_kib(guest, world->conf);
-    out->unbound_kib = dyn_sat_add(dyn_sat_add(demand->smooth_kib, out->buffer_kib),
-                                   dyn_demand_lead_kib(demand));
+    explain_target(out, world, guest);
     out->trigger_kib = dyn_balancer_trigger_kib(out->demand_kib, out->ideal_kib);
     out->grow_demand_kib = demand_to_grow(out, guest);
 }

@@ -109,6 +109,32 @@
   "It would grow if its demand rose above 454 MiB.\n"
   "It would shrink if another guest lacked memory, or if less than 102 MiB of the pool "
   "were free." },
+{ make_rising,
+  "'web-1' holds 680 MiB.\n"
+  "Its demand is 400 MiB; with a buffer of 200 MiB (by how it rises at times, more "
+  "than its 20 %) its target is 680 MiB.\n"
+  "Its demand was higher of late, which still counts: 450 MiB.\n"
+  "Its demand rises: 30 MiB are added for the time that giving takes.\n"
+  "That is enough: it is given more once half its buffer is gone, below 440 MiB.\n"
+  "dynmem has not changed it since 11:00:00.\n"
+  "It would grow if its demand rose above 454 MiB.\n"
+  "It would shrink if another guest lacked memory, though not below 256 MiB." },
+{ make_harmed,
+  "'web-1' holds 490 MiB.\n"
+  "Its demand is 400 MiB; with a buffer of 80 MiB (20 %) its target is 490 MiB.\n"
+  "It is left 490 MiB for a while, as taking memory did it harm.\n"
+  "That is enough: it is given more once half its buffer is gone, below 440 MiB.\n"
+  "dynmem has not changed it since 11:00:00.\n"
+  "It would grow if its demand rose above 454 MiB.\n"
+  "It would shrink if another guest lacked memory, though not below 256 MiB." },
+{ make_cached,
+  "'web-1' holds 490 MiB.\n"
+  "Its demand is 400 MiB; with a buffer of 80 MiB (20 %) its target is 490 MiB.\n"
+  "It is left 490 MiB for the sake of its page cache.\n"
+  "That is enough: it is given more once half its buffer is gone, below 440 MiB.\n"
+  "dynmem has not changed it since 11:00:00.\n"
+  "It would grow if its demand rose above 454 MiB.\n"
+  "It would shrink if another guest lacked memory, though not below 256 MiB." },
 { make_observed,
   "'web-1' holds 410 MiB.\n"
   "Its demand is 400 MiB; with a buffer of 80 MiB (20 %) its target is 480 MiB.\n"

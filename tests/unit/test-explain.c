@@ -3,14 +3,12 @@
  * values. */
 #include "config.h"
 
+#include "toy.h"
+
 #include "suite.h"
 
 #include <dynmem/explain.h>
-#include <dynmem/units.h>
-#include <string.h>
 
-#define MIB UINT64_C(1024)
-#define SEC INT64_C(1000000)
 #define WEB "00000000-0000-4000-8000-000000000001"
 #define NOON (INT64_C(43200) * SEC)
 
@@ -195,7 +193,6 @@ make_full(DynExplanation *about)
     about->buffer_kib = 200 * MIB;
     about->ideal_kib = about->allotted_kib = about->ceiling_kib;
     about->unbound_kib = 1200 * MIB;
-    about->buffer_raised = true;
     about->raised_kib = 1100 * MIB;
     about->evidence = DYN_EVIDENCE_SWAP_IN;
 }
@@ -222,9 +219,32 @@ make_small(DynExplanation *about)
 static void
 make_generous(DynExplanation *about)
 {
-    about->buffer_raised = true;
+    about->buffer_floor = true;
     about->contention = true;
     about->assigned_kib = about->asked_kib = 600 * MIB;
+}
+
+static void
+make_rising(DynExplanation *about)
+{
+    about->buffer_learned = true;
+    about->buffer_kib = 200 * MIB;
+    about->late_kib = 450 * MIB;
+    about->lead_kib = 30 * MIB;
+    about->ideal_kib = about->unbound_kib = about->allotted_kib = 680 * MIB;
+    about->asked_kib = about->assigned_kib = 680 * MIB;
+}
+
+static void
+make_harmed(DynExplanation *about)
+{
+    about->harm_kib = about->ideal_kib = about->unbound_kib = about->allotted_kib = 490 * MIB;
+}
+
+static void
+make_cached(DynExplanation *about)
+{
+    about->cache_kib = about->ideal_kib = about->unbound_kib = about->allotted_kib = 490 * MIB;
 }
 
 static void
@@ -371,13 +391,238 @@ START_TEST(test_explain_sentences)
 }
 END_TEST
 
+START_TEST(test_explain_in_bytes)
+{
+    const DynExplainStyle style = { .bytes = true, .time_text = time_text };
+    g_autoptr(DynExplanation) about = content();
+    g_auto(GStrv) sentences = dyn_explain_sentences(about, &style);
+
+    ck_assert_str_eq(sentences[0], "'web-1' holds 513802240 bytes.");
+}
+END_TEST
+
+/* Every reason and every outcome has words of its own. */
+START_TEST(test_explain_has_words_for_all)
+{
+    const DynExplainStyle style = { .time_text = time_text };
+    g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+
+    for (int i = 0; i < DYN_N_REASONS + DYN_N_OUTCOMES; i++) {
+        g_autoptr(DynExplanation) about = content();
+        g_auto(GStrv) sentences = NULL;
+        DynDecision decision = action(DYN_REASON_GROW_DEMAND, 100, 100);
+
+        if (i < DYN_N_REASONS)
+            decision.reason = (uint8_t)i;
+        else
+            decision.outcome = (uint8_t)(i - DYN_N_REASONS);
+        set_last(about, decision);
+        sentences = dyn_explain_sentences(about, &style);
+        ck_assert_msg(strstr(sentences[3], "at 11:50:00 it was ") != NULL, "%s", sentences[3]);
+        if (i < DYN_N_REASONS)
+            ck_assert_msg(!g_str_has_suffix(sentences[3], dyn_reason_word((DynReason)i)) &&
+                              !strstr(sentences[3], "-"),
+                          "no words for %s: %s", dyn_reason_word((DynReason)i), sentences[3]);
+        if (i != DYN_N_REASONS + DYN_OUTCOME_SENT)
+            ck_assert_msg(g_hash_table_add(seen, g_strdup(sentences[3])), "%s", sentences[3]);
+    }
+}
+END_TEST
+
+static uint64_t
+number(GVariant *dict, const char *key)
+{
+    guint64 value = 0;
+
+    ck_assert_msg(g_variant_lookup(dict, key, "t", &value), "no %s", key);
+    return value;
+}
+
+START_TEST(test_explain_numbers)
+{
+    g_autoptr(DynExplanation) about = content();
+    g_autoptr(GVariant) dict = NULL;
+    g_autoptr(GVariant) last = NULL;
+    g_autoptr(GVariant) others = NULL;
+    const char *text = NULL;
+    guint32 priority = 0;
+
+    make_idle(about);
+    squeeze(about);
+    g_free(about->name);
+    about->name = g_strdup("bad \377 name");
+    dict = g_variant_ref_sink(dyn_explain_numbers(about));
+    ck_assert(g_variant_lookup(dict, "Name", "&s", &text));
+    ck_assert_str_eq(text, "bad \357\277\275 name");
+    ck_assert_uint_eq(number(dict, "Assigned"), UINT64_C(300) << 20);
+    ck_assert_uint_eq(number(dict, "AllottedLeast"), UINT64_C(256) << 20);
+    ck_assert_uint_eq(number(dict, "Wanted"), UINT64_C(400) << 20);
+    ck_assert_uint_eq(number(dict, "MostExcess"), UINT64_C(300) << 20);
+    ck_assert(g_variant_lookup(dict, "EnoughPriority", "u", &priority));
+    ck_assert_uint_eq(priority, 73);
+    last = g_variant_lookup_value(dict, "LastDecision", G_VARIANT_TYPE_VARDICT);
+    ck_assert_uint_eq(number(last, "To"), UINT64_C(800) << 20);
+    ck_assert(g_variant_lookup(last, "Reason", "&s", &text));
+    ck_assert_str_eq(text, "grow-demand");
+    others = g_variant_lookup_value(dict, "SameMinute", G_VARIANT_TYPE("a(sx)"));
+    ck_assert_uint_eq(g_variant_n_children(others), 2);
+    ck_assert(!g_variant_lookup(dict, "MostByPriority", "t", NULL));
+    about->past = true;
+    g_clear_pointer(&dict, g_variant_unref);
+    dict = g_variant_ref_sink(dyn_explain_numbers(about));
+    ck_assert(!g_variant_lookup(dict, "Mode", "s", NULL));
+}
+END_TEST
+
+/* What another guest gave and took around a decision is one sum; a minute away it is not counted,
+ * nor what was not sent. */
+START_TEST(test_explain_collects_who_gave_and_took)
+{
+    g_autoptr(DynDecisions) ring = dyn_decisions_new(100, NULL, 0);
+    g_autoptr(DynExplanation) about = content();
+    static const struct {
+        const char *uuid, *name;
+        int64_t sec;
+        uint64_t from_mib, to_mib;
+        DynOutcomeResult outcome;
+    } steps[] = {
+        { "b", "early", 10, 100, 50, DYN_OUTCOME_SENT },
+        { "c", "giver", 41, 300, 250, DYN_OUTCOME_SENT },
+        { "d", "taker", 60, 100, 120, DYN_OUTCOME_SENT },
+        { WEB, "web-1", 100, 100, 200, DYN_OUTCOME_SENT },
+        { "c", "giver", 101, 250, 200, DYN_OUTCOME_SENT },
+        { "e", "deaf", 102, 300, 100, DYN_OUTCOME_TIMEOUT },
+        { "b", "late", 161, 100, 50, DYN_OUTCOME_SENT },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(steps); i++) {
+        DynDecision decision = action(DYN_REASON_GROW_DEMAND, steps[i].from_mib, steps[i].to_mib);
+
+        g_strlcpy(decision.uuid, steps[i].uuid, sizeof decision.uuid);
+        decision.outcome = (uint8_t)steps[i].outcome;
+        decision.wall_usec = NOON + steps[i].sec * SEC;
+        ck_assert(dyn_decisions_add(ring, &decision, steps[i].name, steps[i].sec * SEC));
+    }
+    dyn_explain_decisions(about, ring, 200 * SEC, NOON + 200 * SEC);
+    ck_assert(about->last.known);
+    ck_assert_uint_eq(about->last.decision.to_kib, 200 * MIB);
+    ck_assert_uint_eq(about->others->len, 2);
+    ck_assert_str_eq(((DynExplainedMove *)about->others->pdata[0])->name, "giver");
+    ck_assert_int_eq(((DynExplainedMove *)about->others->pdata[0])->delta_kib, -100 * 1024);
+    ck_assert_str_eq(((DynExplainedMove *)about->others->pdata[1])->name, "taker");
+}
+END_TEST
+
+static Toy toy;
+
+static void
+begin(void)
+{
+    toy_init(&toy, "[host]\nMode=on\nReserve=512M\n[balance]\nStartGraceSec=5\n");
+}
+
+static void
+end(void)
+{
+    toy_clear(&toy);
+}
+
+/* Three guests that want more than the pool: the tiers add up, and the priority that is said to be
+ * enough is: with it the guest gets what it wants, with one less it does not. */
+START_TEST(test_explain_knows_what_priority_would_do)
+{
+    ToyGuest *high = toy_add(&toy, 1024, 64, 60, 300);
+    ToyGuest *low = toy_add(&toy, 1024, 64, 10, 300);
+    uint32_t enough;
+
+    toy.conf->pool_kib = 1100 * MIB;
+    toy_run(&toy, 5);
+    high->used = 700 * MIB;
+    low->used = 500 * MIB;
+    toy_run(&toy, 60);
+    g_autoptr(DynExplanation) about = dyn_world_explain(toy.world, low->uuid);
+    ck_assert_ptr_nonnull(about);
+    ck_assert(about->contention);
+    ck_assert_uint_eq(about->allotted_kib, about->tier_least_kib + about->tier_demand_kib +
+                                               about->tier_target_kib + about->tier_full_kib);
+    ck_assert_uint_lt(about->allotted_kib, about->demand_kib);
+    ck_assert_uint_eq(about->wanted_kib, about->demand_kib);
+    ck_assert_str_eq(about->need.name ? about->need.name : "", "");
+    enough = about->enough_priority;
+    ck_assert_uint_gt(enough, 10);
+    ck_assert_uint_le(enough, 100);
+    low->priority = enough;
+    toy_put(&toy, low);
+    toy_run(&toy, 30);
+    ck_assert_uint_ge(low->balloon + 2 * MIB, about->wanted_kib); /* the dead band */
+    low->priority = enough - 1;
+    toy_put(&toy, low);
+    toy_run(&toy, 30);
+    /* nobody may ask for what it holds too much now, but its share is less */
+    g_autoptr(DynExplanation) after = dyn_world_explain(toy.world, low->uuid);
+    ck_assert_uint_lt(after->allotted_kib + 2 * MIB, about->wanted_kib);
+}
+END_TEST
+
+/* It grows at the demand that was said, not before and not later. */
+START_TEST(test_explain_knows_what_demand_would_do)
+{
+    ToyGuest *guest = toy_add(&toy, 1024, 64, 50, 512);
+    uint64_t fixed;
+    uint64_t before;
+
+    guest->used = 300 * MIB;
+    toy_run(&toy, 200);
+    g_autoptr(DynExplanation) about = dyn_world_explain(toy.world, guest->uuid);
+    ck_assert_uint_ne(about->grow_demand_kib, DYN_UNKNOWN);
+    ck_assert_uint_gt(about->grow_demand_kib, about->demand_kib);
+    fixed = about->demand_kib - guest->used;
+    before = guest->balloon;
+    while (guest->asked == before && guest->used < 1024 * MIB) {
+        guest->used += MIB / 4; /* so slowly that nobody expects more to come */
+        toy_run(&toy, 1);
+    }
+    ck_assert_uint_gt(guest->used + fixed, about->grow_demand_kib - 4 * MIB);
+    ck_assert_uint_lt(guest->used + fixed, about->grow_demand_kib + 4 * MIB);
+}
+END_TEST
+
+START_TEST(test_explain_names_neighbours)
+{
+    ToyGuest *idle = toy_add(&toy, 1024, 64, 50, 1024);
+    ToyGuest *poor = toy_add(&toy, 1024, 64, 50, 128);
+    ToyGuest *frozen = toy_add(&toy, 2048, 64, 50, 2048);
+
+    toy.conf->pool_kib = 3200 * MIB;
+    toy_run(&toy, 10);
+    g_autoptr(DynExplanation) about = dyn_world_explain(toy.world, poor->uuid);
+    ck_assert_ptr_nonnull(about->excess.name);
+    ck_assert_uint_eq(about->ceiling_kib, 1024 * MIB);
+    g_autoptr(DynExplanation) self = dyn_world_explain(toy.world, frozen->uuid);
+    ck_assert_ptr_nonnull(self->excess.name);
+    ck_assert_str_ne(self->excess.name, self->name);
+    ck_assert_ptr_null(dyn_world_explain(toy.world, "00000000-0000-0000-0000-00000000dead"));
+    ck_assert_uint_eq(idle->balloon, 1024 * MIB);
+}
+END_TEST
+
 int
 main(void)
 {
     Suite *suite = suite_create("explain");
     TCase *tcase = tcase_create("sentences");
+    TCase *world = tcase_create("world");
 
     tcase_add_loop_test(tcase, test_explain_sentences, 0, G_N_ELEMENTS(rows));
+    tcase_add_test(tcase, test_explain_in_bytes);
+    tcase_add_test(tcase, test_explain_has_words_for_all);
+    tcase_add_test(tcase, test_explain_numbers);
+    tcase_add_test(tcase, test_explain_collects_who_gave_and_took);
     suite_add_tcase(suite, tcase);
+    tcase_add_checked_fixture(world, begin, end);
+    tcase_add_test(world, test_explain_knows_what_priority_would_do);
+    tcase_add_test(world, test_explain_knows_what_demand_would_do);
+    tcase_add_test(world, test_explain_names_neighbours);
+    suite_add_tcase(suite, world);
     return dyn_suite_run(suite);
 }
