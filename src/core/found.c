@@ -19,10 +19,17 @@ dyn_sample_request_new(void)
 {
     DynSampleRequest *request = g_new0(DynSampleRequest, 1);
 
-    request->uuids = g_ptr_array_new_with_free_func(g_free);
-    request->exact = g_ptr_array_new_with_free_func(g_free);
-    request->block = g_ptr_array_new_with_free_func(g_free);
+    request->asks = g_array_new(FALSE, FALSE, sizeof(DynAsk));
     return request;
+}
+
+void
+dyn_sample_request_add(DynSampleRequest *request, const char *uuid, bool exact, bool block)
+{
+    DynAsk ask = { .exact = exact, .block = block };
+
+    g_strlcpy(ask.uuid, uuid, sizeof ask.uuid);
+    g_array_append_val(request->asks, ask);
 }
 
 void
@@ -30,8 +37,6 @@ dyn_sample_request_free(DynSampleRequest *request)
 {
     if (!request)
         return;
-    g_ptr_array_unref(request->uuids);
-    g_ptr_array_unref(request->exact);
-    g_ptr_array_unref(request->block);
+    g_array_unref(request->asks);
     g_free(request);
 }

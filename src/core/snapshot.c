@@ -55,10 +55,22 @@ compare_guests(gconstpointer a, gconstpointer b)
     return strcmp(left->uuid, right->uuid);
 }
 
+static bool
+is_sorted(const GArray *guests)
+{
+    for (guint i = 1; i < guests->len; i++) {
+        if (compare_guests(&g_array_index(guests, DynGuestSample, i - 1),
+                           &g_array_index(guests, DynGuestSample, i)) > 0)
+            return false;
+    }
+    return true;
+}
+
 void
 dyn_snapshot_seal(DynSnapshot *snapshot)
 {
-    g_array_sort(snapshot->guests, compare_guests);
+    if (!is_sorted(snapshot->guests)) /* as they mostly are, and sorting moves a lot */
+        g_array_sort(snapshot->guests, compare_guests);
 }
 
 const DynGuestSample *

@@ -250,11 +250,8 @@ dyn_world_sample_request(const DynWorld *world, int64_t now_usec)
 
         if (!guest->active || !guest->domain)
             continue;
-        g_ptr_array_add(request->uuids, g_strdup(guest->uuid));
-        if (wants_exact(world, guest, i))
-            g_ptr_array_add(request->exact, g_strdup(guest->uuid));
-        if (dyn_guest_wants_block(guest, world->conf))
-            g_ptr_array_add(request->block, g_strdup(guest->uuid));
+        dyn_sample_request_add(request, guest->uuid, wants_exact(world, guest, i),
+                               dyn_guest_wants_block(guest, world->conf));
     }
     return request;
 }

@@ -160,8 +160,7 @@ fill_host(const DynSim *sim, DynHostSample *host)
     host->swap_out_kib = sim->swap_out_kib;
 }
 
-/* Requests name guests in the order of their UUIDs, and @exact is a part of @uuids in the same
- * order; anything else is found as well, only slower. */
+/* Requests name guests in the order of their UUIDs; others are found as well, only slower. */
 static DynSimGuest *
 next_guest(const DynSim *sim, const char *uuid, guint *cursor)
 {
@@ -178,35 +177,24 @@ next_guest(const DynSim *sim, const char *uuid, guint *cursor)
     return dyn_sim_find(sim, uuid);
 }
 
-static bool
-is_exact(const DynSampleRequest *request, const char *uuid, guint *cursor)
-{
-    if (*cursor >= request->exact->len ||
-        !g_str_equal(g_ptr_array_index(request->exact, *cursor), uuid))
-        return false;
-    (*cursor)++;
-    return true;
-}
-
 static DynSnapshot *
 sim_sample(DynHypervisor *self, const DynSampleRequest *request, GError **error)
 {
     DynSim *sim = (DynSim *)self;
     DynSnapshot *snapshot;
     guint cursor = 0;
-    guint exact = 0;
 
     if (!is_there(sim, error))
         return NULL;
     sim->grown = false;
     snapshot = dyn_snapshot_new(sim->now_usec, DYN_SIM_WALL_USEC + sim->now_usec);
     fill_host(sim, &snapshot->host);
-    for (guint i = 0; i < request->uuids->len; i++) {
-        const char *uuid = g_ptr_array_index(request->uuids, i);
-        DynSimGuest *guest = next_guest(sim, uuid, &cursor);
+    for (guint i = 0; i < request->asks->len; i++) {
+        const DynAsk *ask = &g_array_index(request->asks, DynAsk, i);
+        DynSimGuest *guest = next_guest(sim, ask->uuid, &cursor);
 
         if (guest)
-            sample_guest(sim, guest, is_exact(request, uuid, &exact), snapshot->guests);
+            sample_guest(sim, guest, ask->exact, snapshot->guests);
     }
     dyn_snapshot_seal(snapshot);
     return snapshot;

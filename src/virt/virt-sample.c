@@ -165,14 +165,8 @@ collect(Job *job, GArray *guests, GHashTable *asked, GError **error)
     return true;
 }
 
-static bool
-is_listed(GPtrArray *uuids, const char *uuid)
-{
-    return uuids && g_ptr_array_find_with_equal_func(uuids, uuid, g_str_equal, NULL);
-}
-
-/* Those that may be asked about: not hung, not off, no answer yet. @asked: uuid -> index in
- * @guests. */
+/* Those that may be asked about: not hung, not off, no answer yet. @guests are those of @request,
+ * in its order. @asked: uuid -> index in @guests. */
 static GArray *
 choose(DynVirt *self, GArray *guests, const DynSampleRequest *request, GHashTable *asked)
 {
@@ -180,8 +174,8 @@ choose(DynVirt *self, GArray *guests, const DynSampleRequest *request, GHashTabl
 
     for (guint i = 0; i < guests->len; i++) {
         DynGuestSample *guest = &g_array_index(guests, DynGuestSample, i);
-        DynVirtAsk ask = {.sample = *guest, .exact = is_listed(request->exact, guest->uuid),
-                          .block = is_listed(request->block, guest->uuid)};
+        const DynAsk *wanted = &g_array_index(request->asks, DynAsk, i);
+        DynVirtAsk ask = { .sample = *guest, .exact = wanted->exact, .block = wanted->block };
 
         if (guest->hung || guest->run == DYN_RUN_OFF || guest->has_stats)
             continue;
@@ -247,8 +241,8 @@ dyn_virt_sample(DynHypervisor *hypervisor, const DynSampleRequest *request, GErr
     if (!link)
         return NULL;
     snapshot = dyn_snapshot_new(g_get_monotonic_time(), g_get_real_time());
-    for (size_t i = 0; request->uuids && i < request->uuids->len; i++)
-        add_guest(self, snapshot->guests, g_ptr_array_index(request->uuids, i));
+    for (guint i = 0; i < request->asks->len; i++)
+        add_guest(self, snapshot->guests, g_array_index(request->asks, DynAsk, i).uuid);
     if (!dyn_hostmem_read(self->proc_root, &snapshot->host, error))
         return NULL;
     /* The second round is for those who did not cause the first to hang. */

@@ -113,11 +113,8 @@ run_sample(DynHypervisor *hypervisor, char **uuids, bool exact, GString *text, G
     g_autoptr(DynSampleRequest) request = dyn_sample_request_new();
     g_autoptr(DynSnapshot) snapshot = NULL;
 
-    for (; *uuids; uuids++) {
-        g_ptr_array_add(request->uuids, g_strdup(*uuids));
-        if (exact)
-            g_ptr_array_add(request->exact, g_strdup(*uuids));
-    }
+    for (; *uuids; uuids++)
+        dyn_sample_request_add(request, *uuids, exact, false);
     snapshot = hypervisor->ops->sample(hypervisor, request, error);
     for (guint i = 0; snapshot && i < snapshot->guests->len; i++)
         add_guest(text, &g_array_index(snapshot->guests, DynGuestSample, i));

@@ -165,8 +165,9 @@ fake_snapshot(Fake *fake, const DynSampleRequest *request)
 
     snapshot->host =
         (DynHostSample){ 16 * DYN_KIB_PER_GIB, 12 * DYN_KIB_PER_GIB, 8 * DYN_KIB_PER_GIB, 0, 0, 0 };
-    for (guint i = 0; i < request->uuids->len; i++) {
-        const FakeGuest *guest = fake_guest(fake, g_ptr_array_index(request->uuids, i));
+    for (guint i = 0; i < request->asks->len; i++) {
+        const char *uuid = g_array_index(request->asks, DynAsk, i).uuid;
+        const FakeGuest *guest = fake_guest(fake, uuid);
         DynGuestSample sample;
 
         if (!guest || !guest->running)

@@ -28,7 +28,7 @@ look(void)
     g_autoptr(DynSnapshot) snapshot = NULL;
 
     for (size_t i = 0; i < G_N_ELEMENTS(uuids); i++)
-        g_ptr_array_add(request->uuids, g_strdup(uuids[i]));
+        dyn_sample_request_add(request, uuids[i], false, false);
     snapshot = dyn_sim_hypervisor(sim)->ops->sample(dyn_sim_hypervisor(sim), request, NULL);
     ck_assert_ptr_nonnull(snapshot);
 }

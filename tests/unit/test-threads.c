@@ -11,7 +11,7 @@ START_TEST(test_threads_sample)
 
     bench_init(&bench);
     request = dyn_sample_request_new();
-    g_ptr_array_add(request->uuids, g_strdup("00000000-0000-0000-0000-000000000001"));
+    dyn_sample_request_add(request, "00000000-0000-0000-0000-000000000001", false, false);
     bench.threads->ops->sample(bench.threads, request);
     ck_assert_uint_eq(bench.n_answers, 0); /* never from within the request */
     bench_wait(&bench, 1);
@@ -135,7 +135,7 @@ START_TEST(test_threads_leave_room_for_growths_in_flight)
     bench_wait(&bench, 2);
     ck_assert_str_eq(bench.answers->str, "1:sent 2:no-room ");
     /* seen in a snapshot (everybody holds 1000 there): no longer in flight */
-    g_ptr_array_add(request->uuids, g_strdup("00000000-0000-0000-0000-000000000001"));
+    dyn_sample_request_add(request, "00000000-0000-0000-0000-000000000001", false, false);
     bench.threads->ops->sample(bench.threads, request);
     bench_wait(&bench, 3);
     bench_act(&bench, 2, 600, 1000);

@@ -15,9 +15,7 @@ sample(const Bench *bench, const char *uuid, bool exact)
     g_autoptr(GError) error = NULL;
     DynSnapshot *snapshot;
 
-    g_ptr_array_add(request->uuids, g_strdup(uuid));
-    if (exact)
-        g_ptr_array_add(request->exact, g_strdup(uuid));
+    dyn_sample_request_add(request, uuid, exact, false);
     snapshot = bench->hypervisor->ops->sample(bench->hypervisor, request, &error);
     ck_assert_msg(snapshot, "%s", error ? error->message : "");
     return snapshot;

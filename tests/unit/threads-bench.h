@@ -56,10 +56,10 @@ bench_sample(DynHypervisor *self, const DynSampleRequest *request, GError **erro
 {
     DynSnapshot *snapshot = dyn_snapshot_new(1, 1);
 
-    for (guint i = 0; i < request->uuids->len; i++) {
+    for (guint i = 0; i < request->asks->len; i++) {
         DynGuestSample sample;
 
-        dyn_guest_sample_init(&sample, g_ptr_array_index(request->uuids, i));
+        dyn_guest_sample_init(&sample, g_array_index(request->asks, DynAsk, i).uuid);
         sample.run = DYN_RUN_RUNNING;
         sample.balloon_kib = 1000;
         g_array_append_val(snapshot->guests, sample);

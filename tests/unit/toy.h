@@ -181,6 +181,19 @@ toy_mute(DynBalloonStats *stats)
     *stats = nothing.stats;
 }
 
+/* Was QEMU itself to be asked for its balloon size? */
+static inline bool
+toy_asked(const DynSampleRequest *request, const char *uuid)
+{
+    for (guint i = 0; i < request->asks->len; i++) {
+        const DynAsk *ask = &g_array_index(request->asks, DynAsk, i);
+
+        if (g_str_equal(ask->uuid, uuid))
+            return ask->exact;
+    }
+    return false;
+}
+
 static inline void
 toy_sample(const Toy *toy, ToyGuest *guest, const DynSampleRequest *request, DynSnapshot *snapshot)
 {
@@ -194,7 +207,7 @@ toy_sample(const Toy *toy, ToyGuest *guest, const DynSampleRequest *request, Dyn
     sample.has_stats = true;
     sample.balloon_kib = guest->cached != 0 ? guest->cached : guest->told;
     sample.exact = guest->cached == 0 &&
-                   g_ptr_array_find_with_equal_func(request->exact, guest->uuid, g_str_equal, NULL);
+                   toy_asked(request, guest->uuid);
     guest->cached = 0;
     sample.vmem_kib = 0;
     sample.rss_kib = (guest->resident != 0 ? guest->resident * MIB : guest->balloon) + 20 * MIB;
