@@ -59,6 +59,13 @@ typedef struct DynDecision {
     uint16_t span_sec;       /* from the first to the last of them */
 } DynDecision;
 
+/* When and where it is. */
+typedef struct DynDecisionClock {
+    const char *boot_id; /* this boot of the host (the kernel's boot_id); NULL: not known */
+    int64_t now_usec;    /* CLOCK_MONOTONIC */
+    int64_t wall_usec;   /* CLOCK_REALTIME */
+} DynDecisionClock;
+
 typedef struct DynDecisions DynDecisions;
 
 /* An empty ring of at most @most entries. @boot_id names this boot of the host (the kernel's
@@ -118,11 +125,11 @@ dyn_decisions_format(const DynDecisions *ring);
 char *
 dyn_decisions_take_unsaved(DynDecisions *ring);
 /* Read @text back. A last line without its end was torn and is passed over. On another boot than
- * @boot_id, monotonic time began anew: the time that passed is then taken from the wall clock.
+ * @clock's, monotonic time began anew: the time that passed is then taken from the wall clock.
  * DYN_ERROR_INVALID naming the line, for anything this program would not have written. */
 DynDecisions *
-dyn_decisions_parse(const char *text, size_t length, const char *boot_id, int64_t now_usec,
-                    int64_t wall_usec, GError **error);
+dyn_decisions_parse(const char *text, size_t length, const DynDecisionClock *clock,
+                    GError **error);
 
 const char *
 dyn_decision_word(DynDecisionKind kind); /* "action", "would", "state", "start" */

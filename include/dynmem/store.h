@@ -41,10 +41,9 @@ dyn_store_set_paused(DynStore *store, bool paused, GError **error);
 
 /* The ring as it was kept, or an empty one: nobody has to do without a daemon for want of its
  * memory. A damaged file is set aside as NAME.bad, which @ret_warning tells (g_free(); else NULL).
- * @boot_id, @now_usec, @wall_usec: see dyn_decisions_parse(). */
+ * @clock: see dyn_decisions_parse(). */
 DynDecisions *
-dyn_store_load_decisions(DynStore *store, const char *boot_id, int64_t now_usec, int64_t wall_usec,
-                         char **ret_warning);
+dyn_store_load_decisions(DynStore *store, const DynDecisionClock *clock, char **ret_warning);
 /* Write all of it: atomic, durable. */
 bool
 dyn_store_save_decisions(DynStore *store, const DynDecisions *ring, GError **error);

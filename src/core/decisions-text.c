@@ -320,17 +320,18 @@ take_line(DynDecisions *ring, GHashTable *names, const char *line)
 /* The ring's clock goes on from where it was: exactly on the same boot, by the wall clock on
  * another. */
 static void
-resume_clock(DynDecisions *ring, const char *boot_id, int64_t now_usec, int64_t wall_usec)
+resume_clock(DynDecisions *ring, const DynDecisionClock *clock)
 {
-    const bool same_boot = strcmp(ring->boot_id, "-") != 0 &&
-                           g_strcmp0(ring->boot_id, boot_id) == 0;
+    const char *boot_id = clock->boot_id && *clock->boot_id ? clock->boot_id : "-";
+    const bool same_boot = strcmp(boot_id, "-") != 0 && strcmp(ring->boot_id, boot_id) == 0;
     const DynDecision *last =
         ring->next > ring->first ? dyn_decisions_slot(ring, ring->next - 1) : NULL;
 
     if (!same_boot)
-        ring->offset_usec =
-            last ? last->steady_usec + MAX(wall_usec - last->wall_usec, 0) - now_usec : -now_usec;
-    g_strlcpy(ring->boot_id, boot_id && *boot_id ? boot_id : "-", sizeof ring->boot_id);
+        ring->offset_usec = (last ? last->steady_usec + MAX(clock->wall_usec - last->wall_usec, 0)
+                                  : 0) -
+                            clock->now_usec;
+    g_strlcpy(ring->boot_id, boot_id, sizeof ring->boot_id);
 }
 
 static bool
@@ -368,10 +369,9 @@ give_names(DynDecisions *ring, GHashTable *names)
 }
 
 DynDecisions *
-dyn_decisions_parse(const char *text, size_t length, const char *boot_id, int64_t now_usec,
-                    int64_t wall_usec, GError **error)
+dyn_decisions_parse(const char *text, size_t length, const DynDecisionClock *clock, GError **error)
 {
-    g_autoptr(DynDecisions) ring = dyn_decisions_new(DYN_DECISIONS_MOST, NULL, now_usec);
+    g_autoptr(DynDecisions) ring = dyn_decisions_new(DYN_DECISIONS_MOST, NULL, clock->now_usec);
     g_autoptr(GHashTable) names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     size_t begin = 0;
 
@@ -392,7 +392,7 @@ dyn_decisions_parse(const char *text, size_t length, const char *boot_id, int64_
         begin = (size_t)(end - text) + 1;
     }
     give_names(ring, names);
-    resume_clock(ring, boot_id, now_usec, wall_usec);
-    dyn_decisions_expire(ring, now_usec);
+    resume_clock(ring, clock);
+    dyn_decisions_expire(ring, clock->now_usec);
     return g_steal_pointer(&ring);
 }

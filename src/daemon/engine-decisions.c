@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What was decided: into the ring at once, into its file a moment later and not on the main loop. */
+/* What was decided: into the ring at once, into its file a moment later, not on the main loop. */
 #include "config.h"
 
 #include <dynmem/text.h>

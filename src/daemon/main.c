@@ -283,12 +283,12 @@ load_decisions(DynStore *store)
 {
     g_autofree char *boot_id = NULL;
     g_autofree char *warning = NULL;
+    DynDecisionClock clock = { NULL, g_get_monotonic_time(), g_get_real_time() };
     DynDecisions *decisions;
 
     if (g_file_get_contents("/proc/sys/kernel/random/boot_id", &boot_id, NULL, NULL))
-        g_strchomp(boot_id); /* without it the wall clock has to do */
-    decisions = dyn_store_load_decisions(store, boot_id, g_get_monotonic_time(), g_get_real_time(),
-                                         &warning);
+        clock.boot_id = g_strchomp(boot_id); /* without it the wall clock has to do */
+    decisions = dyn_store_load_decisions(store, &clock, &warning);
     if (warning)
         dyn_log(G_LOG_LEVEL_WARNING, NULL, "%s; decisions are remembered from now on", warning);
     return decisions;

@@ -15,8 +15,7 @@
 #include <dynmem/error.h>
 
 static DynDecisions *
-read_decisions(const char *path, const char *boot_id, int64_t now_usec, int64_t wall_usec,
-               GError **error)
+read_decisions(const char *path, const DynDecisionClock *clock, GError **error)
 {
     g_autofree char *text = NULL;
     size_t length = 0;
@@ -30,7 +29,7 @@ read_decisions(const char *path, const char *boot_id, int64_t now_usec, int64_t 
     }
     if (!g_file_get_contents(path, &text, &length, error))
         return NULL;
-    return dyn_decisions_parse(text, length, boot_id, now_usec, wall_usec, error);
+    return dyn_decisions_parse(text, length, clock, error);
 }
 
 /* Writes that a kill cut short; what they were to replace is still there. */
@@ -52,8 +51,7 @@ remove_leftovers(const DynStore *store)
 }
 
 DynDecisions *
-dyn_store_load_decisions(DynStore *store, const char *boot_id, int64_t now_usec, int64_t wall_usec,
-                         char **ret_warning)
+dyn_store_load_decisions(DynStore *store, const DynDecisionClock *clock, char **ret_warning)
 {
     const char *path = store->decisions_file;
     g_autoptr(GError) problem = NULL;
@@ -63,12 +61,12 @@ dyn_store_load_decisions(DynStore *store, const char *boot_id, int64_t now_usec,
     *ret_warning = NULL;
     remove_leftovers(store);
     if (g_lstat(path, &status) < 0 && errno == ENOENT)
-        return dyn_decisions_new(DYN_DECISIONS_MOST, boot_id, now_usec);
-    ring = read_decisions(path, boot_id, now_usec, wall_usec, &problem);
+        return dyn_decisions_new(DYN_DECISIONS_MOST, clock->boot_id, clock->now_usec);
+    ring = read_decisions(path, clock, &problem);
     if (ring)
         return ring;
     *ret_warning = dyn_store_set_aside(path, problem->message);
-    return dyn_decisions_new(DYN_DECISIONS_MOST, boot_id, now_usec);
+    return dyn_decisions_new(DYN_DECISIONS_MOST, clock->boot_id, clock->now_usec);
 }
 
 bool

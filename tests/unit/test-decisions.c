@@ -53,9 +53,9 @@ add_step(DynDecisions *ring, const char *uuid, uint64_t to_mib, int64_t now_usec
 static DynDecisions *
 parse(const char *text, const char *boot_id, int64_t now_usec, int64_t wall_usec)
 {
+    const DynDecisionClock clock = { boot_id, now_usec, wall_usec };
     g_autoptr(GError) error = NULL;
-    DynDecisions *ring =
-        dyn_decisions_parse(text, strlen(text), boot_id, now_usec, wall_usec, &error);
+    DynDecisions *ring = dyn_decisions_parse(text, strlen(text), &clock, &error);
 
     ck_assert_msg(ring != NULL, "%s", error ? error->message : "");
     return ring;
@@ -307,12 +307,12 @@ START_TEST(test_decisions_text_torn)
 {
     g_autoptr(DynDecisions) ring = some();
     g_autofree char *text = dyn_decisions_format(ring);
+    const DynDecisionClock clock = { BOOT, 10 * SEC, WALL };
     const size_t header = (size_t)(strchr(text, '\n') - text) + 1;
 
     for (size_t length = header; length < strlen(text); length++) {
         g_autoptr(GError) error = NULL;
-        g_autoptr(DynDecisions) back =
-            dyn_decisions_parse(text, length, BOOT, 10 * SEC, WALL, &error);
+        g_autoptr(DynDecisions) back = dyn_decisions_parse(text, length, &clock, &error);
         size_t entries = 0;
 
         ck_assert_msg(back != NULL, "%zu: %s", length, error ? error->message : "");
@@ -326,6 +326,7 @@ END_TEST
 
 START_TEST(test_decisions_text_refuses)
 {
+    static const DynDecisionClock clock = { BOOT, 1, 1 };
     static const char head[] = "dynmem-decisions 1 - 0 0 0\n";
     static const char good[] =
         "E 0 1 1 " WEB " action restart sent none ok 0 1 0 1 2 3 4 5 6\n";
@@ -367,7 +368,7 @@ START_TEST(test_decisions_text_refuses)
 
         g_string_replace(text, "H\n", head, 1);
         g_string_replace(text, "G\n", good, 1);
-        ck_assert_msg(!dyn_decisions_parse(text->str, text->len, BOOT, 1, 1, &error), "%s",
+        ck_assert_msg(!dyn_decisions_parse(text->str, text->len, &clock, &error), "%s",
                       text->str);
         ck_assert_msg(g_error_matches(error, DYN_ERROR, DYN_ERROR_INVALID) &&
                           strstr(error->message, rows[i].part),

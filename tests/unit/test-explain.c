@@ -1,128 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Explanations, word for word: values made by hand for the sentences, the toy world for the
- * values. */
+/* Explanations made by hand, word for word. What the values are: test-explain-world.c. */
 #include "config.h"
 
-#include "toy.h"
-
+#include "explain-made.h"
 #include "suite.h"
 
-#include <dynmem/explain.h>
-
-#define WEB "00000000-0000-4000-8000-000000000001"
-#define NOON (INT64_C(43200) * SEC)
-
-static char *
-time_text(int64_t wall_usec, gpointer data)
-{
-    const int64_t sec = wall_usec / SEC % 86400;
-
-    return g_strdup_printf("%02d:%02d:%02d", (int)(sec / 3600), (int)(sec / 60 % 60),
-                           (int)(sec % 60));
-}
-
-/* A guest of 512 MiB that has what it needs. */
-static DynExplanation *
-content(void)
-{
-    DynExplanation *about = dyn_explain_past(WEB, "web-1", NOON);
-
-    about->past = false;
-    about->managed = true;
-    about->connected = true;
-    about->has_policy = true;
-    about->mode = DYN_MODE_ON;
-    about->hold_text = g_strdup("");
-    about->assigned_kib = about->asked_kib = 490 * MIB;
-    about->demand_kib = 400 * MIB;
-    about->buffer_kib = 80 * MIB;
-    about->ideal_kib = about->unbound_kib = about->allotted_kib = 480 * MIB;
-    about->trigger_kib = 440 * MIB;
-    about->tier_least_kib = 256 * MIB;
-    about->tier_demand_kib = 144 * MIB;
-    about->tier_target_kib = 80 * MIB;
-    about->tier_full_kib = 0;
-    about->startup_kib = 512 * MIB;
-    about->minimum_kib = about->floor_kib = 256 * MIB;
-    about->maximum_kib = about->ceiling_kib = 1024 * MIB;
-    about->priority = 50;
-    about->buffer_percent = 20;
-    about->grow_demand_kib = 454 * MIB;
-    about->pool_kib = 4096 * MIB;
-    about->available_kib = 1024 * MIB;
-    about->low_kib = 102 * MIB;
-    about->missing_kib = 0;
-    about->idle_sec = 300;
-    about->since_usec = NOON - 3600 * SEC;
-    return about;
-}
-
-static DynDecision
-action(DynReason reason, uint64_t from_mib, uint64_t to_mib)
-{
-    DynDecision decision;
-
-    dyn_decision_init(&decision, DYN_DECISION_ACTION, WEB);
-    decision.reason = (uint8_t)reason;
-    decision.from_kib = from_mib * MIB;
-    decision.to_kib = to_mib * MIB;
-    decision.demand_kib = 400 * MIB;
-    decision.target_kib = 480 * MIB;
-    decision.available_kib = 64 * MIB;
-    decision.pool_kib = 4096 * MIB;
-    decision.wall_usec = NOON - 600 * SEC;
-    return decision;
-}
-
-static void
-set_last(DynExplanation *about, DynDecision decision)
-{
-    about->last.known = true;
-    about->last.decision = decision;
-}
-
-static void
-add_other(DynExplanation *about, const char *name, int64_t delta_mib)
-{
-    DynExplainedMove *move = g_new0(DynExplainedMove, 1);
-
-    move->name = g_strdup(name);
-    move->delta_kib = delta_mib * 1024;
-    g_ptr_array_add(about->others, move);
-}
-
-static void
-hold(DynExplanation *about, DynHold reason, const char *text)
-{
-    about->hold = reason;
-    g_free(about->hold_text);
-    about->hold_text = g_strdup(text);
-}
-
-static void
-leave(DynExplanation *about, DynHold reason, const char *text)
-{
-    hold(about, reason, text);
-    about->managed = false;
-    about->demand_kib = about->ideal_kib = DYN_UNKNOWN;
-}
-
-static void
-squeeze(DynExplanation *about)
-{
-    about->contention = true;
-    about->assigned_kib = about->asked_kib = about->allotted_kib = 300 * MIB;
-    about->tier_demand_kib = 44 * MIB;
-    about->tier_target_kib = 0;
-    about->wanted_kib = 400 * MIB;
-    about->enough_priority = 73;
-    about->available_kib = 0;
-    about->pool_kib = 900 * MIB;
-    about->excess.name = g_strdup("web-3");
-    about->excess.kib = 300 * MIB;
-    about->need.name = g_strdup("d b\033");
-    about->need.kib = 64 * MIB;
-}
+#include <string.h>
 
 static void
 make_enough(DynExplanation *about)
@@ -513,105 +396,11 @@ START_TEST(test_explain_collects_who_gave_and_took)
 }
 END_TEST
 
-static Toy toy;
-
-static void
-begin(void)
-{
-    toy_init(&toy, "[host]\nMode=on\nReserve=512M\n[balance]\nStartGraceSec=5\n");
-}
-
-static void
-end(void)
-{
-    toy_clear(&toy);
-}
-
-/* Three guests that want more than the pool: the tiers add up, and the priority that is said to be
- * enough is: with it the guest gets what it wants, with one less it does not. */
-START_TEST(test_explain_knows_what_priority_would_do)
-{
-    ToyGuest *high = toy_add(&toy, 1024, 64, 60, 300);
-    ToyGuest *low = toy_add(&toy, 1024, 64, 10, 300);
-    uint32_t enough;
-
-    toy.conf->pool_kib = 1100 * MIB;
-    toy_run(&toy, 5);
-    high->used = 700 * MIB;
-    low->used = 500 * MIB;
-    toy_run(&toy, 60);
-    g_autoptr(DynExplanation) about = dyn_world_explain(toy.world, low->uuid);
-    ck_assert_ptr_nonnull(about);
-    ck_assert(about->contention);
-    ck_assert_uint_eq(about->allotted_kib, about->tier_least_kib + about->tier_demand_kib +
-                                               about->tier_target_kib + about->tier_full_kib);
-    ck_assert_uint_lt(about->allotted_kib, about->demand_kib);
-    ck_assert_uint_eq(about->wanted_kib, about->demand_kib);
-    ck_assert_str_eq(about->need.name ? about->need.name : "", "");
-    enough = about->enough_priority;
-    ck_assert_uint_gt(enough, 10);
-    ck_assert_uint_le(enough, 100);
-    low->priority = enough;
-    toy_put(&toy, low);
-    toy_run(&toy, 30);
-    ck_assert_uint_ge(low->balloon + 2 * MIB, about->wanted_kib); /* the dead band */
-    low->priority = enough - 1;
-    toy_put(&toy, low);
-    toy_run(&toy, 30);
-    /* nobody may ask for what it holds too much now, but its share is less */
-    g_autoptr(DynExplanation) after = dyn_world_explain(toy.world, low->uuid);
-    ck_assert_uint_lt(after->allotted_kib + 2 * MIB, about->wanted_kib);
-}
-END_TEST
-
-/* It grows at the demand that was said, not before and not later. */
-START_TEST(test_explain_knows_what_demand_would_do)
-{
-    ToyGuest *guest = toy_add(&toy, 1024, 64, 50, 512);
-    uint64_t fixed;
-    uint64_t before;
-
-    guest->used = 300 * MIB;
-    toy_run(&toy, 200);
-    g_autoptr(DynExplanation) about = dyn_world_explain(toy.world, guest->uuid);
-    ck_assert_uint_ne(about->grow_demand_kib, DYN_UNKNOWN);
-    ck_assert_uint_gt(about->grow_demand_kib, about->demand_kib);
-    fixed = about->demand_kib - guest->used;
-    before = guest->balloon;
-    while (guest->asked == before && guest->used < 1024 * MIB) {
-        guest->used += MIB / 4; /* so slowly that nobody expects more to come */
-        toy_run(&toy, 1);
-    }
-    ck_assert_uint_gt(guest->used + fixed, about->grow_demand_kib - 4 * MIB);
-    ck_assert_uint_lt(guest->used + fixed, about->grow_demand_kib + 4 * MIB);
-}
-END_TEST
-
-START_TEST(test_explain_names_neighbours)
-{
-    ToyGuest *idle = toy_add(&toy, 1024, 64, 50, 1024);
-    ToyGuest *poor = toy_add(&toy, 1024, 64, 50, 128);
-    ToyGuest *frozen = toy_add(&toy, 2048, 64, 50, 2048);
-
-    toy.conf->pool_kib = 3200 * MIB;
-    toy_run(&toy, 10);
-    g_autoptr(DynExplanation) about = dyn_world_explain(toy.world, poor->uuid);
-    ck_assert_ptr_nonnull(about->excess.name);
-    ck_assert_uint_eq(about->ceiling_kib, 1024 * MIB);
-    g_autoptr(DynExplanation) self = dyn_world_explain(toy.world, frozen->uuid);
-    ck_assert_ptr_nonnull(self->excess.name);
-    ck_assert_str_ne(self->excess.name, self->name);
-    ck_assert_ptr_null(dyn_world_explain(toy.world, "00000000-0000-0000-0000-00000000dead"));
-    ck_assert_uint_eq(idle->balloon, 1024 * MIB);
-}
-END_TEST
-
 int
 main(void)
 {
     Suite *suite = suite_create("explain");
     TCase *tcase = tcase_create("sentences");
-    TCase *world = tcase_create("world");
 
     tcase_add_loop_test(tcase, test_explain_sentences, 0, G_N_ELEMENTS(rows));
     tcase_add_test(tcase, test_explain_in_bytes);
@@ -619,10 +408,5 @@ main(void)
     tcase_add_test(tcase, test_explain_numbers);
     tcase_add_test(tcase, test_explain_collects_who_gave_and_took);
     suite_add_tcase(suite, tcase);
-    tcase_add_checked_fixture(world, begin, end);
-    tcase_add_test(world, test_explain_knows_what_priority_would_do);
-    tcase_add_test(world, test_explain_knows_what_demand_would_do);
-    tcase_add_test(world, test_explain_names_neighbours);
-    suite_add_tcase(suite, world);
     return dyn_suite_run(suite);
 }

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The values of an explanation, in a toy world: what is said of it is true there. */
+#include "config.h"
+
+#include "toy.h"
+
+#include "suite.h"
+
+#include <dynmem/explain.h>
+
+static Toy toy;
+
+static void
+begin(void)
+{
+    toy_init(&toy, "[host]\nMode=on\nReserve=512M\n[balance]\nStartGraceSec=5\n");
+}
+
+static void
+end(void)
+{
+    toy_clear(&toy);
+}
+
+/* Three guests that want more than the pool: the tiers add up, and the priority that is said to be
+ * enough is: with it the guest gets what it wants, with one less it does not. */
+START_TEST(test_explain_knows_what_priority_would_do)
+{
+    ToyGuest *high = toy_add(&toy, 1024, 64, 60, 300);
+    ToyGuest *low = toy_add(&toy, 1024, 64, 10, 300);
+    uint32_t enough;
+
+    toy.conf->pool_kib = 1100 * MIB;
+    toy_run(&toy, 5);
+    high->used = 700 * MIB;
+    low->used = 500 * MIB;
+    toy_run(&toy, 60);
+    g_autoptr(DynExplanation) about = dyn_world_explain(toy.world, low->uuid);
+    ck_assert_ptr_nonnull(about);
+    ck_assert(about->contention);
+    ck_assert_uint_eq(about->allotted_kib, about->tier_least_kib + about->tier_demand_kib +
+                                               about->tier_target_kib + about->tier_full_kib);
+    ck_assert_uint_lt(about->allotted_kib, about->demand_kib);
+    ck_assert_uint_eq(about->wanted_kib, about->demand_kib);
+    ck_assert_str_eq(about->need.name ? about->need.name : "", "");
+    enough = about->enough_priority;
+    ck_assert_uint_gt(enough, 10);
+    ck_assert_uint_le(enough, 100);
+    low->priority = enough;
+    toy_put(&toy, low);
+    toy_run(&toy, 30);
+    ck_assert_uint_ge(low->balloon + 2 * MIB, about->wanted_kib); /* the dead band */
+    low->priority = enough - 1;
+    toy_put(&toy, low);
+    toy_run(&toy, 30);
+    /* nobody may ask for what it holds too much now, but its share is less */
+    g_autoptr(DynExplanation) after = dyn_world_explain(toy.world, low->uuid);
+    ck_assert_uint_lt(after->allotted_kib, about->wanted_kib);
+}
+END_TEST
+
+/* It grows at the demand that was said, not before and not later. */
+START_TEST(test_explain_knows_what_demand_would_do)
+{
+    ToyGuest *guest = toy_add(&toy, 1024, 64, 50, 512);
+    uint64_t fixed;
+    uint64_t before;
+
+    guest->used = 300 * MIB;
+    toy_run(&toy, 200);
+    g_autoptr(DynExplanation) about = dyn_world_explain(toy.world, guest->uuid);
+    ck_assert_uint_ne(about->grow_demand_kib, DYN_UNKNOWN);
+    ck_assert_uint_gt(about->grow_demand_kib, about->demand_kib);
+    fixed = about->demand_kib - guest->used;
+    before = guest->balloon;
+    while (guest->asked == before && guest->used < 1024 * MIB) {
+        guest->used += MIB / 4; /* so slowly that nobody expects more to come */
+        toy_run(&toy, 1);
+    }
+    ck_assert_uint_gt(guest->used + fixed, about->grow_demand_kib - 4 * MIB);
+    ck_assert_uint_lt(guest->used + fixed, about->grow_demand_kib + 4 * MIB);
+}
+END_TEST
+
+START_TEST(test_explain_names_neighbours)
+{
+    ToyGuest *idle = toy_add(&toy, 1024, 64, 50, 1024);
+    ToyGuest *poor = toy_add(&toy, 1024, 64, 50, 128);
+    ToyGuest *frozen = toy_add(&toy, 2048, 64, 50, 2048);
+
+    toy.conf->pool_kib = 3200 * MIB;
+    toy_run(&toy, 10);
+    g_autoptr(DynExplanation) about = dyn_world_explain(toy.world, poor->uuid);
+    ck_assert_ptr_nonnull(about->excess.name);
+    ck_assert_uint_eq(about->ceiling_kib, 1024 * MIB);
+    g_autoptr(DynExplanation) self = dyn_world_explain(toy.world, frozen->uuid);
+    ck_assert_ptr_nonnull(self->excess.name);
+    ck_assert_str_ne(self->excess.name, self->name);
+    ck_assert_ptr_null(dyn_world_explain(toy.world, "00000000-0000-0000-0000-00000000dead"));
+    ck_assert_uint_eq(idle->balloon, 1024 * MIB);
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("explain-world");
+    TCase *tcase = tcase_create("world");
+
+    tcase_add_checked_fixture(tcase, begin, end);
+    tcase_add_test(tcase, test_explain_knows_what_priority_would_do);
+    tcase_add_test(tcase, test_explain_knows_what_demand_would_do);
+    tcase_add_test(tcase, test_explain_names_neighbours);
+    suite_add_tcase(suite, tcase);
+    return dyn_suite_run(suite);
+}
