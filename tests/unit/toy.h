@@ -181,17 +181,19 @@ toy_mute(DynBalloonStats *stats)
     *stats = nothing.stats;
 }
 
-/* Was QEMU itself to be asked for its balloon size? */
-static inline bool
+/* What was asked of the guest. */
+static inline DynAsk
 toy_asked(const DynSampleRequest *request, const char *uuid)
 {
+    const DynAsk nothing = { .exact = false };
+
     for (guint i = 0; i < request->asks->len; i++) {
         const DynAsk *ask = &g_array_index(request->asks, DynAsk, i);
 
         if (g_str_equal(ask->uuid, uuid))
-            return ask->exact;
+            return *ask;
     }
-    return false;
+    return nothing;
 }
 
 static inline void
@@ -207,7 +209,7 @@ toy_sample(const Toy *toy, ToyGuest *guest, const DynSampleRequest *request, Dyn
     sample.has_stats = true;
     sample.balloon_kib = guest->cached != 0 ? guest->cached : guest->told;
     sample.exact = guest->cached == 0 &&
-                   toy_asked(request, guest->uuid);
+                   toy_asked(request, guest->uuid).exact;
     guest->cached = 0;
     sample.vmem_kib = 0;
     sample.rss_kib = (guest->resident != 0 ? guest->resident * MIB : guest->balloon) + 20 * MIB;
@@ -232,7 +234,7 @@ toy_sample(const Toy *toy, ToyGuest *guest, const DynSampleRequest *request, Dyn
             toy_mute(&sample.stats);
         sample.stats.last_update_sec = guest->stale;
     }
-    if (g_ptr_array_find_with_equal_func(request->block, guest->uuid, g_str_equal, NULL)) {
+    if (toy_asked(request, guest->uuid).block) {
         sample.block_read_bytes = guest->reads;
         guest->asked_reads++;
     }
