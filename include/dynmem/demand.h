@@ -152,12 +152,15 @@ typedef struct DynDemand {
     uint64_t reset_sec;     /* wall second and monotonic time of the last reset, 0: none */
     int64_t reset_usec;
     bool known;             /* at least one good record since boot */
+    bool unwatched;         /* records may have been missed: the next one seen may be old */
     uint64_t last_update_sec;
     /* monotonic time of the last new record; age is counted from here, so that steps of the wall
      * clock do not matter */
     int64_t changed_usec;
     uint64_t kernel_kib;    /* K; DYN_UNKNOWN until the balloon stood still once */
     uint64_t used_kib;
+    /* what it may be at most, as far as the balloon's motion leaves it open: for floors */
+    uint64_t used_most_kib;
     uint64_t swapped_kib;
     uint64_t raw_kib;       /* D */
     uint64_t smooth_kib;    /* rises with D, falls slowly */
@@ -198,6 +201,11 @@ dyn_demand_init(DynDemand *demand);
  * (monotonic), wall clock @wall_usec. */
 void
 dyn_demand_reset(DynDemand *demand, int64_t now_usec, int64_t wall_usec);
+
+/* Nobody looked for a while, as after libvirt was away: the next record, new or not, only says
+ * where the watch begins. */
+void
+dyn_demand_unwatch(DynDemand *demand);
 
 /* A balloon size, read or told by an event, at @wall_usec. */
 void

@@ -179,6 +179,7 @@ dyn_demand_fold_used(DynDemand *demand, const DynDemandFacts *facts, DynRange ba
 {
     const uint64_t taken = demand->total_kib - demand->available_kib;
 
+    demand->used_most_kib = taken;
     if (!stays(demand, facts) || balloon.most == 0) {
         demand->used_kib = taken;
         return;
@@ -186,4 +187,5 @@ dyn_demand_fold_used(DynDemand *demand, const DynDemandFacts *facts, DynRange ba
     demand->used_kib = dyn_clamp(demand->known ? dyn_sat_sub(before, demand->swapped_kib) : taken,
                                  dyn_sat_sub(taken, dyn_sat_sub(facts->boot_kib, balloon.least)),
                                  dyn_sat_sub(taken, dyn_sat_sub(facts->boot_kib, balloon.most)));
+    demand->used_most_kib = dyn_sat_sub(taken, dyn_sat_sub(facts->boot_kib, balloon.most));
 }

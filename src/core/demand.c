@@ -148,6 +148,12 @@ fold(DynDemand *demand, const DynDemandFacts *facts, const DynBalloonStats *stat
     demand->changed_usec = now_usec;
 }
 
+void
+dyn_demand_unwatch(DynDemand *demand)
+{
+    demand->unwatched = true;
+}
+
 DynVerdict
 dyn_demand_update(DynDemand *demand, const DynDemandFacts *facts, const DynBalloonStats *stats,
                   int64_t now_usec)
@@ -157,6 +163,11 @@ dyn_demand_update(DynDemand *demand, const DynDemandFacts *facts, const DynBallo
     /* a time no clock tells is as good as none */
     if (stats->last_update_sec == 0 || stats->last_update_sec > INT64_MAX / USEC_PER_SEC - 1)
         return DYN_VERDICT_NEVER;
+    if (demand->unwatched) {
+        demand->unwatched = false;
+        demand->last_update_sec = stats->last_update_sec;
+        return demand->known ? DYN_VERDICT_SAME : DYN_VERDICT_NEVER;
+    }
     if (stats->last_update_sec == demand->last_update_sec) {
         if (demand->bad != DYN_BAD_NONE)
             return DYN_VERDICT_BAD;

@@ -99,7 +99,7 @@ dyn_guest_floor_kib(const DynGuest *guest)
     if (demand->kernel_kib != DYN_UNKNOWN) {
         alive = demand->kernel_kib + dyn_guest_safety_kib(guest);
         if (!demand->swap_seen)
-            alive = dyn_sat_add(alive, demand->used_kib);
+            alive = dyn_sat_add(alive, demand->used_most_kib);
         floor = MAX(floor, alive);
     } else {
         floor = dyn_guest_assigned_kib(guest); /* nothing is known yet: take nothing */

@@ -164,6 +164,7 @@ doubt_sizes(DynWorld *world)
         DynGuest *guest = world->guests->pdata[i];
 
         guest->proven = false;
+        dyn_demand_unwatch(&guest->demand);
     }
 }
 
