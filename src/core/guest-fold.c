@@ -102,6 +102,9 @@ dyn_guest_fold(DynGuest *guest, const DynGuestSample *sample, const DynConf *con
     }
     if (sample->has_stats)
         fold_stats(guest, sample, conf, now_usec);
+    if (!guest->confirmed)
+        guest->overdue = now_usec - MAX(guest->started_usec, guest->fresh_usec) >
+                         DYN_NO_DRIVER_USEC;
     learn_boot_peak(guest, sample->rss_kib);
     try_confirm(guest, now_usec);
     fold_overhead(guest, sample->rss_kib);

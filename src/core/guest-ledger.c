@@ -66,7 +66,7 @@ dyn_guest_charge_kib(const DynGuest *guest)
 
     if (guest->running)
         charge = guest->running->policy.charge;
-    if (guest->lied) /* it does not boot: it may hold all of it */
+    if (guest->lied || guest->overdue) /* it does not boot: it may hold all of it */
         return full;
     if (charge == DYN_CHARGE_STARTUP)
         return MIN(full, guest->running->policy.startup_kib);
@@ -113,6 +113,7 @@ dyn_guest_begin_boot(DynGuest *guest, int64_t now_usec, int64_t wall_usec, bool 
     guest->reset = reset;
     guest->confirmed = false;
     guest->lied = false;
+    guest->overdue = false;
     guest->boot_rss_kib = 0;
     guest->restart_due = reset;
     guest->sent_kib = DYN_UNKNOWN;
@@ -280,6 +281,7 @@ dyn_guest_confirm(DynGuest *guest)
 {
     guest->confirmed = true;
     guest->lied = false;
+    guest->overdue = false;
     guest->boot_peak_kib = MAX(guest->boot_peak_kib, guest->boot_rss_kib);
     guest->boot_rss_kib = 0;
 }
