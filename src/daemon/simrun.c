@@ -254,7 +254,7 @@ do_job(DynSimRun *run, DynJob *job)
                              dyn_record_copy(job->record));
     else if (job->kind == DYN_JOB_FORGET)
         g_hash_table_remove(run->store, job->uuid);
-    else if (job->kind == DYN_JOB_SAVE_PAUSED)
+    else
         run->store_paused = job->paused;
     if (job->kind == DYN_JOB_SAVE_PAUSED)
         dyn_sim_set_paused(run->sim, job->paused);

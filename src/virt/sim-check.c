@@ -7,10 +7,15 @@
 
 #define SEC G_USEC_PER_SEC
 
-/* Statistics may be so old (5 s on top of the interval), and seconds are whole on both sides. */
-#define STALE_SEC 7u
+/* Statistics may be so old on top of the interval, of which it may take two to be seen; time that
+ * did not go on for the guest (paused, hung) does not make them older. */
+#define STALE_USEC (INT64_C(6) * SEC)
+/* So long a stopping daemon tries, and a little. */
+#define STOPPING_USEC (INT64_C(10) * SEC)
 /* A page up or down is rounding. */
 #define PAGE_KIB UINT64_C(4)
+/* So long nobody can know that a guest's MemTotal stays while its balloon moves. */
+#define WINDOWS_USEC (INT64_C(300) * SEC)
 /* The safety every floor contains. */
 #define SAFETY_KIB (UINT64_C(16) * 1024)
 
@@ -47,24 +52,33 @@ broken(DynSim *sim, DynSimCheck check, const DynSimGuest *guest, const char *for
     va_end(args);
     g_ptr_array_add(sim->texts,
                     g_strdup_printf("%s: seed %" G_GUINT64_FORMAT ", %" G_GINT64_FORMAT
-                                    ".%03d s: %s: %s",
+                                    ".%03d s: %s (%s): %s",
                                     dyn_sim_check_word(check), sim->settings.seed,
                                     (sim->now_usec - DYN_SIM_START_USEC) / SEC,
-                                    (int)(sim->now_usec % SEC / 1000), guest->name, what));
+                                    (int)(sim->now_usec % SEC / 1000), guest->name,
+                                    dyn_sim_model_word(guest->spec->model), what));
 }
 
-/* What a guest holds or may come to hold because we asked. One whose driver is not there counts
- * with what it has touched: what a boot will touch nobody knows. */
+/* What a guest holds or may come to hold because we asked. One whose balloon has not told anything
+ * since it booted counts with what it has touched: what a boot will touch nobody knows, and the
+ * charge is an estimate. */
 static uint64_t
 claim(const DynSimGuest *guest)
 {
     if (!guest->running)
         return 0;
-    if (!guest->driver)
+    if (!guest->settled)
         return guest->touched_kib;
-    if (guest->is_stale) /* nobody can know */
-        return MIN(guest->balloon_kib, guest->actual_kib);
     return MAX(guest->balloon_kib, guest->own_asked_kib);
+}
+
+/* The same, as counted against a Pool= setting: by size, not by what is resident. */
+static uint64_t
+pool_claim(const DynSimGuest *guest)
+{
+    const uint64_t kib = claim(guest);
+
+    return guest->settled ? kib : MIN(kib, MIN(guest->startup_kib, guest->actual_kib));
 }
 
 static void
@@ -102,6 +116,7 @@ check_pool(DynSim *sim, const DynSimGuest *guest, const DynAction *action, uint6
 {
     const DynConf *conf = sim->conf;
     uint64_t claims = MAX(action->to_kib, claim(guest));
+    uint64_t sizes = MAX(action->to_kib, pool_claim(guest));
     uint64_t rest = sim->use_kib + sim->hog_now_kib + reserve_kib;
 
     for (guint i = 0; i < sim->guests->len; i++) {
@@ -109,10 +124,12 @@ check_pool(DynSim *sim, const DynSimGuest *guest, const DynAction *action, uint6
 
         if (other != guest)
             claims += claim(other);
+        if (other != guest)
+            sizes += pool_claim(other);
         rest += other->running ? other->spec->overhead_kib : 0;
     }
     if (claims + rest > sim->total_kib ||
-        (conf && conf->pool_kib != DYN_SIZE_AUTO && claims > conf->pool_kib))
+        (conf && conf->pool_kib != DYN_SIZE_AUTO && sizes > conf->pool_kib))
         broken(sim, DYN_SIM_CHECK_POOL, guest,
                "%" G_GUINT64_FORMAT " -> %" G_GUINT64_FORMAT " KiB (%s; thought available: %"
                G_GUINT64_FORMAT "): guests %" G_GUINT64_FORMAT ", everything else %"
@@ -131,6 +148,9 @@ check_floor(DynSim *sim, const DynSimGuest *guest, const DynAction *action)
 
     if (spec->model == DYN_SIM_LYING || guest->is_stale || !guest->told)
         return;
+    /* how it counts its balloon shows only after the balloon has moved a few times */
+    if (spec->model == DYN_SIM_WINDOWS && guest->lived_usec < WINDOWS_USEC)
+        floor = 0;
     if (spec->swap_kib == 0)
         floor += guest->told_used_kib;
     floor = MIN(floor, guest->balloon_kib);
@@ -145,16 +165,14 @@ check_floor(DynSim *sim, const DynSimGuest *guest, const DynAction *action)
 static void
 check_stale(DynSim *sim, const DynSimGuest *guest, const DynAction *action)
 {
-    const uint64_t now_sec = (uint64_t)((DYN_SIM_WALL_USEC + sim->now_usec) / SEC);
-    const uint32_t interval_sec = sim->conf ? sim->conf->interval_sec : 1;
+    const int64_t interval_usec = (sim->conf ? sim->conf->interval_sec : 1) * SEC;
 
     if (guest->spec->model == DYN_SIM_LYING)
         return;
-    if (!guest->told || guest->told_sec == 0 ||
-        now_sec - guest->told_sec > STALE_SEC + interval_sec)
-        broken(sim, DYN_SIM_CHECK_STALE, guest,
-               "%s on statistics of %" G_GINT64_FORMAT " s ago", dyn_reason_word(action->reason),
-               guest->told_sec == 0 ? -1 : (int64_t)(now_sec - guest->told_sec));
+    if (!guest->told || guest->told_age_usec < 0 ||
+        guest->told_age_usec > STALE_USEC + 2 * interval_usec)
+        broken(sim, DYN_SIM_CHECK_STALE, guest, "%s on statistics of %" G_GINT64_FORMAT " ms ago",
+               dyn_reason_word(action->reason), guest->told_age_usec / 1000);
 }
 
 static bool
@@ -185,8 +203,9 @@ is_exempt(DynReason reason)
 static void
 check_growth(DynSim *sim, const DynSimGuest *guest, const DynAction *action, uint64_t reserve_kib)
 {
-    if (action->to_kib <= guest->balloon_kib || action->reason == DYN_REASON_WITHDRAW ||
-        action->reason == DYN_REASON_RESTART)
+    /* less than was asked before: part of a growth is called back */
+    if (action->to_kib <= MAX(guest->balloon_kib, guest->own_asked_kib) ||
+        action->reason == DYN_REASON_WITHDRAW || action->reason == DYN_REASON_RESTART)
         return;
     check_room(sim, guest, action, reserve_kib);
     check_pool(sim, guest, action, reserve_kib);
@@ -235,17 +254,28 @@ dyn_sim_check_action(DynSim *sim, const DynAction *action, uint64_t reserve_kib,
         check_decision(sim, guest, action);
 }
 
+/* Nothing kept anybody from talking to it while the daemon stopped. */
+static bool
+was_reachable(const DynSim *sim, const DynSimGuest *guest)
+{
+    const int64_t begun_usec = sim->now_usec - STOPPING_USEC;
+
+    for (guint i = 0; i < DYN_N_SIM_FAULTS; i++) {
+        if (guest->until_usec[i] != 0)
+            return false;
+    }
+    return guest->late_kib == 0 && guest->calm_usec < begun_usec &&
+           guest->started_usec < begun_usec && sim->connected &&
+           sim->down_until_usec < begun_usec;
+}
+
 void
 dyn_sim_check_stopped(DynSim *sim)
 {
     for (guint i = 0; i < sim->guests->len; i++) {
         const DynSimGuest *guest = sim->guests->pdata[i];
-        const bool reachable = !dyn_sim_guest_is(guest, DYN_SIM_HANG, sim->now_usec) &&
-                               !dyn_sim_guest_is(guest, DYN_SIM_JOB, sim->now_usec) &&
-                               !dyn_sim_guest_is(guest, DYN_SIM_REFUSE, sim->now_usec) &&
-                               guest->late_kib == 0;
 
-        if (guest->running && reachable && sim->now_usec >= sim->down_until_usec &&
+        if (guest->running && was_reachable(sim, guest) &&
             guest->period_sec != guest->spec->period_sec)
             broken(sim, DYN_SIM_CHECK_PERIOD, guest,
                    "statistics period %u s, %" G_GUINT64_FORMAT " before", guest->period_sec,

@@ -233,6 +233,7 @@ end_while(DynSim *sim, DynSimGuest *guest)
         if (guest->until_usec[i] == 0 || sim->now_usec < guest->until_usec[i])
             continue;
         guest->until_usec[i] = 0;
+        guest->calm_usec = sim->now_usec;
         sim->changed_usec = sim->now_usec;
         dyn_sim_guest_touch(guest);
         if (i == DYN_SIM_PAUSE)

@@ -85,6 +85,7 @@ void
 dyn_sim_guest_touch(DynSimGuest *guest)
 {
     guest->still = false;
+    guest->recorded = false;
 }
 
 void
@@ -98,6 +99,7 @@ dyn_sim_guest_boot(DynSimGuest *guest, int64_t now_usec, bool reset)
     guest->stats_from_usec = guest->driver_usec + spec->stats_usec;
     guest->balloon_kib = spec->base_kib;
     guest->is_stale = reset;
+    guest->settled = false;
     guest->resident_kib = guest->swapped_kib = guest->cache_kib = 0;
     guest->swap_in_kib = guest->swap_out_kib = guest->major_faults = 0;
     guest->want_kib = 0;
@@ -109,6 +111,7 @@ dyn_sim_guest_boot(DynSimGuest *guest, int64_t now_usec, bool reset)
     guest->totals.starts++;
     guest->running = true;
     guest->run++;
+    guest->started_usec = now_usec;
     guest->touched_kib = 0;
     guest->actual_kib = guest->cached_kib = spec->base_kib;
     guest->asked_kib = MIN(guest->startup_kib, spec->base_kib); /* libvirt's <currentMemory> */
@@ -128,7 +131,7 @@ dyn_sim_guest_begin(DynSimGuest *guest, int64_t now_usec)
     if (spec->start_usec > 0)
         return;
     dyn_sim_guest_boot(guest, now_usec, false);
-    guest->driver = true;
+    guest->driver = guest->settled = true;
     guest->stats_from_usec = now_usec;
     guest->totals.starts = 0;
     guest->balloon_kib = guest->actual_kib = guest->cached_kib = guest->asked_kib =
@@ -164,6 +167,7 @@ tell_balloon(DynSim *sim, DynSimGuest *guest)
         return;
     guest->event_usec = sim->now_usec;
     guest->cached_kib = guest->actual_kib;
+    guest->settled = guest->settled || guest->actual_kib < guest->spec->base_kib;
     dyn_sim_tell(sim, guest, DYN_EVENT_BALLOON, guest->actual_kib);
 }
 
@@ -302,14 +306,6 @@ count(DynSimGuest *guest, int64_t dt_usec)
     guest->unmet_rest %= SEC;
 }
 
-static void
-come_up(DynSimGuest *guest)
-{
-    guest->driver = true;
-    if (guest->asked_kib < guest->spec->base_kib)
-        guest->is_stale = false; /* it inflates, and says so; else the old size stands for ever */
-}
-
 /* Whether anything but time went on. */
 static bool
 has_moved(DynSim *sim, DynSimGuest *guest, int64_t dt_usec)
@@ -328,6 +324,8 @@ has_moved(DynSim *sim, DynSimGuest *guest, int64_t dt_usec)
     guest->touched_kib = MAX(guest->touched_kib,
                              guest->spec->kernel_kib + guest->resident_kib + guest->cache_kib);
     guest->touched_kib = MIN(guest->touched_kib, guest->balloon_kib);
+    if (guest->driver && guest->balloon_kib < guest->spec->base_kib)
+        guest->is_stale = false;
     if (!guest->is_stale)
         guest->actual_kib = guest->balloon_kib;
     tell_balloon(sim, guest);
@@ -346,6 +344,7 @@ dyn_sim_guest_live(DynSim *sim, DynSimGuest *guest, int64_t dt_usec)
     if (!guest->running || dyn_sim_guest_is(guest, DYN_SIM_PAUSE, now_usec) ||
         dyn_sim_guest_is(guest, DYN_SIM_HANG, now_usec))
         return;
+    guest->lived_usec += dt_usec;
     if (guest->still && now_usec < guest->next_goal_usec) {
         count(guest, dt_usec);
         return;
@@ -354,13 +353,16 @@ dyn_sim_guest_live(DynSim *sim, DynSimGuest *guest, int64_t dt_usec)
         guest->touched_kib = MAX(guest->touched_kib, boot_touch(guest));
         if (now_usec < guest->driver_usec)
             return;
-        come_up(guest);
+        guest->driver = true;
+        if (guest->asked_kib < guest->spec->base_kib)
+            guest->is_stale = false; /* asked for all, it stays silent and the old size stands */
     }
     moved = has_moved(sim, guest, dt_usec);
     count(guest, dt_usec);
+    if (moved)
+        guest->recorded = false;
     dyn_sim_stats_step(guest, now_usec, dt_usec);
-    guest->still = !moved && guest->cached_kib == guest->actual_kib &&
-                   now_usec >= guest->stats_from_usec + 2 * SEC &&
+    guest->still = !moved && guest->recorded && guest->cached_kib == guest->actual_kib &&
                    (guest->balloon_kib == guest->asked_kib || is_deaf(sim, guest)) &&
                    guest->spec->model != DYN_SIM_LYING &&
                    guest->late_kib == 0 && guest->period_sec > 0;

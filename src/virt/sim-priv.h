@@ -101,6 +101,7 @@ typedef struct DynSimGuest {
     /* run */
     bool running;
     uint32_t run;
+    int64_t started_usec;
     bool driver;             /* its balloon driver is there */
     int64_t driver_usec;     /* when it comes */
     int64_t stats_from_usec; /* no statistics before */
@@ -123,25 +124,29 @@ typedef struct DynSimGuest {
     uint64_t actual_kib;     /* what QEMU tells */
     uint64_t cached_kib;     /* what libvirt tells */
     int64_t event_usec;      /* of the last balloon event */
+    bool settled;            /* QEMU has told a size since the guest booted */
     bool is_stale;           /* @actual_kib is from before the reset */
     uint64_t resident_kib;   /* of the workload */
     uint64_t swapped_kib;
     uint64_t cache_kib;
     uint64_t touched_kib;    /* pages the host had to give */
     uint64_t own_asked_kib;  /* what we, not others, asked last; 0: nothing */
-    bool still;              /* nothing moves until @wake_usec */
-    int64_t wake_usec;
+    bool still;              /* nothing moves until @next_goal_usec or something befalls it */
+    bool recorded;           /* its statistics say what is true since it moved last */
     /* statistics */
     uint32_t period_sec;
     int64_t phase_usec;
     DynBalloonStats record;  /* the last one sent */
     uint64_t record_used_kib;
+    int64_t record_lived_usec;
+    int64_t lived_usec;      /* time that went on for it: not while paused or hung */
+    int64_t calm_usec;       /* when the last thing that lasts for a while was over */
     uint64_t swap_in_kib, swap_out_kib, major_faults;
     uint64_t lost_usec, above_usec, run_usec, unmet_kib_sec, unmet_rest;
     /* what was told in the last sample, for the judge */
     bool told;
     bool told_frozen;
-    uint64_t told_sec;
+    int64_t told_age_usec;   /* of its life; -1: nothing was told */
     uint64_t told_used_kib;
     uint64_t told_balloon_kib;
     DynSimTotals totals;

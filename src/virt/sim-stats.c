@@ -99,6 +99,8 @@ dyn_sim_stats_record(DynSimGuest *guest, int64_t now_usec)
     else
         fill_linux(guest, stats);
     guest->record_used_kib = guest->resident_kib;
+    guest->record_lived_usec = guest->lived_usec;
+    guest->recorded = true;
     if (guest->spec->model == DYN_SIM_LYING)
         lie(guest, stats);
 }
@@ -128,7 +130,9 @@ void
 dyn_sim_stats_read(DynSimGuest *guest, int64_t now_usec, DynBalloonStats *ret_stats)
 {
     /* what is still has told all it has to tell: only the time is new */
-    if (guest->still && guest->period_sec > 0)
+    if (guest->still && guest->period_sec > 0) {
         guest->record.last_update_sec = wall_sec(last_due(guest, now_usec));
+        guest->record_lived_usec = guest->lived_usec;
+    }
     *ret_stats = guest->record;
 }

@@ -118,7 +118,9 @@ remember_told(DynSimGuest *guest, const DynGuestSample *sample)
 {
     guest->told = sample->has_stats;
     guest->told_frozen = sample->run != DYN_RUN_RUNNING || sample->hung || sample->job;
-    guest->told_sec = sample->stats.last_update_sec;
+    guest->told_age_usec = sample->stats.last_update_sec == 0
+                               ? -1
+                               : guest->lived_usec - guest->record_lived_usec;
     guest->told_used_kib = guest->record_used_kib;
     guest->told_balloon_kib = sample->balloon_kib;
 }

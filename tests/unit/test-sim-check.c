@@ -259,6 +259,7 @@ START_TEST(test_sim_check_period)
 
     ck_assert(hypervisor->ops->set_stats_period(hypervisor, A, 0, NULL));
     ck_assert(hypervisor->ops->set_stats_period(hypervisor, B, 0, NULL));
+    dyn_sim_advance(sim, dyn_sim_now_usec(sim) + 20 * SEC);
     dyn_sim_check_stopped(sim);
     sim_assert_sound(sim);
     ck_assert(hypervisor->ops->set_stats_period(hypervisor, B, 1, NULL));
