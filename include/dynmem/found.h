@@ -30,9 +30,10 @@ typedef enum {
     DYN_EVENT_STARTED,   /* also incoming migration, restore */
     DYN_EVENT_STOPPED,   /* handle dropped by the implementation before this is delivered */
     DYN_EVENT_SUSPENDED,
+    DYN_EVENT_PMSUSPENDED, /* by the guest, to memory; its balloon is empty from then on */
     DYN_EVENT_RESUMED,
     DYN_EVENT_REBOOT,    /* several for one reboot; a guest can send a flood: coalesce */
-    DYN_EVENT_DEFINED,
+    DYN_EVENT_DEFINED,   /* described anew; also when a device was plugged or unplugged */
     DYN_EVENT_UNDEFINED,
     DYN_EVENT_METADATA,  /* policy may have changed: live or config, the event does not say */
     DYN_EVENT_BALLOON,   /* @value_kib: balloon size as in DynGuestSample.balloon_kib */

@@ -197,13 +197,13 @@ judge(DynCli *cli, DynGuestReport *report, const DynDomain *domain)
     }
     report->effective = dyn_cli_resolve(cli, domain, policy);
     report->mode = MIN(report->effective->policy.mode, dyn_cli_conf(cli)->mode);
-    if (report->effective->policy.mode == DYN_MODE_OFF)
-        set_hold(report, DYN_STATUS_UNMANAGED, DYN_HOLD_OFF, "mode off");
+    if (!dyn_effective_validate(report->effective, domain, &error))
+        set_hold(report, DYN_STATUS_UNMANAGED, DYN_HOLD_BAD_POLICY, error->message);
     else if (domain->obstacle != DYN_OBSTACLE_NONE)
         set_hold(report, DYN_STATUS_UNMANAGED, DYN_HOLD_OBSTACLE,
                  dyn_obstacle_text(domain->obstacle));
-    else if (!dyn_effective_validate(report->effective, domain, &error))
-        set_hold(report, DYN_STATUS_UNMANAGED, DYN_HOLD_BAD_POLICY, error->message);
+    else if (report->effective->policy.mode == DYN_MODE_OFF)
+        set_hold(report, DYN_STATUS_UNMANAGED, DYN_HOLD_OFF, "mode off");
     else if (report->run == DYN_RUN_OFF)
         set_hold(report, DYN_STATUS_UNKNOWN, DYN_HOLD_NOT_RUNNING, "not running");
     else

@@ -92,7 +92,7 @@ dyn_guest_fold(DynGuest *guest, const DynGuestSample *sample, const DynConf *con
         return;
     guest->sample = *sample;
     guest->sampled = true;
-    guest->run = sample->run;
+    dyn_guest_set_run(guest, sample->run, now_usec);
     guest->active = sample->run != DYN_RUN_OFF;
     if (sample->vmem_kib != DYN_UNKNOWN)
         guest->vmem_kib = MIN(sample->vmem_kib, DYN_MAX_KIB);

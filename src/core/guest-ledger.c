@@ -127,6 +127,7 @@ dyn_guest_begin_boot(DynGuest *guest, int64_t now_usec, int64_t wall_usec, bool 
     guest->stuck_until_usec = 0;
     guest->stuck_pause_usec = 0;
     guest->pin_until_usec = 0;
+    guest->woke_usec = 0;
     guest->above_since_usec = 0;
     guest->grew_usec = 0;
     guest->gave_usec = 0;
@@ -144,6 +145,21 @@ dyn_guest_begin_boot(DynGuest *guest, int64_t now_usec, int64_t wall_usec, bool 
     dyn_demand_reset(&guest->demand, now_usec, wall_usec);
     if (!reset)
         guest->demand.last_update_sec = 0;
+}
+
+void
+dyn_guest_set_run(DynGuest *guest, DynRunState run, int64_t now_usec)
+{
+    if (guest->run == DYN_RUN_PMSUSPENDED && run != DYN_RUN_PMSUSPENDED) {
+        guest->woke_usec = now_usec;
+        /* A request now would take the place of the size that it returns to. */
+        guest->frozen_until_usec = now_usec + DYN_WAKE_USEC;
+        g_free(guest->hold_detail);
+        guest->hold_detail = g_strdup("just woken: its balloon fills again");
+    }
+    if (guest->run != DYN_RUN_PMSUSPENDED && run == DYN_RUN_PMSUSPENDED)
+        guest->pin_until_usec = 0; /* it emptied its balloon just before */
+    guest->run = run;
 }
 
 static void
@@ -207,6 +223,17 @@ is_self_deflation(const DynGuest *guest, uint64_t before, uint64_t after)
            demand->available_kib <= MAX(demand->total_kib / 10, 2 * DYN_SAFETY_LEAST_KIB);
 }
 
+/* Falling asleep (suspend to memory), Linux's driver empties its balloon; on waking it fills it
+ * again. */
+static bool
+is_settling(const DynGuest *guest, int64_t now_usec)
+{
+    const int64_t since_usec = MAX(guest->first_seen_usec, guest->fresh_usec);
+
+    return guest->run == DYN_RUN_PMSUSPENDED ||
+           now_usec - MAX(since_usec, guest->woke_usec) < DYN_SETTLE_USEC;
+}
+
 static void
 note_foreign(DynGuest *guest, uint64_t before, uint64_t after, const DynConf *conf,
              int64_t now_usec)
@@ -219,7 +246,7 @@ note_foreign(DynGuest *guest, uint64_t before, uint64_t after, const DynConf *co
         return;
     }
     if (guest->fresh_usec == 0 || !dyn_guest_is_managed(guest, conf) ||
-        now_usec - MAX(guest->first_seen_usec, guest->fresh_usec) < DYN_SETTLE_USEC)
+        is_settling(guest, now_usec))
         return;
     guest->sent_kib = DYN_UNKNOWN;
     guest->last_sent_kib = DYN_UNKNOWN;

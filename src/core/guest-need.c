@@ -4,18 +4,18 @@
 
 #include "guest-priv.h"
 
+/* What stands against a guest is worth knowing before it is started: that it does not run comes
+ * last. */
 static DynHold
-unmanaged_hold(const DynGuest *guest)
+unmanaged_hold(const DynGuest *guest, const DynConf *conf)
 {
-    if (!guest->active)
-        return DYN_HOLD_NOT_RUNNING;
     if (guest->policy_error)
         return DYN_HOLD_BAD_POLICY;
     if (!guest->wanted || !guest->running)
         return DYN_HOLD_NO_POLICY;
     if (guest->domain->obstacle != DYN_OBSTACLE_NONE)
         return DYN_HOLD_OBSTACLE;
-    return DYN_HOLD_OFF;
+    return dyn_guest_mode(guest, conf) == DYN_MODE_OFF ? DYN_HOLD_OFF : DYN_HOLD_NOT_RUNNING;
 }
 
 static DynHold
@@ -69,7 +69,7 @@ dyn_guest_find_hold(const DynGuest *guest, const DynConf *conf, int64_t now_usec
     DynHold hold;
 
     if (!dyn_guest_is_managed(guest, conf))
-        return unmanaged_hold(guest);
+        return unmanaged_hold(guest, conf);
     hold = frozen_hold(guest, now_usec);
     if (hold == DYN_HOLD_NONE)
         hold = stats_hold(guest, conf, now_usec);

@@ -198,10 +198,13 @@ dyn_world_event(DynWorld *world, const DynEvent *event)
         guest->sampled = false;
         return true;
     case DYN_EVENT_SUSPENDED:
-        guest->run = DYN_RUN_PAUSED;
+        dyn_guest_set_run(guest, DYN_RUN_PAUSED, event->when_usec);
+        return false;
+    case DYN_EVENT_PMSUSPENDED:
+        dyn_guest_set_run(guest, DYN_RUN_PMSUSPENDED, event->when_usec);
         return false;
     case DYN_EVENT_RESUMED:
-        guest->run = DYN_RUN_RUNNING;
+        dyn_guest_set_run(guest, DYN_RUN_RUNNING, event->when_usec);
         return true;
     case DYN_EVENT_BALLOON:
         return on_balloon(world, guest, event);

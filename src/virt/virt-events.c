@@ -149,8 +149,10 @@ lifecycle_type(int event, int detail, DynEventType *ret_type)
     case VIR_DOMAIN_EVENT_STOPPED:
         *ret_type = DYN_EVENT_STOPPED;
         return true;
-    case VIR_DOMAIN_EVENT_SUSPENDED:
     case VIR_DOMAIN_EVENT_PMSUSPENDED:
+        *ret_type = DYN_EVENT_PMSUSPENDED;
+        return true;
+    case VIR_DOMAIN_EVENT_SUSPENDED:
     case VIR_DOMAIN_EVENT_CRASHED: /* kept after a panic: frozen until somebody destroys it */
         *ret_type = DYN_EVENT_SUSPENDED;
         return true;
@@ -211,6 +213,13 @@ on_metadata(virConnectPtr conn, virDomainPtr domain, int type, const char *uri, 
         simple_event(data, domain, DYN_EVENT_METADATA);
 }
 
+/* A device came or went: memory, or one that pins it. */
+static void
+on_device(virConnectPtr conn, virDomainPtr domain, const char *alias, void *data)
+{
+    simple_event(data, domain, DYN_EVENT_DEFINED);
+}
+
 static void
 on_balloon(virConnectPtr conn, virDomainPtr domain, unsigned long long actual_kib, void *data)
 {
@@ -266,6 +275,8 @@ static const EventRow rows[] = {
     {VIR_DOMAIN_EVENT_ID_MEMORY_DEVICE_SIZE_CHANGE, VIR_DOMAIN_EVENT_CALLBACK(on_vmem)},
     {VIR_DOMAIN_EVENT_ID_JOB_COMPLETED, VIR_DOMAIN_EVENT_CALLBACK(on_job)},
     {VIR_DOMAIN_EVENT_ID_PMWAKEUP, VIR_DOMAIN_EVENT_CALLBACK(on_wakeup)},
+    {VIR_DOMAIN_EVENT_ID_DEVICE_ADDED, VIR_DOMAIN_EVENT_CALLBACK(on_device)},
+    {VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, VIR_DOMAIN_EVENT_CALLBACK(on_device)},
 };
 G_STATIC_ASSERT(G_N_ELEMENTS(rows) == DYN_VIRT_N_CALLBACKS);
 

@@ -34,7 +34,7 @@ typedef enum {
     DYN_N_LINKS
 } DynVirtLink;
 
-#define DYN_VIRT_N_CALLBACKS 7
+#define DYN_VIRT_N_CALLBACKS 9
 
 /* Sampling calls that may be out at once, abandoned ones included: see virt-sample.c. */
 #define DYN_VIRT_SAMPLING_MOST 2

@@ -33,8 +33,8 @@ typedef struct Command {
 } Command;
 
 static const char *const event_names[DYN_N_EVENTS] = {
-    "started", "stopped", "suspended", "resumed", "reboot",    "defined",      "undefined",
-    "metadata", "balloon", "vmem",     "job-done", "connected", "disconnected",
+    "started",   "stopped",  "suspended", "pmsuspended", "resumed",  "reboot",    "defined",
+    "undefined", "metadata", "balloon",   "vmem",        "job-done", "connected", "disconnected",
 };
 
 static void

@@ -126,6 +126,12 @@ START_TEST(test_obstacles_are_refused_with_the_remedy)
     run = cli_run("set", "odd", "--mode", "on", NULL);
     ck_assert_int_eq(run->status, 0);
     ck_assert_ptr_nonnull(strstr(run->err, "warning: domain 'odd' cannot have dynamic memory"));
+    cli_run_free(g_steal_pointer(&run));
+
+    /* Before its start is the time to mend it. */
+    run = cli_run("list", "--all", NULL);
+    ck_assert_ptr_nonnull(strstr(run->out, "unmanaged: "));
+    ck_assert_ptr_nonnull(strstr(run->out, row->text));
     virDomainFree(domain);
 }
 END_TEST

@@ -329,6 +329,70 @@ START_TEST(test_faults_own_deflation_is_demand_and_no_pin)
 }
 END_TEST
 
+/* Linux's driver empties its balloon before it sleeps, and fills it again when it wakes. */
+START_TEST(test_faults_a_guest_asleep_is_left_alone_and_not_pinned)
+{
+    ToyGuest *guest = toy_add(&toy, 512, 64, 50, 128);
+    uint64_t before;
+
+    toy_run(&toy, 30);
+    guest->balloon = guest->told = guest->boot * MIB;
+    toy_event(&toy, guest, DYN_EVENT_BALLOON, guest->told);
+    guest->asleep = true;
+    toy_event(&toy, guest, DYN_EVENT_PMSUSPENDED, 0);
+    ck_assert_int_eq(hold(guest), DYN_HOLD_SUSPENDED);
+    before = toy.actions;
+    toy_run(&toy, 60);
+    ck_assert_int_eq(hold(guest), DYN_HOLD_SUSPENDED);
+    ck_assert_uint_eq(assigned(guest), 512 * MIB); /* it may touch all of it when it wakes */
+    ck_assert_uint_eq(toy.actions, before);
+    guest->asleep = false;
+    toy_event(&toy, guest, DYN_EVENT_RESUMED, 0);
+    toy_run(&toy, 3);
+    ck_assert_int_eq(hold(guest), DYN_HOLD_JOB);
+    ck_assert_uint_eq(toy.actions, before);
+    toy_run(&toy, 3);
+    ck_assert_int_eq(hold(guest), DYN_HOLD_NONE);
+    ck_assert_uint_eq(assigned(guest), guest->asked);
+}
+END_TEST
+
+static const ToyGuest pinned[] = {
+    { .devices = "<hostdev mode='subsystem' type='pci'/>" },
+    { .devices = "<interface type='vdpa'/>" },
+    { .extra = "<memoryBacking><locked/></memoryBacking>" },
+    { .extra = "<memoryBacking><hugepages/></memoryBacking>" },
+};
+
+/* Also of a guest that does not run: before its start is the time to mend it. */
+START_TEST(test_faults_an_obstacle_is_named_and_nothing_done)
+{
+    ToyGuest *guest = toy_add(&toy, 512, 64, 50, 128);
+    ToyGuest *busy = toy_add(&toy, 1024, 64, 50, 128);
+
+    toy_run(&toy, 20);
+    guest->devices = pinned[_i].devices;
+    guest->extra = pinned[_i].extra;
+    toy_put(&toy, guest); /* plugged in while it ran, or started with it */
+    ck_assert_int_eq(hold(guest), DYN_HOLD_OBSTACLE);
+    ck_assert_uint_eq(dyn_world_wanted_period(toy.world, guest->uuid), 0);
+    guest->used = 400 * MIB;
+    busy->used = 400 * MIB;
+    for (int i = 0; i < 20; i++) {
+        toy_tick(&toy);
+        ck_assert_uint_eq(guest->asked, 128 * MIB);
+    }
+    ck_assert_uint_gt(busy->asked, 400 * MIB);
+    guest->running = false;
+    toy_event(&toy, guest, DYN_EVENT_STOPPED, 0);
+    toy_put(&toy, guest);
+    ck_assert_int_eq(hold(guest), DYN_HOLD_OBSTACLE);
+    guest->devices = guest->extra = NULL;
+    toy_put(&toy, guest);
+    ck_assert_int_eq(hold(guest), DYN_HOLD_NOT_RUNNING);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -349,6 +413,9 @@ main(void)
     tcase_add_test(tcase, test_faults_status_warns_of_a_guest_that_is_short);
     tcase_add_test(tcase, test_faults_a_low_pool_is_refilled_from_idle_memory);
     tcase_add_test(tcase, test_faults_own_deflation_is_demand_and_no_pin);
+    tcase_add_test(tcase, test_faults_a_guest_asleep_is_left_alone_and_not_pinned);
+    tcase_add_loop_test(tcase, test_faults_an_obstacle_is_named_and_nothing_done, 0,
+                        G_N_ELEMENTS(pinned));
     suite_add_tcase(suite, tcase);
     return dyn_suite_run(suite);
 }

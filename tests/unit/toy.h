@@ -31,6 +31,9 @@ typedef struct ToyGuest {
     uint64_t swapped;  /* KiB now outside */
     uint64_t swap_out, swap_in;
     bool running, driver, frozen, deaf;
+    bool asleep;         /* suspended to memory */
+    const char *extra;   /* further elements of its XML, or NULL */
+    const char *devices; /* further devices, or NULL */
     DynOutcomeResult answer; /* to requests; anything but SENT: nothing happens */
     uint64_t lie_total;  /* KiB of MemTotal it claims; 0: honest */
     uint64_t cached;   /* KiB that libvirt still tells instead, once; 0: none */
@@ -89,9 +92,10 @@ toy_found(const ToyGuest *guest)
         "</p:startup><p:minimum unit='MiB'>%" G_GUINT64_FORMAT
         "</p:minimum><p:maximum unit='MiB'>%" G_GUINT64_FORMAT
         "</p:maximum><p:priority>%" G_GUINT64_FORMAT "</p:priority></p:policy></metadata>"
-        "<devices><memballoon model='virtio' autodeflate='%s'/></devices></domain>",
+        "%s<devices>%s<memballoon model='virtio' autodeflate='%s'/></devices></domain>",
         guest->uuid, guest->uuid, guest->boot, guest->startup, guest->startup, guest->minimum,
-        guest->maximum, guest->priority, guest->autodeflate ? "on" : "off");
+        guest->maximum, guest->priority, guest->extra ? guest->extra : "",
+        guest->devices ? guest->devices : "", guest->autodeflate ? "on" : "off");
     DynFound *found = g_new0(DynFound, 1);
     GError *error = NULL;
 
@@ -142,7 +146,7 @@ toy_live(ToyGuest *guest)
 {
     uint64_t room;
 
-    if (!guest->running || guest->frozen)
+    if (!guest->running || guest->frozen || guest->asleep)
         return;
     if (guest->driver && !guest->deaf) {
         if (guest->balloon > guest->asked)
@@ -206,6 +210,8 @@ toy_sample(const Toy *toy, ToyGuest *guest, const DynSampleRequest *request, Dyn
 
     dyn_guest_sample_init(&sample, guest->uuid);
     sample.run = guest->frozen ? DYN_RUN_PAUSED : DYN_RUN_RUNNING;
+    if (guest->asleep)
+        sample.run = DYN_RUN_PMSUSPENDED;
     sample.has_stats = true;
     sample.balloon_kib = guest->cached != 0 ? guest->cached : guest->told;
     sample.exact = guest->cached == 0 &&
@@ -214,7 +220,7 @@ toy_sample(const Toy *toy, ToyGuest *guest, const DynSampleRequest *request, Dyn
     sample.vmem_kib = 0;
     sample.rss_kib = (guest->resident != 0 ? guest->resident * MIB : guest->balloon) + 20 * MIB;
     sample.stats.last_update_sec = 0;
-    if (guest->driver && !guest->frozen)
+    if (guest->driver && !guest->frozen && !guest->asleep)
         guest->stale = (uint64_t)(toy->now / SEC);
     if (guest->driver || guest->stale != 0) {
         const bool stays = guest->autodeflate || guest->stays;
@@ -274,7 +280,7 @@ toy_check(const Toy *toy, const ToyGuest *guest, const DynAction *action, uint64
         return;
     ck_assert_uint_ge(action->to_kib, guest->minimum * MIB);
     ck_assert_uint_le(action->to_kib, guest->maximum * MIB);
-    ck_assert(!guest->frozen);
+    ck_assert(!guest->frozen && !guest->asleep);
     if (action->reason == DYN_REASON_RESTART)
         return;
     if (action->to_kib > before) {
