@@ -70,6 +70,11 @@ dyn_balancer_allot(const DynClaim *claims, size_t n, uint64_t pool_kib, DynScrat
 #define DYN_BAND_FINE_MOST_KIB (UINT64_C(2) * 1024)
 #define DYN_BAND_COARSE_LEAST_KIB (UINT64_C(16) * 1024)
 #define DYN_PAGE_KIB UINT64_C(4)
+/* A guest that has its demand, and lacks only some of its safety or buffer, grows in steps of at
+ * least an eighth of what it lacks: else, under contention, its share that creeps up as another's
+ * smoothed demand decays would be handed out in a resize a second. Chosen here: see
+ * tests/unit/test-stability.c. */
+#define DYN_BAND_LACK_DIVISOR UINT64_C(8)
 
 /* Idle memory comes back when the pool's free part falls under 2.5 %, up to 5 %. */
 #define DYN_POOL_LOW_PERMYRIAD 250u

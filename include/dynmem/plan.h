@@ -12,6 +12,7 @@ G_BEGIN_DECLS
 
 /* Why an action is taken. Closed set: also the `reason` label of dynmem_domain_decisions_total. */
 typedef enum {
+    /* growths first, GROW_MINIMUM last of them */
     DYN_REASON_GROW_DEMAND,       /* holds less than demand + safety */
     DYN_REASON_GROW_BUFFER,       /* more than half its buffer is gone */
     DYN_REASON_GROW_ROLLBACK,     /* an unforced shrink did it harm: it gets that back */

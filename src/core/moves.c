@@ -76,6 +76,19 @@ claimed(const DynHolding *holding)
     return MAX(holding->assigned_kib, holding->sent_kib);
 }
 
+/* Who has its demand waits for a step that is worth a resize. */
+static uint64_t
+patience(const DynHolding *holding)
+{
+    const uint64_t demand = holding->demand_kib;
+    const uint64_t wish = MAX(dyn_sat_add(demand, holding->safety_kib),
+                              dyn_balancer_trigger_kib(demand, holding->full_kib));
+
+    if (position(holding) < demand)
+        return 0;
+    return dyn_sat_sub(wish, position(holding)) / DYN_BAND_LACK_DIVISOR;
+}
+
 /* Why guest @i should grow to its allotment now, if it should. */
 static bool
 growth_due(const Round *round, size_t i, DynReason *ret_reason)
@@ -90,7 +103,7 @@ growth_due(const Round *round, size_t i, DynReason *ret_reason)
         *ret_reason = DYN_REASON_GROW_MINIMUM;
         return true;
     }
-    if (goal - here <= dead_band(round, holding))
+    if (goal - here <= MAX(dead_band(round, holding), patience(holding)))
         return false;
     if (here < dyn_sat_add(holding->demand_kib, holding->safety_kib)) {
         *ret_reason = DYN_REASON_GROW_DEMAND;

@@ -183,8 +183,7 @@ action_for(const DynWorld *world, const DynGuest *guest, DynReason reason, uint6
 static void
 note_direction(DynGuest *guest, DynReason reason, int64_t now_usec)
 {
-    if (reason == DYN_REASON_GROW_DEMAND || reason == DYN_REASON_GROW_BUFFER ||
-        reason == DYN_REASON_GROW_MINIMUM)
+    if (reason <= DYN_REASON_GROW_MINIMUM)
         guest->grew_usec = now_usec;
     if (reason == DYN_REASON_SHRINK_POOL_LOW || reason == DYN_REASON_SHRINK_IDLE)
         guest->gave_usec = now_usec;

@@ -12,12 +12,13 @@
 
 #define MIB UINT64_C(1024)
 #define SEC INT64_C(1000000)
-#define TOY_MOST 16
+#define TOY_MOST 96
 
 typedef struct ToyGuest {
     char uuid[DYN_UUID_SIZE];
     uint64_t boot, startup, minimum, maximum; /* MiB */
     uint64_t priority;
+    uint64_t buffer;   /* percent; 0: the default */
     bool autodeflate;
     bool swap;
     uint64_t kernel;   /* MiB outside MemTotal */
@@ -91,11 +92,13 @@ toy_found(const ToyGuest *guest)
         "<metadata><p:policy xmlns:p='urn:dynmem:policy:1'><p:startup unit='MiB'>%" G_GUINT64_FORMAT
         "</p:startup><p:minimum unit='MiB'>%" G_GUINT64_FORMAT
         "</p:minimum><p:maximum unit='MiB'>%" G_GUINT64_FORMAT
-        "</p:maximum><p:priority>%" G_GUINT64_FORMAT "</p:priority></p:policy></metadata>"
+        "</p:maximum><p:priority>%" G_GUINT64_FORMAT "</p:priority><p:buffer>%" G_GUINT64_FORMAT
+        "</p:buffer></p:policy></metadata>"
         "%s<devices>%s<memballoon model='virtio' autodeflate='%s'/></devices></domain>",
         guest->uuid, guest->uuid, guest->boot, guest->startup, guest->startup, guest->minimum,
-        guest->maximum, guest->priority, guest->extra ? guest->extra : "",
-        guest->devices ? guest->devices : "", guest->autodeflate ? "on" : "off");
+        guest->maximum, guest->priority, guest->buffer != 0 ? guest->buffer : 20,
+        guest->extra ? guest->extra : "", guest->devices ? guest->devices : "",
+        guest->autodeflate ? "on" : "off");
     DynFound *found = g_new0(DynFound, 1);
     GError *error = NULL;
 
