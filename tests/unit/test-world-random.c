@@ -4,9 +4,11 @@
 
 #include "toy.h"
 
+#include "random.h"
 #include "suite.h"
 
 #define SEED UINT64_C(0x776f726c64)
+#define ROUNDS 40 /* a loop */
 
 static Toy toy;
 
@@ -20,16 +22,6 @@ static void
 end(void)
 {
     toy_clear(&toy);
-}
-
-static uint64_t
-next_random(uint64_t *state)
-{
-    uint64_t x = *state += UINT64_C(0x9e3779b97f4a7c15);
-
-    x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return x ^ (x >> 31);
 }
 
 /* A reset, with the driver back at once or, next time, only then. */
@@ -53,82 +45,214 @@ reboot(ToyGuest *guest)
     toy_event(&toy, guest, DYN_EVENT_REBOOT, 0);
 }
 
+/* Off, or, next time, on again with all its memory and no driver yet. */
+static void
+turn(ToyGuest *guest)
+{
+    guest->running = !guest->running;
+    toy_event(&toy, guest, guest->running ? DYN_EVENT_STARTED : DYN_EVENT_STOPPED, 0);
+    if (guest->running) {
+        guest->driver = false;
+        guest->stale = 0;
+        guest->used = 25 * MIB;
+        guest->swapped = guest->swap_in = 0;
+        guest->swap_out = guest->swap ? 64 : 0;
+        guest->balloon = guest->told = guest->asked = guest->boot * MIB;
+    }
+    toy_put(&toy, guest);
+}
+
+static void
+random_fault(uint64_t *state, ToyGuest *guest)
+{
+    static const char *const modes[] = { "on", "on", "observe", "off" };
+
+    switch (dyn_random_upto(state, 6)) {
+    case 0:
+        guest->answer = (DynOutcomeResult)dyn_random_upto(state, DYN_OUTCOME_GONE - 1);
+        break;
+    case 1:
+        guest->answer = DYN_OUTCOME_TIMEOUT + (DynOutcomeResult)dyn_random_upto(state, 1);
+        break;
+    case 2:
+        guest->answer = DYN_OUTCOME_SENT;
+        break;
+    case 3: /* answers take their time */
+        guest->late = (unsigned)dyn_random_upto(state, 5);
+        break;
+    case 4: /* it says what it likes of its total */
+        guest->lie_total = dyn_random_one_in(state, 2) ? 0 : dyn_random_upto(state, 4096 * MIB);
+        break;
+    case 5: /* as QEMU tells it */
+        if (guest->running && guest->driver)
+            toy_event(&toy, guest, DYN_EVENT_BALLOON, guest->balloon);
+        break;
+    default:
+        guest->mode = modes[dyn_random_upto(state, G_N_ELEMENTS(modes) - 1)];
+        toy_put(&toy, guest);
+    }
+}
+
+static void
+random_load(uint64_t *state, ToyGuest *guest)
+{
+    if (guest->swap)
+        guest->used = (10 + dyn_random_upto(state, 2 * guest->boot)) * MIB;
+    else /* grows no faster than its buffer can take: the rest is the workload's own death */
+        guest->used += MIN(dyn_random_upto(state, 8 * MIB),
+                           dyn_sat_sub(guest->balloon, guest->kernel * MIB + guest->used));
+}
+
 static void
 random_change(uint64_t *state)
 {
-    ToyGuest *guest = &toy.guests[next_random(state) % toy.n];
+    ToyGuest *guest = &toy.guests[dyn_random_upto(state, toy.n - 1)];
 
-    switch (next_random(state) % 12) {
+    switch (dyn_random_upto(state, 14)) {
     case 0:
-        guest->frozen = !guest->frozen;
+        guest->frozen = guest->running && !guest->frozen;
         break;
     case 1:
         guest->deaf = !guest->deaf;
         break;
+    case 2:
+        guest->speed = (1 + dyn_random_upto(state, 1000)) * MIB;
+        break;
     case 3:
-        guest->answer = (DynOutcomeResult)(next_random(state) % DYN_OUTCOME_GONE);
-        break;
     case 4:
-        guest->answer = DYN_OUTCOME_TIMEOUT + (DynOutcomeResult)(next_random(state) % 2);
-        break;
     case 5:
-        guest->answer = DYN_OUTCOME_SENT;
+        random_fault(state, guest);
         break;
     case 6:
-        reboot(guest);
+    case 7:
+        if (guest->running && !guest->frozen)
+            reboot(guest);
         break;
-    case 2:
-        guest->speed = (1 + next_random(state) % 1000) * MIB;
+    case 8:
+        if (!guest->frozen)
+            turn(guest);
+        break;
+    case 9: /* others on the host come and go */
+        toy.nonguest_kib = dyn_random_upto(state, toy.host_kib / 4);
         break;
     default:
-        if (guest->swap)
-            guest->used = (10 + next_random(state) % (2 * guest->boot)) * MIB;
-        else /* grows no faster than its buffer can take: the rest is the workload's own death */
-            guest->used += MIN(next_random(state) % (8 * MIB),
-                               dyn_sat_sub(guest->balloon, guest->kernel * MIB + guest->used));
+        random_load(state, guest);
     }
 }
 
-/* Random hosts, random loads: toy_check() watches bounds, pool, order and floors after every
- * second; once the load stands still, the plans become empty and stay empty. */
+/* Every fault ends, and who runs stays up. */
+static void
+make_peace(void)
+{
+    for (size_t i = 0; i < toy.n; i++) {
+        ToyGuest *guest = &toy.guests[i];
+
+        guest->frozen = guest->deaf = false;
+        guest->driver = true;
+        guest->answer = DYN_OUTCOME_SENT;
+        guest->speed = 500 * MIB;
+        guest->late = 0;
+        guest->lie_total = 0;
+    }
+}
+
+/* @short_host: the pool is what the host has, which is little; else it is capped, and the host has
+ * more. */
+static void
+random_host(uint64_t *state, bool short_host)
+{
+    const size_t n = 1 + dyn_random_upto(state, 9);
+    uint64_t holds = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        const uint64_t boot = 256 << dyn_random_upto(state, 3);
+        const uint64_t held = 160 + dyn_random_upto(state, boot - 161);
+        ToyGuest *guest = toy_add(&toy, boot, 32 + dyn_random_upto(state, 63),
+                                  dyn_random_upto(state, 100), held);
+
+        guest->swap = dyn_random_one_in(state, 2);
+        guest->autodeflate = dyn_random_one_in(state, 2);
+        toy_put(&toy, guest);
+        holds += held;
+    }
+    if (short_host) {
+        toy.nonguest_kib = dyn_random_upto(state, 512 * MIB);
+        toy.host_kib = (holds + n * 64 + 1024 + dyn_random_upto(state, 1024)) * MIB;
+    } else {
+        toy.conf->pool_kib = (holds + dyn_random_upto(state, 512)) * MIB;
+    }
+}
+
+/* Random hosts, loads and faults: toy_check() watches bounds, pool, host, order and floors after
+ * every second; once the world stands still, the plans become empty and stay empty. */
 START_TEST(test_world_properties)
 {
-    uint64_t state = SEED + (uint64_t)_i;
+    const int rounds = dyn_suite_rounds(ROUNDS);
+    gboolean last = FALSE;
 
-    for (int world = 0; world < dyn_suite_rounds(40); world++) {
-        const size_t n = 1 + next_random(&state) % 10;
-        uint64_t holds = 0;
+    for (int world = 0; world < rounds && !last; world++) {
+        const uint64_t seed = dyn_random_seed(SEED, (uint64_t)(_i * ROUNDS + world), &last);
+        uint64_t state = seed;
 
         end();
         begin();
-        for (size_t i = 0; i < n; i++) {
-            const uint64_t boot = 256 << next_random(&state) % 4;
-            const uint64_t held = 160 + next_random(&state) % (boot - 160);
-            ToyGuest *guest = toy_add(&toy, boot, 32 + next_random(&state) % 64,
-                                      next_random(&state) % 101, held);
-
-            guest->swap = next_random(&state) % 2;
-            guest->autodeflate = next_random(&state) % 2;
-            toy_put(&toy, guest);
-            holds += held;
-        }
-        toy.conf->pool_kib = (holds + next_random(&state) % 512) * MIB;
+        toy.seed = seed;
+        random_host(&state, seed % 2);
         for (int t = 0; t < 200; t++) {
-            if (next_random(&state) % 4 == 0)
+            if (dyn_random_one_in(&state, 4))
                 random_change(&state);
             toy_tick(&toy);
         }
-        for (size_t i = 0; i < n; i++) {
-            toy.guests[i].frozen = toy.guests[i].deaf = false;
-            toy.guests[i].driver = true;
-            toy.guests[i].answer = DYN_OUTCOME_SENT;
-            toy.guests[i].speed = 500 * MIB;
-        }
+        make_peace();
         toy_run(&toy, 1500); /* decays end, idle memory is back */
         toy.actions = 0;
         toy_run(&toy, 300);
-        ck_assert_msg(toy.actions == 0, "seed %" G_GUINT64_FORMAT " world %d: %" G_GUINT64_FORMAT
-                      " actions in a quiet world", SEED + (uint64_t)_i, world, toy.actions);
+        ck_assert_msg(toy.actions == 0,
+                      "DYN_TEST_SEED=%" G_GUINT64_FORMAT ": %" G_GUINT64_FORMAT
+                      " actions in a quiet world", seed, toy.actions);
+    }
+}
+END_TEST
+
+/* The plans of a minute, in words, of a host whose guests were found in some order. */
+static char *
+minute_of_plans(uint64_t seed, bool backwards)
+{
+    GString *text = g_string_new(NULL);
+    uint64_t state = seed;
+
+    end();
+    begin();
+    random_host(&state, false);
+    dyn_world_free(toy.world);
+    toy.world = dyn_world_new(toy.conf);
+    for (size_t i = 0; i < toy.n; i++)
+        toy_put(&toy, &toy.guests[backwards ? toy.n - 1 - i : i]);
+    for (int t = 0; t < 60; t++) {
+        g_autofree char *plan = NULL;
+
+        if (dyn_random_one_in(&state, 4))
+            random_load(&state, &toy.guests[dyn_random_upto(&state, toy.n - 1)]);
+        toy_tick(&toy);
+        plan = dyn_plan_to_string(toy.plan);
+        g_string_append(text, plan);
+    }
+    return g_string_free(text, FALSE);
+}
+
+/* Whatever the order in which guests are found: the same plans to the KiB. */
+START_TEST(test_world_order)
+{
+    const int rounds = dyn_suite_rounds(ROUNDS);
+    gboolean last = FALSE;
+
+    for (int world = 0; world < rounds && !last; world++) {
+        const uint64_t seed = dyn_random_seed(SEED, (uint64_t)(_i * ROUNDS + world), &last);
+        g_autofree char *forth = minute_of_plans(seed, false);
+        g_autofree char *back = minute_of_plans(seed, true);
+
+        ck_assert_msg(strcmp(forth, back) == 0, "DYN_TEST_SEED=%" G_GUINT64_FORMAT ":\n%s\n--\n%s",
+                      seed, forth, back);
     }
 }
 END_TEST
@@ -142,6 +266,7 @@ main(void)
     tcase_add_checked_fixture(tcase, begin, end);
     tcase_set_timeout(tcase, 240); /* under valgrind */
     tcase_add_loop_test(tcase, test_world_properties, 0, 5);
+    tcase_add_loop_test(tcase, test_world_order, 0, 5);
     suite_add_tcase(suite, tcase);
     return dyn_suite_run(suite);
 }

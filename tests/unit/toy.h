@@ -31,11 +31,15 @@ typedef struct ToyGuest {
     uint64_t stale;    /* second of the last record it wrote; 0: none */
     uint64_t swapped;  /* KiB now outside */
     uint64_t swap_out, swap_in;
+    const char *mode;  /* of its policy; NULL: on */
     bool running, driver, frozen, deaf;
     bool asleep;         /* suspended to memory */
     const char *extra;   /* further elements of its XML, or NULL */
     const char *devices; /* further devices, or NULL */
     DynOutcomeResult answer; /* to requests; anything but SENT: nothing happens */
+    unsigned late;     /* seconds until the answer comes back */
+    DynOutcome pending;
+    int64_t pending_at; /* 0: no answer is out */
     uint64_t lie_total;  /* KiB of MemTotal it claims; 0: honest */
     uint64_t cached;   /* KiB that libvirt still tells instead, once; 0: none */
     uint64_t ooms;
@@ -54,8 +58,10 @@ typedef struct Toy {
     uint64_t nonguest_kib;
     ToyGuest guests[TOY_MOST];
     size_t n;
+    uint64_t room_kib; /* what the host can really give now: MemAvailable less reserve, flights */
     DynPlan *plan;     /* of the last second */
     uint64_t actions;  /* in all */
+    uint64_t seed;     /* of a random world; 0: it is none */
 } Toy;
 
 static inline void
@@ -89,13 +95,14 @@ toy_found(const ToyGuest *guest)
     g_autofree char *xml = g_strdup_printf(
         "<domain type='kvm'><name>g%.2s</name><uuid>%s</uuid><memory unit='MiB'>%" G_GUINT64_FORMAT
         "</memory><currentMemory unit='MiB'>%" G_GUINT64_FORMAT "</currentMemory><vcpu>1</vcpu>"
-        "<metadata><p:policy xmlns:p='urn:dynmem:policy:1'><p:startup unit='MiB'>%" G_GUINT64_FORMAT
+        "<metadata><p:policy xmlns:p='urn:dynmem:policy:1' mode='%s'><p:startup unit='MiB'>%" G_GUINT64_FORMAT
         "</p:startup><p:minimum unit='MiB'>%" G_GUINT64_FORMAT
         "</p:minimum><p:maximum unit='MiB'>%" G_GUINT64_FORMAT
         "</p:maximum><p:priority>%" G_GUINT64_FORMAT "</p:priority><p:buffer>%" G_GUINT64_FORMAT
         "</p:buffer></p:policy></metadata>"
         "%s<devices>%s<memballoon model='virtio' autodeflate='%s'/></devices></domain>",
-        guest->uuid, guest->uuid, guest->boot, guest->startup, guest->startup, guest->minimum,
+        guest->uuid, guest->uuid, guest->boot, guest->startup,
+        guest->mode ? guest->mode : "on", guest->startup, guest->minimum,
         guest->maximum, guest->priority, guest->buffer != 0 ? guest->buffer : 20,
         guest->extra ? guest->extra : "", guest->devices ? guest->devices : "",
         guest->autodeflate ? "on" : "off");
@@ -273,25 +280,53 @@ toy_report(const DynReport *report, const ToyGuest *guest)
     ck_abort_msg("no report of the guest");
 }
 
+/* As ck_assert(), and says how to repeat the world. */
+#define toy_must(toy, condition)                                                                   \
+    do {                                                                                           \
+        if (!(condition))                                                                          \
+            ck_abort_msg("%s, second %" G_GINT64_FORMAT ", DYN_TEST_SEED=%" G_GUINT64_FORMAT,      \
+                         #condition, (toy)->now / SEC, (toy)->seed);                               \
+    } while (0)
+
 /* Invariants of one action, from what is true outside. */
 static inline void
-toy_check(const Toy *toy, const ToyGuest *guest, const DynAction *action, uint64_t *held_kib)
+toy_check(Toy *toy, const ToyGuest *guest, const DynAction *action, uint64_t *held_kib)
 {
     const uint64_t before = MAX(guest->balloon, guest->asked);
 
     if (action->reason == DYN_REASON_WITHDRAW || action->reason == DYN_REASON_RELEASE)
         return;
-    ck_assert_uint_ge(action->to_kib, guest->minimum * MIB);
-    ck_assert_uint_le(action->to_kib, guest->maximum * MIB);
-    ck_assert(!guest->frozen && !guest->asleep);
+    toy_must(toy, action->to_kib >= guest->minimum * MIB);
+    toy_must(toy, action->to_kib <= guest->maximum * MIB);
+    toy_must(toy, !guest->frozen && !guest->asleep);
+    toy_must(toy, guest->running && guest->pending_at == 0);
+    toy_must(toy, !guest->mode || strcmp(guest->mode, "on") == 0);
     if (action->reason == DYN_REASON_RESTART)
         return;
     if (action->to_kib > before) {
         *held_kib += action->to_kib - before;
+        toy_must(toy, action->to_kib - before <= toy->room_kib);
+        toy->room_kib -= action->to_kib - before;
         if (toy->conf->pool_kib != DYN_SIZE_AUTO)
-            ck_assert_uint_le(*held_kib, toy->conf->pool_kib);
+            toy_must(toy, *held_kib <= toy->conf->pool_kib);
     } else if (!guest->swap && action->to_kib < guest->balloon) {
-        ck_assert_uint_ge(action->to_kib, MIN(guest->balloon, guest->kernel * MIB + guest->used));
+        toy_must(toy,
+                 action->to_kib >= MIN(guest->balloon, guest->kernel * MIB + guest->used));
+    }
+}
+
+/* Answers that are due. */
+static inline void
+toy_answer(Toy *toy)
+{
+    for (size_t i = 0; i < toy->n; i++) {
+        ToyGuest *guest = &toy->guests[i];
+
+        if (guest->pending_at == 0 || toy->now < guest->pending_at)
+            continue;
+        guest->pending_at = 0;
+        guest->pending.when_usec = toy->now;
+        dyn_world_outcome(toy->world, &guest->pending);
     }
 }
 
@@ -319,16 +354,18 @@ toy_act(Toy *toy)
         if (action->reason <= DYN_REASON_GROW_MINIMUM)
             grown = true;
         else if (action->reason <= DYN_REASON_SHRINK_MAXIMUM)
-            ck_assert_msg(!grown, "a shrink after a growth");
+            toy_must(toy, !grown); /* shrinks come first */
         /* a failed or late call may have been taken all the same */
         if (guest->answer == DYN_OUTCOME_SENT ||
             ((guest->answer == DYN_OUTCOME_FAILED || guest->answer == DYN_OUTCOME_TIMEOUT) &&
              action->serial % 2 == 1))
             guest->asked = action->to_kib;
         g_strlcpy(outcome.uuid, action->uuid, sizeof outcome.uuid);
-        dyn_world_outcome(toy->world, &outcome);
+        guest->pending = outcome;
+        guest->pending_at = toy->now + (int64_t)guest->late * SEC;
         toy->actions++;
     }
+    toy_answer(toy);
 }
 
 /* One second. */
@@ -338,20 +375,26 @@ toy_tick(Toy *toy)
     g_autoptr(DynSampleRequest) request = dyn_world_sample_request(toy->world, toy->now);
     g_autoptr(DynSnapshot) snapshot = NULL;
     uint64_t resident = 0;
+    uint64_t flight = 0;
 
     toy->now += SEC;
+    toy_answer(toy);
     snapshot = dyn_snapshot_new(toy->now, toy->now);
     for (size_t i = 0; i < toy->n; i++) {
         toy_live(&toy->guests[i]);
         if (!toy->guests[i].running)
             continue;
         resident += toy->guests[i].balloon + 20 * MIB;
+        flight += dyn_sat_sub(toy->guests[i].asked, toy->guests[i].balloon);
         toy_sample(toy, &toy->guests[i], request, snapshot);
     }
     snapshot->host.mem_total_kib = toy->host_kib;
     snapshot->host.mem_available_kib =
         toy->host_kib - MIN(toy->host_kib, toy->nonguest_kib + resident);
     snapshot->host.mem_free_kib = snapshot->host.mem_available_kib;
+    toy->room_kib = dyn_sat_sub(snapshot->host.mem_available_kib, flight);
+    if (toy->conf->reserve_kib != DYN_SIZE_AUTO)
+        toy->room_kib = dyn_sat_sub(toy->room_kib, toy->conf->reserve_kib);
     snapshot->host.psi_some_permyriad = -1;
     dyn_snapshot_seal(snapshot);
     dyn_plan_free(toy->plan);
