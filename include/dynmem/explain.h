@@ -93,7 +93,7 @@ typedef struct DynExplanation {
     DynExplainedDecision last; /* action that made the size */
     DynExplainedDecision state;/* past: the state that stood then */
     DynExplainedDecision next; /* past: what came after it */
-    DynExplainedDecision start;/* past: dynmemd started between @last and then */
+    DynExplainedDecision start;/* past: dynmemd started before @next */
     GPtrArray *others;         /* of DynExplainedMove, by size: in the minute of @last */
 } DynExplanation;
 

@@ -140,13 +140,18 @@ state_at(const DynDecisions *ring, const DynDecision *decision)
     return decision;
 }
 
-/* dynmemd was away between what is known of the guest and the time asked for. */
+/* dynmemd was away between what is known of the guest and what is known next (NULL: of now). */
 static const DynDecision *
-start_after(const DynDecisions *ring, const DynDecision *decision, int64_t wall_usec)
+start_between(const DynDecisions *ring, const DynDecision *at, const DynDecision *next)
 {
-    const DynDecision *start = dyn_decisions_at(ring, "", wall_usec);
+    for (size_t i = 0; at && i < dyn_decisions_count(ring); i++) {
+        const DynDecision *entry = dyn_decisions_get(ring, i);
 
-    return start && decision && start->seq > decision->seq ? start : NULL;
+        if (entry->kind == DYN_DECISION_START && entry->seq > at->seq &&
+            (!next || entry->seq < next->seq))
+            return entry;
+    }
+    return NULL;
 }
 
 /* The first entry of the guest in the ring. */
@@ -166,14 +171,16 @@ dyn_explain_decisions(DynExplanation *out, const DynDecisions *ring, int64_t now
 {
     const DynDecision *at = NULL;
     const DynDecision *last;
+    const DynDecision *next;
 
     out->since_usec = dyn_decisions_since(ring, now_usec, now_wall_usec);
     if (out->past) {
         at = dyn_decisions_at(ring, out->uuid, out->wall_usec);
         last = action_at(ring, at);
         out->state = known(state_at(ring, at));
-        out->next = known(at ? dyn_decisions_next(ring, at) : first_of(ring, out->uuid));
-        out->start = known(start_after(ring, at, out->wall_usec));
+        next = at ? dyn_decisions_next(ring, at) : first_of(ring, out->uuid);
+        out->next = known(next);
+        out->start = known(start_between(ring, at, next));
     } else {
         last = dyn_decisions_last_action(ring, out->uuid);
     }

@@ -72,9 +72,11 @@ dyn_engine_decisions_state(DynEngine *engine, DynEngineGuest *guest, const DynGu
     const bool is_short = now->status == DYN_STATUS_WARNING;
     const bool is_known =
         guest->decided && guest->hold == now->hold && guest->was_short == is_short;
-    /* at first sight what is left alone is no news */
-    const bool is_news = guest->decided || (now->hold != DYN_HOLD_NO_POLICY &&
-                                            now->hold != DYN_HOLD_NOT_RUNNING);
+    /* at first sight what is left alone is no news, unless it was not before */
+    const bool is_idle =
+        now->hold == DYN_HOLD_NO_POLICY || now->hold == DYN_HOLD_NOT_RUNNING;
+    const bool is_news =
+        guest->decided || !is_idle || *dyn_decisions_name(engine->decisions, guest->uuid);
     DynDecision decision;
 
     if (!engine->has_wall || is_known)
@@ -93,6 +95,23 @@ dyn_engine_decisions_state(DynEngine *engine, DynEngineGuest *guest, const DynGu
     add(engine, &decision);
 }
 
+/* What was told before the first sample came too early to be dated. */
+static void
+add_states(DynEngine *engine)
+{
+    GHashTableIter iter;
+    gpointer value;
+
+    g_hash_table_iter_init(&iter, engine->guests);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        DynEngineGuest *guest = value;
+        g_autoptr(DynGuestReport) now = dyn_world_guest_report(engine->world, guest->uuid);
+
+        if (now)
+            dyn_engine_decisions_state(engine, guest, now);
+    }
+}
+
 void
 dyn_engine_decisions_sample(DynEngine *engine, const DynSnapshot *snapshot)
 {
@@ -105,6 +124,7 @@ dyn_engine_decisions_sample(DynEngine *engine, const DynSnapshot *snapshot)
         return;
     dyn_decision_init(&decision, DYN_DECISION_START, NULL);
     add(engine, &decision);
+    add_states(engine);
 }
 
 void
