@@ -279,6 +279,66 @@ def test_period_record(place):
     expect("period" not in place.records().lower(), place.records())
 
 
+def explain_at(place, seconds, **more):
+    return place.manager("Explain", "test", str(int(seconds * 1e6)), **more)
+
+
+def test_explain(place):
+    place.start_ready()
+    place.hear("STATUS=1 guests")
+    place.hear("WATCHDOG=1")
+    answer = place.manager("Explain", "test", "0", user=NOBODY if os.geteuid() == 0 else None)
+    for part in ("'test\\' holds", "'Managed': <true>", "'SentencesInBytes': <[", "'Minimum': <uint64 67108864>",
+                 "'Past': <false>", "'Pool': <uint64"):
+        expect(part in answer or part.replace("\\", "") in answer, f"{part!r} is not in {answer!r}")
+    expect_in("'Past': <true>", explain_at(place, time.time()))
+    expect_in("is in the future", explain_at(place, time.time() + 60))
+    expect_in("org.dynmem1.Error.Invalid: 19", explain_at(place, 1))
+    expect_in("is too long ago: decisions are remembered since 20", explain_at(place, 1))
+    expect_in("org.dynmem1.Error.Gone: no domain 'nope'", place.manager("Explain", "nope", "0"))
+
+
+def decisions(place):
+    try:
+        with open(f"{place.path}/state/decisions", encoding="utf-8") as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""
+
+
+def wait_for_decisions(place, part):
+    while part not in decisions(place):
+        place.hear("WATCHDOG=1")
+
+
+def test_decisions_survive(place):
+    daemon = place.start_ready()
+    wait_for_decisions(place, " state ")
+    then = time.time()
+    stop(daemon, signal.SIGKILL)
+    expect_in("dynmem-decisions 1 ", decisions(place))
+    before = [line for line in decisions(place).splitlines() if line.startswith("E ")]
+    with open(f"{place.path}/state/decisions", "a", encoding="utf-8") as file:
+        file.write("E 7 8 9")  # torn
+    place.start_ready()
+    while decisions(place).count(" start ") < 2:
+        place.hear("WATCHDOG=1")
+    for line in before:
+        expect_in(line, decisions(place))
+    expect("E 7 8 9" not in decisions(place), decisions(place))
+    expect_in("its state became", explain_at(place, then))
+    expect("damaged" not in place.log(), place.log())
+
+
+def test_decisions_damaged(place):
+    os.makedirs(f"{place.path}/state")
+    place.write("state/decisions", "dynmem-decisions 1 - 0 0 0\nE rubbish\n")
+    place.start_ready()
+    expect_in("decisions is damaged (line 2 is not a decision: 'E rubbish'); kept as", place.log())
+    wait_for_decisions(place, " state ")
+    expect(os.path.exists(f"{place.path}/state/decisions.bad"), "the damaged file is not kept")
+
+
 def test_signals(place):
     for number in (signal.SIGTERM, signal.SIGINT):
         daemon = place.start_ready()

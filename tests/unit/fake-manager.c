@@ -51,6 +51,33 @@ answer_release(FakeManager *fake, GDBusMethodInvocation *invocation)
                                           g_variant_new("(tt)", fake->given, fake->missing));
 }
 
+/* A guest of 512 MiB that was given memory; a text that no terminal should see; nothing of the
+ * first two days of 1970. */
+static void
+answer_explain(FakeManager *fake, GVariant *parameters, GDBusMethodInvocation *invocation)
+{
+    static const char *const sentences[] = { "'web1' holds 512 MiB.", "It is \033[31mred.", NULL };
+    static const char *const exact[] = { "'web1' holds 536870912 bytes.", NULL };
+    const char *domain;
+    gint64 when;
+
+    g_variant_get(parameters, "(&sx)", &domain, &when);
+    g_string_append_printf(fake->calls, "Explain(%s, %" G_GINT64_FORMAT ") ", domain, when);
+    if (when > 0 && when < 2 * 86400 * (gint64)G_USEC_PER_SEC) {
+        g_dbus_method_invocation_return_dbus_error(invocation, "org.dynmem1.Error.Invalid",
+                                                   "that is too long ago");
+        return;
+    }
+    g_dbus_method_invocation_return_value(
+        invocation,
+        g_variant_new_parsed("(%^as, {'UUID': <'x-1'>, 'BufferSize': <uint64 1024>, 'Past': <false>,"
+                             " 'Time': <int64 1700000000500000>, 'Priority': <uint32 50>,"
+                             " 'LastDecision': <{'Reason': <'grow-demand'>, 'To': <uint64 4096>}>,"
+                             " 'SameMinute': <[('web \"3\"', int64 -2048), ('db', 1024)]>,"
+                             " 'SentencesInBytes': <%^as>, 'Later': <[1, 2]>})",
+                             sentences, exact));
+}
+
 static void
 on_call(GDBusConnection *connection, const char *sender, const char *path, const char *interface,
         const char *method, GVariant *parameters, GDBusMethodInvocation *invocation, gpointer data)
@@ -60,6 +87,8 @@ on_call(GDBusConnection *connection, const char *sender, const char *path, const
     g_mutex_lock(&fake->lock);
     if (strcmp(method, "Stats") == 0) {
         g_dbus_method_invocation_return_value(invocation, stats(fake->report));
+    } else if (strcmp(method, "Explain") == 0) {
+        answer_explain(fake, parameters, invocation);
     } else if (strcmp(method, "Release") == 0) {
         const char *domain;
 
