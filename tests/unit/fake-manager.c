@@ -70,8 +70,8 @@ answer_explain(FakeManager *fake, GVariant *parameters, GDBusMethodInvocation *i
     }
     g_dbus_method_invocation_return_value(
         invocation,
-        g_variant_new_parsed("(%^as, {'UUID': <'x-1'>, 'BufferSize': <uint64 1024>, 'Past': <false>,"
-                             " 'Time': <int64 1700000000500000>, 'Priority': <uint32 50>,"
+        g_variant_new_parsed("(%^as, {'UUID': <'x-1'>, 'BufferSize': <uint64 1024>,"
+                             " 'Past': <false>, 'Time': <int64 1700000000500000>, 'Priority': <uint32 50>,"
                              " 'LastDecision': <{'Reason': <'grow-demand'>, 'To': <uint64 4096>}>,"
                              " 'SameMinute': <[('web \"3\"', int64 -2048), ('db', 1024)]>,"
                              " 'SentencesInBytes': <%^as>, 'Later': <[1, 2]>})",
