@@ -108,69 +108,71 @@ START_TEST(test_explain_refuses)
 }
 END_TEST
 
+static const struct {
+    const char *text;
+    const char *time; /* in UTC; NULL: refused */
+} when_rows[] = {
+    { "12:00", "2026-03-10T10:00:00Z" },
+    { "12:00:30", "2026-03-10T10:00:30Z" },
+    { "12:00:31", "2026-03-09T10:00:31Z" }, /* not yet today */
+    { "23:59", "2026-03-09T21:59:00Z" },
+    { "00:00", "2026-03-09T22:00:00Z" },
+    { "-10min", "2026-03-10T09:50:30Z" },
+    { "-10 m", "2026-03-10T09:50:30Z" },
+    { "- 2h", "2026-03-10T08:00:30Z" },
+    { "-90s", "2026-03-10T09:59:00Z" },
+    { "-1d", "2026-03-09T10:00:30Z" },
+    { "10 minutes ago", "2026-03-10T09:50:30Z" },
+    { "1 hour ago", "2026-03-10T09:00:30Z" },
+    { "30sec ago", "2026-03-10T10:00:00Z" },
+    { "2026-03-10T11:00:00", "2026-03-10T09:00:00Z" },
+    { "2026-03-10 11:00", "2026-03-10T09:00:00Z" },
+    { "2026-03-10T11:00:00Z", "2026-03-10T11:00:00Z" },
+    { "2026-03-10T11:00:00-05:00", "2026-03-10T16:00:00Z" },
+    { "", NULL },
+    { "now", NULL },
+    { "24:00", NULL },
+    { "12:60", NULL },
+    { "12:00:60", NULL },
+    { "1:00", NULL },
+    { "12-00", NULL },
+    { "12:00x", NULL },
+    { "10min", NULL },
+    { "-10", NULL },
+    { "-min", NULL },
+    { "--10min", NULL },
+    { "-10min ago", NULL },
+    { "-10 fortnights", NULL },
+    { "-10m in", NULL },
+    { " ago", NULL },
+    { "-99999999999999999999min", NULL },
+    { "-100001s", NULL },
+    { "-100000d", NULL }, /* before 1970 */
+    { "2026-13-10T11:00:00", NULL },
+    { "2026-03-10", NULL },
+    { "2026-03-10T", NULL },
+    { "1969-12-31T23:00:00", NULL },
+};
+
 /* Now is 2026-03-10 12:00:30 in a zone two hours east. */
 START_TEST(test_when)
 {
-    static const struct {
-        const char *text;
-        const char *time; /* in UTC; NULL: refused */
-    } rows[] = {
-        { "12:00", "2026-03-10T10:00:00Z" },
-        { "12:00:30", "2026-03-10T10:00:30Z" },
-        { "12:00:31", "2026-03-09T10:00:31Z" }, /* not yet today */
-        { "23:59", "2026-03-09T21:59:00Z" },
-        { "00:00", "2026-03-09T22:00:00Z" },
-        { "-10min", "2026-03-10T09:50:30Z" },
-        { "-10 m", "2026-03-10T09:50:30Z" },
-        { "- 2h", "2026-03-10T08:00:30Z" },
-        { "-90s", "2026-03-10T09:59:00Z" },
-        { "-1d", "2026-03-09T10:00:30Z" },
-        { "10 minutes ago", "2026-03-10T09:50:30Z" },
-        { "1 hour ago", "2026-03-10T09:00:30Z" },
-        { "30sec ago", "2026-03-10T10:00:00Z" },
-        { "2026-03-10T11:00:00", "2026-03-10T09:00:00Z" },
-        { "2026-03-10 11:00", "2026-03-10T09:00:00Z" },
-        { "2026-03-10T11:00:00Z", "2026-03-10T11:00:00Z" },
-        { "2026-03-10T11:00:00-05:00", "2026-03-10T16:00:00Z" },
-        { "", NULL },
-        { "now", NULL },
-        { "24:00", NULL },
-        { "12:60", NULL },
-        { "12:00:60", NULL },
-        { "1:00", NULL },
-        { "12-00", NULL },
-        { "12:00x", NULL },
-        { "10min", NULL },
-        { "-10", NULL },
-        { "-min", NULL },
-        { "--10min", NULL },
-        { "-10min ago", NULL },
-        { "-10 fortnights", NULL },
-        { "-10m in", NULL },
-        { " ago", NULL },
-        { "-99999999999999999999min", NULL },
-        { "-100001s", NULL },
-        { "-100000d", NULL }, /* before 1970 */
-        { "2026-13-10T11:00:00", NULL },
-        { "2026-03-10", NULL },
-        { "2026-03-10T", NULL },
-        { "1969-12-31T23:00:00", NULL },
-    };
     g_autoptr(GTimeZone) zone = g_time_zone_new_offset(7200);
     g_autoptr(GDateTime) now = g_date_time_new(zone, 2026, 3, 10, 12, 0, 30);
 
-    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    for (size_t i = 0; i < G_N_ELEMENTS(when_rows); i++) {
         g_autoptr(GError) error = NULL;
         int64_t usec = 0;
-        const bool parsed = dyn_cli_when_parse(rows[i].text, now, &usec, &error);
+        const bool parsed = dyn_cli_when_parse(when_rows[i].text, now, &usec, &error);
 
-        ck_assert_msg(parsed == (rows[i].time != NULL), "'%s'", rows[i].text);
+        ck_assert_msg(parsed == (when_rows[i].time != NULL), "'%s'", when_rows[i].text);
         ck_assert(parsed == !error);
         if (parsed) {
             g_autoptr(GDateTime) time = g_date_time_new_from_unix_utc(usec / G_USEC_PER_SEC);
             g_autofree char *text = g_date_time_format(time, "%Y-%m-%dT%H:%M:%SZ");
 
-            ck_assert_msg(strcmp(text, rows[i].time) == 0, "'%s': %s", rows[i].text, text);
+            ck_assert_msg(strcmp(text, when_rows[i].time) == 0, "'%s': %s", when_rows[i].text,
+                          text);
         }
     }
 }

@@ -186,7 +186,7 @@ START_TEST(test_decisions_say_that_the_daemon_was_away)
     keeper_kill(&keeper);
     keeper.fake.now_usec += INT64_C(3600) * FAKE_SEC;
     keeper.fake.guests[0].running = false; /* nothing is decided about it */
-    begin(&keeper, "[host]\nMode=on\n");
+    begin(&keeper, CONF_ON);
     advance(&keeper, 1);
     g_autoptr(DynExplanation) away =
         explain(&keeper, WALL + keeper.fake.now_usec - INT64_C(1800) * FAKE_SEC);
