@@ -63,6 +63,9 @@ typedef enum {
  * enough: a busy guest's record was older than a shrink that had already ended (seen live). */
 #define DYN_DEMAND_LIE_RECORDS 3u
 
+/* So many in a row, likewise, before K is taken to be smaller than was seen before. */
+#define DYN_DEMAND_KERNEL_RECORDS 3u
+
 /* Time constant of the fall of smoothed demand; it rises at once. */
 #define DYN_DEMAND_FALL_USEC (INT64_C(30) * 1000000)
 /* How far ahead a rise is led (2 s, found on a month of real demand: without it 3.4 times the unmet
@@ -158,6 +161,8 @@ typedef struct DynDemand {
      * clock do not matter */
     int64_t changed_usec;
     uint64_t kernel_kib;    /* K; DYN_UNKNOWN until the balloon stood still once */
+    uint64_t lower_kernel_kib;  /* the largest of so many records in a row that say less */
+    uint32_t lower_records;
     uint64_t used_kib;
     /* what it may be at most, as far as the balloon's motion leaves it open: for floors */
     uint64_t used_most_kib;

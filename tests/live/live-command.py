@@ -6,6 +6,7 @@ Argument: the directory with the built programs (default: $DYN_BUILD_DIR)."""
 
 import json
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -60,8 +61,14 @@ class Live:
         return self.bed.exec(command, capture_output=True, text=True)
 
     def show(self):
-        """What "show" knows, as JSON."""
-        result = self.dynmem("show", "--json", NAME)
+        """What "show" knows, as JSON. From outside the bed: it is asked often."""
+        paths = self.bed.paths
+        result = subprocess.run([self.build / "src/cli/dynmem", "show", "--json", NAME], capture_output=True,
+                                text=True, check=False,
+                                env={**os.environ, "DYNMEM_CONF": str(paths.inside / CONF_PATH.lstrip("/")),
+                                     "DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={paths.bus_socket}",
+                                     "LIBVIRT_DEFAULT_URI":
+                                     f"qemu+unix:///system?socket={paths.libvirt_socket}"})
         return json.loads(result.stdout)["domain"] if result.returncode == 0 else {}
 
     def show_until(self, wanted, timeout_sec=20.0):

@@ -21,7 +21,7 @@ sys.path.insert(0, str(TOP / "tests" / "bed"))
 from dynbed import Bed, GuestSpec  # noqa: E402
 from hypervisor_client import Hypervisor, parse  # noqa: E402
 
-RUNNING, PAUSED, OFF = 0, 1, 3
+RUNNING, PAUSED, ASLEEP, OFF = 0, 1, 2, 3
 
 HOOK = b"""#!/bin/bash
 cat >/dev/null
@@ -305,6 +305,29 @@ class Live:
         found = parse(self.hypervisor.run("read", first.uuid)[1])[first.uuid]
         self.tap.check(text == "" and found["policy"] == 1, "a policy is written", (text, found))
 
+    def test_device(self):
+        """A device that is plugged into a running guest may pin its memory: it has to be read anew."""
+        first = self.guests[0]
+        self.hypervisor.forget()
+        first.domain.attachDevice("<rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>")
+        self.hypervisor.wait_event("defined", first.uuid)
+        self.tap.check(True, "a plugged device is an event")
+
+    def test_asleep(self):
+        """Suspended to memory is told from paused."""
+        first = self.guests[0]
+        self.hypervisor.forget()
+        first.agent.suspend()
+        self.hypervisor.wait_event("pmsuspended", first.uuid)
+        seen = self.sample(first)[1][first.uuid]
+        _, text = self.hypervisor.run("probe", first.uuid)
+        self.tap.check(seen["run"] == ASLEEP and "paused=1" in text, "a guest asleep is seen to be", seen)
+        first.domain.pMWakeup()
+        self.hypervisor.wait_event("resumed", first.uuid)
+        first.agent.wait(30)
+        seen = self.sample_until(first, lambda guest: guest["run"] == RUNNING)
+        self.tap.check(seen["run"] == RUNNING, "and that it woke up", seen)
+
     def test_vanish(self):
         """Destroyed while being sampled: no error, and off."""
         victim = self.guests[-1]
@@ -358,6 +381,7 @@ class Live:
                        (before, after, seen))
         count = sum(event[0] == "disconnected" for event in self.hypervisor.events)
         self.tap.check(count == 1, "the loss is said once", self.hypervisor.events)
+
     def test_start_hook(self):
         """A guest in its start hook delays nobody. libvirtd sees the hook since its restart."""
         victim = self.guests[-1]
@@ -435,7 +459,8 @@ class Live:
         for test in (self.test_connect, self.test_sample, self.test_balloon, self.measure,
                      self.test_stopped, self.test_stops_unseen, self.test_stops_meanwhile,
                      self.test_waits_for_disk, self.test_dump,
-                     self.test_paused, self.test_reboot, self.test_metadata, self.test_vanish,
+                     self.test_paused, self.test_reboot, self.test_metadata, self.test_device,
+                     self.test_asleep, self.test_vanish,
                      self.test_connection, self.test_start_hook, self.test_virtio_mem,
                      self.test_stopped_libvirtd):
             if not only or test.__name__ in ("test_connect", *only):

@@ -6,6 +6,7 @@ import time
 
 from dynlive import MIB, fair_shares, view, wait_for
 
+GUESTS = (3, 2)
 # Demand moves while it is looked at; a balloon moves in pages.
 _NEAR_KIB = 12 * MIB
 

@@ -13,6 +13,9 @@ from dynlive import MIB, view, wait_for
 from dynlive.stage import config
 
 
+GUESTS = (2, 1)
+
+
 def _wants_to_grow(guest):
     """Give the guest a load that dynmemd would answer with a growth, and that goes on needing it."""
     return guest.agent.work(250, ops_per_sec=500)
@@ -142,7 +145,7 @@ def test_release_all(stage):
 def test_release_short(stage):
     """release where the host has not enough: gives what there is, says what is missing"""
     guest = stage.swap[0]
-    stage.start(Pool=f"{5 * 128 + 100}M")
+    stage.start(Pool=f"{len(stage.guests()) * 128 + 100}M")
     answer = json.loads(stage.daemon.dynmem("--json", "release", guest.name))
     released = next(value for value in answer.values() if isinstance(value, list))[0]
     wait_for("what there was", lambda: stage.actual(guest) == 228 * MIB, 20,

@@ -1,65 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Guests that cannot be balanced, and names that nobody expects."""
+"""Names that nobody expects, and guests that account for their memory in another way."""
 
 import libvirt
 
 from dynbed import GuestSpec
-from dynbed.domain import domain_xml
-from dynbed.guest import prepare_files
 from dynlive import MIB, view, wait_for
 from dynlive.stage import POLICY
 
-
-def _reason(stage, name):
-    return stage.daemon.list().get(name, {}).get("reason", "")
-
-
-def test_no_driver(stage):
-    """a guest without a balloon driver: said so, left alone; served once it has one"""
-    stage.start()
-    guest = stage.guest(name="late", memory="256M", current="256M", balloon_driver="late",
-                        policy={"startup": "128M", "minimum": "80M", "maximum": "256M"})
-    wait_for("its state named", lambda: "balloon" in _reason(stage, "late"), 30,
-             see=lambda: stage.daemon.list().get("late"))
-    told = stage.told(guest)
-    assert told["status"] == "unknown" and told["assigned"] == 256 * MIB, told
-    guest.agent.balloon("load")
-    wait_for("numbers", lambda: stage.told(guest)["status"] == "ok", 40, see=lambda: stage.told(guest))
-
-
-def _xml(stage, spec):
-    directory = prepare_files(stage.bed.paths, spec)
-    return domain_xml(spec, stage.bed.kvm, stage.bed.image, directory, stage.bed.paths.cache_image)
-
-
-def test_no_balloon(stage):
-    """no balloon device: the status says so, nothing is done to the guest, the command refuses"""
-    spec = GuestSpec(name="noballoon", memory="128M", balloon="none",
-                     policy={**POLICY, "maximum": "128M"})
-    stage.bed.connection().createXML(_xml(stage, spec), libvirt.VIR_DOMAIN_START_PAUSED)
-    guest = stage.remember(stage.bed.guest(spec.name))
-    guest.domain.resume()
-    before = guest.domain.XMLDesc()
-    stage.daemon.start({"host": {"Mode": "on"}})
-    told = stage.told(guest)
-    assert told["status"] == "unmanaged" and "balloon" in told["reason"], told
-    refused = stage.daemon.run_command("enable", guest.name)
-    assert refused.returncode == 1 and "balloon" in refused.stderr, refused
-    stage.wait_cycles(2)
-    assert guest.domain.XMLDesc() == before
-
-
-def test_locked_or_huge(stage):
-    """huge pages and locked memory: the command says which, and enables nothing"""
-    for name, element in (("locked", "<locked/>"), ("huge", "<hugepages/>")):
-        spec = GuestSpec(name=name, memory="128M")
-        xml = _xml(stage, spec).replace("<vcpu", f"<memoryBacking>{element}</memoryBacking><vcpu", 1)
-        # Not started: that takes what not every machine has.
-        stage.bed.connection().defineXML(xml)
-        stage.remember(stage.bed.guest(name))
-        result = stage.daemon.run_command("enable", name)
-        assert name[:4] in result.stderr, result
-        assert result.returncode == 1 and "policy" not in stage.bed.virsh("dumpxml", name), result
+GUESTS = (0, 0)
 
 
 NAMES = ("two words", "quotes '\"` <&>", "-leading --dash", "ünïcödé 日本語 🐏", "tab\tand%sformat\\n",
@@ -70,7 +18,7 @@ def _start_paused(stage, name):
     """Start a guest that never runs: its name is all that is wanted. None if libvirt refuses it."""
     spec = GuestSpec(name=name, memory="128M", policy={**POLICY, "maximum": "128M"})
     try:
-        stage.bed.connection().createXML(_xml(stage, spec), libvirt.VIR_DOMAIN_START_PAUSED)
+        stage.bed.connection().createXML(stage.xml(spec), libvirt.VIR_DOMAIN_START_PAUSED)
     except libvirt.libvirtError:
         return None
     return stage.remember(stage.bed.guest(name))

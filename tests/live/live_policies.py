@@ -7,6 +7,8 @@ from dynbed.domain import POLICY_URI, policy_xml
 from dynlive import MIB, view, wait_for
 from dynlive.stage import POLICY, config
 
+GUESTS = (2, 1)
+
 
 def test_live_change(stage):
     """a policy written by virsh metadata holds within one cycle"""

@@ -80,6 +80,33 @@ START_TEST(test_demand_ignores_a_balloon_in_motion)
 }
 END_TEST
 
+/* Seen on real guests on a busy host: a record older than the second it came in, after a shrink had
+ * ended, made the kernel's part vanish for good. */
+START_TEST(test_demand_takes_no_stale_record_for_a_small_kernel)
+{
+    DynBalloonStats stats;
+    DynDemand demand;
+
+    settle(&demand, &without, 25, 200);
+    dyn_demand_observe(&demand, 160 * MIB, 100 * SEC + SEC / 2);
+    for (uint64_t sec = 102; sec < 110; sec++) {
+        const bool stale = sec == 102 || sec == 103 || sec == 105;
+
+        dyn_demand_observe(&demand, 160 * MIB, (int64_t)sec * SEC);
+        stats = told(&without, 25, stale ? 190 : 160, sec);
+        (void)dyn_demand_update(&demand, &without, &stats, (int64_t)sec * SEC + SEC / 4);
+        ck_assert_uint_eq(demand.kernel_kib, 38 * MIB);
+    }
+    for (uint64_t sec = 110; sec < 113; sec++) { /* but it can become smaller: memory was added */
+        ck_assert_uint_eq(demand.kernel_kib, 38 * MIB);
+        dyn_demand_observe(&demand, 160 * MIB, (int64_t)sec * SEC);
+        stats = told(&without, 25, 165, sec);
+        (void)dyn_demand_update(&demand, &without, &stats, (int64_t)sec * SEC + SEC / 4);
+    }
+    ck_assert_uint_eq(demand.kernel_kib, 33 * MIB);
+}
+END_TEST
+
 /* But need that no balloon size explains is seen even then. */
 START_TEST(test_demand_sees_need_behind_a_balloon_in_motion)
 {
@@ -328,6 +355,7 @@ main(void)
 
     tcase_add_loop_test(tcase, test_demand_is_used_and_kernel_in_both_modes, 0, 2);
     tcase_add_test(tcase, test_demand_ignores_a_balloon_in_motion);
+    tcase_add_test(tcase, test_demand_takes_no_stale_record_for_a_small_kernel);
     tcase_add_test(tcase, test_demand_sees_need_behind_a_balloon_in_motion);
     tcase_add_test(tcase, test_demand_counts_swap_and_forgets_it);
     tcase_add_test(tcase, test_demand_forgets_swap_that_was_freed);

@@ -134,6 +134,10 @@ class Agent:
         """Reboot the guest."""
         self.ask("reboot")
 
+    def suspend(self):
+        """Suspend the guest to memory (S3); `virsh dompmwakeup` ends it."""
+        self.ask("suspend")
+
     def poweroff(self):
         """Power the guest off."""
         self.ask("poweroff")

@@ -11,9 +11,9 @@ sys.path.insert(0, str(TOP / "tests" / "bed"))
 # pylint: disable=wrong-import-position
 from .daemon import CommandError, Daemon, find_build  # noqa: E402
 from .outside import GuestView, bulk_views, fair_shares, mem_available_kib, view  # noqa: E402
-from .waiting import Late, wait_for  # noqa: E402
+from .waiting import Late, served, wait_for  # noqa: E402
 
 MIB = 1024
 
 __all__ = ["CommandError", "Daemon", "GuestView", "Late", "MIB", "TOP", "bulk_views", "fair_shares",
-           "find_build", "mem_available_kib", "view", "wait_for"]
+           "find_build", "mem_available_kib", "served", "view", "wait_for"]

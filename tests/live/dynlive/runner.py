@@ -2,6 +2,7 @@
 """Runs live tests: functions test_* of modules, each given the stage."""
 
 import sys
+import threading
 import time
 import traceback
 
@@ -16,6 +17,7 @@ class Runner:
     def __init__(self, stage):
         self.stage = stage
         self.passed = self.failed = self.skipped = 0
+        self._lock = threading.Lock()
 
     @staticmethod
     def tests_of(module):
@@ -55,9 +57,10 @@ class Runner:
 
     def count(self, passed, failed, skipped):
         """Add the totals of tests run by another program."""
-        self.passed += passed
-        self.failed += failed
-        self.skipped += skipped
+        with self._lock:
+            self.passed += passed
+            self.failed += failed
+            self.skipped += skipped
 
     def finish(self):
         """The last line; the exit status."""

@@ -6,7 +6,8 @@ import contextlib
 import libvirt
 
 from dynbed import Bed, BedError, GuestSpec
-from dynbed.domain import POLICY_URI, parse_size_kib, policy_xml
+from dynbed.domain import POLICY_URI, domain_xml, parse_size_kib, policy_xml
+from dynbed.guest import Guest, prepare_files
 
 from .daemon import CommandError, Daemon, find_build
 from .outside import bulk_views
@@ -31,7 +32,8 @@ def config(**keys):
 
 
 class Stage:
-    """`swap`: three guests with swap; `plain`: two without. All 512 MiB, 128 at start."""
+    """`swap`: guests with swap; `plain`: guests without. All 512 MiB, 128 at start. A module of tests
+    says in GUESTS how many of each it needs at least."""
 
     def __init__(self, say):
         self.say = say
@@ -42,17 +44,17 @@ class Stage:
         self._specs = {}
         self._temporary = []
 
-    def open(self):
+    def open(self, n_swap, n_plain):
         """Bring up the bed and the guests."""
         self.bed.start()
         self.daemon = Daemon(self.bed, find_build())
         specs = [GuestSpec(name=f"swap{i}", memory="512M", current=STARTUP, swap="disk:512M",
-                           policy=POLICY) for i in (1, 2, 3)]
+                           policy=POLICY) for i in range(1, n_swap + 1)]
         specs += [GuestSpec(name=f"plain{i}", memory="512M", current=STARTUP, policy=POLICY)
-                  for i in (1, 2)]
+                  for i in range(1, n_plain + 1)]
         self._specs = {spec.name: spec for spec in specs}
         guests = self.bed.start_guests(specs)
-        self.swap, self.plain = guests[:3], guests[3:]
+        self.swap, self.plain = guests[:n_swap], guests[n_swap:]
 
     def close(self):
         """Take everything away."""
@@ -91,8 +93,11 @@ class Stage:
     def _restore(self, guest):
         try:
             domain = guest.domain
-            if domain.info()[0] == libvirt.VIR_DOMAIN_PAUSED:
+            state = domain.info()[0]
+            if state == libvirt.VIR_DOMAIN_PAUSED:
                 domain.resume()
+            elif state == libvirt.VIR_DOMAIN_PMSUSPENDED:
+                domain.pMWakeup()
             guest.agent.ask("release", 0, timeout_sec=10)
             domain.setMemoryStatsPeriod(0, libvirt.VIR_DOMAIN_AFFECT_LIVE)
             self.set_policy(guest, POLICY)
@@ -128,6 +133,16 @@ class Stage:
         guest = self.bed.start_guest(GuestSpec(**options))
         self._temporary.append(guest)
         return guest
+
+    def xml(self, spec):
+        """The domain XML of a guest of this test alone, its files made; for define() and createXML()."""
+        directory = prepare_files(self.bed.paths, spec)
+        return domain_xml(spec, self.bed.kvm, self.bed.image, directory, self.bed.paths.cache_image)
+
+    def define(self, spec, xml):
+        """Define a guest of this test alone; not started."""
+        self.bed.connection().defineXML(xml)
+        return self.remember(Guest(self.bed, spec.name, spec.uuid))
 
     def remember(self, guest):
         """Take `guest` away after the test."""

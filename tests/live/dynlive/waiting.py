@@ -3,6 +3,8 @@
 
 import time
 
+from .outside import view
+
 
 class Late(AssertionError):
     """What was waited for did not come in time."""
@@ -19,3 +21,10 @@ def wait_for(what, condition, timeout_sec=30.0, every_sec=0.2, see=None):
             seen = f"; seen last: {see()}" if see is not None else ""
             raise Late(f"not within {timeout_sec:.0f} s: {what}{seen}")
         time.sleep(every_sec)
+
+
+def served(stage, guest, load, timeout_sec=60):
+    """Wait until `guest` has its load, and holds its demand by its own numbers."""
+    guest.agent.wait_load(load, timeout_sec)
+    wait_for(f"{guest.name} holds its demand", lambda: view(guest).actual >= 0.99 * view(guest).demand,
+             timeout_sec, see=lambda: (view(guest), stage.daemon.list().get(guest.name)))
