@@ -107,6 +107,9 @@ typedef struct DynDemandFacts {
      * begins at full size; a reset leaves an old number until the driver first moves): `actual`
      * cannot be an old one */
     bool proven;
+    /* the balloon grew by itself a moment ago: the guest was at its end, and what it may use at the
+     * most is what it uses */
+    bool rising;
     bool settled;         /* past the boot and its grace: rises count */
 } DynDemandFacts;
 

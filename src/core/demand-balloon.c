@@ -190,6 +190,7 @@ dyn_demand_fold_used(DynDemand *demand, const DynDemandFacts *facts, DynRange ba
                      uint64_t before)
 {
     const uint64_t taken = demand->total_kib - demand->available_kib;
+    const uint64_t least = facts->rising ? balloon.most : balloon.least;
 
     demand->used_most_kib = taken;
     if (!stays(demand, facts) || balloon.most == 0) {
@@ -197,7 +198,7 @@ dyn_demand_fold_used(DynDemand *demand, const DynDemandFacts *facts, DynRange ba
         return;
     }
     demand->used_kib = dyn_clamp(demand->known ? dyn_sat_sub(before, demand->swapped_kib) : taken,
-                                 dyn_sat_sub(taken, dyn_sat_sub(facts->boot_kib, balloon.least)),
+                                 dyn_sat_sub(taken, dyn_sat_sub(facts->boot_kib, least)),
                                  dyn_sat_sub(taken, dyn_sat_sub(facts->boot_kib, balloon.most)));
     demand->used_most_kib = dyn_sat_sub(taken, dyn_sat_sub(facts->boot_kib, balloon.most));
 }

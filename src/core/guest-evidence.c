@@ -42,8 +42,14 @@ dyn_guest_fold_evidence(DynGuest *guest, const DynConf *conf, int64_t now_usec)
         .oom_kills = stats->oom_kills,
         .read_bytes = guest->sample.block_read_bytes,
     };
-    const DynEvidenceKind kind = dyn_evidence_update(&guest->evidence, &view, now_usec);
+    DynEvidenceKind kind = dyn_evidence_update(&guest->evidence, &view, now_usec);
 
+    if (guest->confirmed && dyn_guest_is_rising(guest, now_usec) &&
+        dyn_guest_is_at_its_end(guest)) {
+        kind = DYN_EVIDENCE_DEFLATION;
+        guest->rose_usec = 0;
+        guest->pin_until_usec = 0; /* it was no order */
+    }
     if (kind != DYN_EVIDENCE_NONE)
         dyn_guest_note_sign(guest, kind, now_usec);
 }
@@ -71,4 +77,18 @@ bool
 dyn_guest_is_rolling_back(const DynGuest *guest)
 {
     return guest->raised_kib > 0 && dyn_guest_assigned_kib(guest) < guest->harm_floor_kib;
+}
+
+bool
+dyn_guest_is_rising(const DynGuest *guest, int64_t now_usec)
+{
+    return guest->rose_usec != 0 && now_usec - guest->rose_usec <= DYN_CACHE_LAG_USEC;
+}
+
+bool
+dyn_guest_is_at_its_end(const DynGuest *guest)
+{
+    const DynDemand *demand = &guest->demand;
+
+    return demand->available_kib <= MAX(demand->total_kib / 10, 2 * DYN_SAFETY_LEAST_KIB);
 }

@@ -51,6 +51,7 @@ fold_stats(DynGuest *guest, const DynGuestSample *sample, const DynConf *conf, i
         .vmem_kib = guest->vmem_kib,
         .autodeflate = guest->domain->autodeflate,
         .proven = guest->proven,
+        .rising = dyn_guest_is_rising(guest, now_usec),
         .settled = guest->confirmed && !dyn_guest_in_grace(guest, conf, now_usec),
     };
 

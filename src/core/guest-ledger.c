@@ -129,6 +129,7 @@ dyn_guest_begin_boot(DynGuest *guest, int64_t now_usec, int64_t wall_usec, bool 
     guest->pin_until_usec = 0;
     guest->woke_usec = 0;
     guest->above_since_usec = 0;
+    guest->rose_usec = 0;
     guest->grew_usec = 0;
     guest->gave_usec = 0;
     guest->shadow_kib = DYN_UNKNOWN;
@@ -215,12 +216,20 @@ is_own_move(const DynGuest *guest, uint64_t before, uint64_t after, int64_t now_
 static bool
 is_self_deflation(const DynGuest *guest, uint64_t before, uint64_t after)
 {
-    const DynDemand *demand = &guest->demand;
-
     if (after <= before || !guest->domain->autodeflate)
         return false;
-    return !demand->known ||
-           demand->available_kib <= MAX(demand->total_kib / 10, 2 * DYN_SAFETY_LEAST_KIB);
+    return !guest->demand.known || dyn_guest_is_at_its_end(guest);
+}
+
+/* The record that says whether it was at its end comes later than the event. */
+static void
+note_rise(DynGuest *guest, uint64_t before, uint64_t after, int64_t now_usec)
+{
+    const uint64_t asked = is_moving(guest, now_usec) ? guest->last_sent_kib : DYN_UNKNOWN;
+
+    if (guest->domain->autodeflate && after > before + DYN_FOREIGN_KIB &&
+        (asked == DYN_UNKNOWN || after > asked + DYN_FOREIGN_KIB))
+        guest->rose_usec = now_usec;
 }
 
 /* Falling asleep (suspend to memory), Linux's driver empties its balloon; on waking it fills it
@@ -297,6 +306,8 @@ dyn_guest_observe_balloon(DynGuest *guest, uint64_t balloon_kib, const DynConf *
         guest->counters.added_kib += balloon_kib - before;
     else
         guest->counters.removed_kib += before - balloon_kib;
+    if (balloon_kib != before)
+        note_rise(guest, before, balloon_kib, now_usec);
     if (balloon_kib != before)
         note_foreign(guest, before, balloon_kib, conf, now_usec);
     if (guest->sent_kib != DYN_UNKNOWN)

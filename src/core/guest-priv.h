@@ -125,6 +125,7 @@ typedef struct DynGuest {
     int64_t stuck_pause_usec;
     int64_t pin_until_usec;
     int64_t woke_usec;       /* when it last woke from suspend to memory; 0: never */
+    int64_t rose_usec;       /* its balloon grew though nobody we know asked for it; 0: never */
     int64_t frozen_until_usec;
     int64_t above_since_usec;/* above target since; 0: not */
     int64_t grew_usec;       /* last growth decided; 0: none in this run */
@@ -238,6 +239,12 @@ dyn_guest_settle_evidence(DynGuest *guest, int64_t now_usec);
 /* Its disk reads are worth asking for: it has no swap, and little available. */
 bool
 dyn_guest_wants_block(const DynGuest *guest, const DynConf *conf);
+/* Its balloon grew a moment ago without being asked to: by itself, or somebody else asked. */
+bool
+dyn_guest_is_rising(const DynGuest *guest, int64_t now_usec);
+/* At its end, as far as the last record says: less than a tenth available. */
+bool
+dyn_guest_is_at_its_end(const DynGuest *guest);
 /* Has it been given back less than an unforced shrink took that did it harm? */
 bool
 dyn_guest_is_rolling_back(const DynGuest *guest);
