@@ -14,6 +14,29 @@ seconds_left(const char *what, int64_t until_usec, int64_t now_usec)
 }
 
 static char *
+seconds_since(const char *what, int64_t since_usec, int64_t now_usec)
+{
+    return g_strdup_printf("%s for %" G_GINT64_FORMAT " s", what,
+                           MAX(now_usec - since_usec, 0) / USEC_PER_SEC);
+}
+
+static char *
+bad_stats_text(const DynGuest *guest)
+{
+    const DynBalloonStats *stats = &guest->sample.stats;
+    g_autofree char *total = dyn_size_format(stats->total_kib);
+    g_autofree char *available = dyn_size_format(stats->available_kib);
+    g_autofree char *unused = dyn_size_format(stats->free_kib);
+    g_autofree char *most = dyn_size_format(dyn_guest_boot_kib(guest) + guest->vmem_kib);
+    g_autofree char *balloon = dyn_size_format(guest->balloon_kib);
+
+    return g_strdup_printf("impossible statistics: %s (total %s, available %s, free %s; balloon "
+                           "size %s of %s)",
+                           dyn_bad_text(guest->demand.bad), total, available, unused, balloon,
+                           most);
+}
+
+static char *
 hold_text(const DynGuest *guest, DynHold hold, int64_t now_usec)
 {
     switch (hold) {
@@ -34,16 +57,18 @@ hold_text(const DynGuest *guest, DynHold hold, int64_t now_usec)
                                " MiB until its balloon is back",
                                dyn_guest_charge_kib(guest) / DYN_KIB_PER_MIB);
     case DYN_HOLD_NO_DRIVER:
-        return g_strdup("no driver: the guest's balloon driver has never answered");
+        return seconds_since("no driver: the guest's balloon driver has not answered",
+                             MAX(guest->started_usec, guest->first_seen_usec), now_usec);
     case DYN_HOLD_NO_STATS:
-        return g_strdup(guest->verdict == DYN_VERDICT_MISSING
-                            ? "no statistics: the balloon driver answers, the numbers are missing"
-                            : "no statistics yet");
+        if (guest->verdict == DYN_VERDICT_MISSING)
+            return g_strdup("no statistics: the balloon driver answers, the numbers are missing");
+        return seconds_since("no statistics yet", MAX(guest->started_usec, guest->first_seen_usec),
+                             now_usec);
     case DYN_HOLD_STALE:
         return g_strdup_printf("stale statistics: the last are %" G_GINT64_FORMAT " s old",
                                dyn_demand_age_usec(&guest->demand, now_usec) / USEC_PER_SEC);
     case DYN_HOLD_BAD_STATS:
-        return g_strdup_printf("impossible statistics: %s", dyn_bad_text(guest->demand.bad));
+        return bad_stats_text(guest);
     case DYN_HOLD_PAUSED:
         return g_strdup("frozen: paused");
     case DYN_HOLD_SUSPENDED:

@@ -312,6 +312,88 @@ START_TEST(test_demand_age_does_not_follow_the_wall_clock)
 }
 END_TEST
 
+/* The wall clock goes back and forth by hours, once while the balloon moves: demand stays what it
+ * is, and age is counted by the other clock. */
+START_TEST(test_demand_does_not_follow_the_wall_clock)
+{
+    static const int64_t steps[] = { -7200, 7200, -1, 1, 86400, -86400, -99 };
+    int64_t wall = 100 * SEC;
+    DynBalloonStats stats;
+    DynDemand demand;
+
+    settle(&demand, _i ? &with : &without, 25, 160);
+    wall += 200000 * SEC;
+    for (size_t i = 0; i < G_N_ELEMENTS(steps); i++) {
+        for (int t = 0; t < 5; t++) {
+            const int64_t mono = (int64_t)(101 + 5 * i + (size_t)t) * SEC;
+
+            wall += SEC + (t == 0 ? steps[i] * SEC : 0);
+            dyn_demand_observe(&demand, (t < 2 ? 160 : 140) * MIB, wall);
+            stats = told(_i ? &with : &without, 25, t < 2 ? 160 : 140, (uint64_t)(wall / SEC));
+            (void)dyn_demand_update(&demand, _i ? &with : &without, &stats, mono);
+            /* set back by a second it says the same second twice: nothing new */
+            ck_assert_int_le(dyn_demand_age_usec(&demand, mono), steps[i] == -1 ? SEC : 0);
+            ck_assert_uint_ge(demand.raw_kib, 63 * MIB);
+            ck_assert_uint_le(demand.raw_kib, (63 + 20) * MIB); /* the move may hide in it */
+            ck_assert(!demand.balloon_lies);
+        }
+        ck_assert_uint_eq(demand.raw_kib, 63 * MIB);
+    }
+}
+END_TEST
+
+/* Times no clock tells, sizes no host has: nothing is folded, nothing overflows. */
+START_TEST(test_demand_survives_absurd_numbers)
+{
+    static const uint64_t absurd[] = { 0, 1, INT64_MAX, UINT64_MAX - 1, UINT64_MAX };
+    DynDemand demand;
+    uint64_t number = 0;
+
+    settle(&demand, &with, 25, 160);
+    for (uint64_t sec = 101; sec < 1600; sec++) {
+        DynBalloonStats stats = told(&with, 25, 160, sec);
+        uint64_t *fields[] = { &stats.total_kib,   &stats.available_kib, &stats.free_kib,
+                               &stats.swap_in_kib, &stats.swap_out_kib,  &stats.major_faults,
+                               &stats.cache_kib,   &stats.last_update_sec };
+
+        number = number * 6364136223846793005u + 1442695040888963407u;
+        *fields[(number >> 33) % G_N_ELEMENTS(fields)] =
+            absurd[(number >> 40) % G_N_ELEMENTS(absurd)];
+        *fields[(number >> 43) % G_N_ELEMENTS(fields)] = number >> (number >> 58);
+        dyn_demand_observe(&demand, 160 * MIB, (int64_t)sec * SEC);
+        (void)dyn_demand_update(&demand, &with, &stats, (int64_t)sec * SEC);
+        ck_assert_uint_le(demand.used_kib, 256 * MIB);
+        ck_assert_uint_le(demand.raw_kib, demand.used_kib + demand.swapped_kib + 256 * MIB);
+    }
+}
+END_TEST
+
+/* 270 MiB are out when the load that wanted them ends: forgotten within 35 s, and not at all while
+ * the guest has less than a quarter available. */
+START_TEST(test_demand_forgets_phantoms_soon)
+{
+    DynBalloonStats stats;
+    DynDemand demand;
+
+    settle(&demand, &without, 30, 128);
+    stats = told(&without, 30, 128, 101);
+    stats.swap_out_kib = 270 * MIB;
+    (void)dyn_demand_update(&demand, &without, &stats, 101 * SEC);
+    stats = told(&without, _i ? 30 : 70, 128, 101);
+    stats.swap_out_kib = 270 * MIB;
+    for (uint64_t t = 102; t <= 136; t++) {
+        stats.last_update_sec = t;
+        (void)dyn_demand_update(&demand, &without, &stats, (int64_t)t * SEC);
+        if (t == 106)
+            ck_assert_uint_ge(demand.swapped_kib, 220 * MIB); /* a pause is no end */
+    }
+    if (_i)
+        ck_assert_uint_le(demand.swapped_kib, 8 * MIB);
+    else
+        ck_assert_uint_ge(demand.swapped_kib, 260 * MIB);
+}
+END_TEST
+
 /* The last record from before a reset, seen only after it, is none of the new boot's. */
 START_TEST(test_demand_reset_forgets)
 {
@@ -365,6 +447,9 @@ main(void)
     tcase_add_loop_test(tcase, test_demand_does_not_believe_everything, 0, G_N_ELEMENTS(bad_rows));
     tcase_add_loop_test(tcase, test_demand_proves_a_balloon_size_wrong, 0, 2);
     tcase_add_test(tcase, test_demand_age_does_not_follow_the_wall_clock);
+    tcase_add_loop_test(tcase, test_demand_does_not_follow_the_wall_clock, 0, 2);
+    tcase_add_test(tcase, test_demand_survives_absurd_numbers);
+    tcase_add_loop_test(tcase, test_demand_forgets_phantoms_soon, 0, 2);
     tcase_add_test(tcase, test_demand_reset_forgets);
     tcase_add_test(tcase, test_demand_reset_survives_the_clock);
     suite_add_tcase(suite, tcase);
