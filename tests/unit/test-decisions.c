@@ -136,6 +136,9 @@ START_TEST(test_decisions_survives_steps_of_the_wall_clock)
     ck_assert_uint_eq(dyn_decisions_at(ring, WEB, WALL - 1)->to_kib, 203 * MIB);
     ck_assert_ptr_null(dyn_decisions_at(ring, WEB, WALL - year - 1));
     ck_assert_ptr_null(dyn_decisions_at(ring, DB, WALL + year));
+    /* whatever the clock says now, the first entry is remembered */
+    ck_assert_int_eq(dyn_decisions_since(ring, 4 * SEC, WALL + 2 * year), WALL);
+    ck_assert_int_eq(dyn_decisions_since(ring, 4 * SEC, WALL - year), WALL - year - 4 * SEC);
 }
 END_TEST
 
