@@ -190,6 +190,22 @@ dyn_guest_full_kib(const DynGuest *guest, const DynConf *conf)
     return into_bounds(guest, dyn_guest_unbound_kib(guest, conf));
 }
 
+void
+dyn_guest_settle_need(DynGuest *guest, const DynConf *conf, int64_t now_usec)
+{
+    DynNeed need = { 0 };
+
+    guest->hold = dyn_guest_find_hold(guest, conf, now_usec);
+    need.demand_kib = dyn_guest_demand_kib(guest);
+    need.floor_kib = dyn_guest_floor_kib(guest);
+    need.ceiling_kib = dyn_guest_ceiling_kib(guest);
+    if (guest->running && guest->demand.known) {
+        need.target_kib = dyn_guest_target_kib(guest);
+        need.full_kib = dyn_guest_full_kib(guest, conf);
+    }
+    guest->need = need;
+}
+
 int32_t
 dyn_guest_pressure(const DynGuest *guest)
 {

@@ -139,6 +139,7 @@ dyn_guest_put(DynGuest *guest, const DynFound *found, const DynRecord *record, c
     dyn_guest_resolve(guest, conf);
     if (first)
         recall(guest, record, conf);
+    dyn_guest_settle_need(guest, conf, now_usec);
 }
 
 DynMode

@@ -64,6 +64,16 @@ typedef struct DynTold {
     uint64_t boot_peak_kib;
 } DynTold;
 
+/* What follows from all that is known of a guest, worked out once a cycle and used many times in it:
+ * the functions of the same names, except that 0 stands where nothing is to be decided. */
+typedef struct DynNeed {
+    uint64_t demand_kib;
+    uint64_t floor_kib;
+    uint64_t ceiling_kib;
+    uint64_t target_kib;
+    uint64_t full_kib;
+} DynNeed;
+
 typedef struct DynGuest {
     char uuid[DYN_UUID_SIZE];
     /* what it is */
@@ -141,8 +151,9 @@ typedef struct DynGuest {
     uint64_t raised_kib;     /* demand as evidence has it in this cycle; 0: none */
     uint64_t harm_floor_kib; /* where unforced shrinks stop in this cycle; 0: nowhere special */
     uint64_t overhead_kib;
-    /* last decision */
+    /* last decision: as of dyn_guest_settle_need() */
     DynHold hold;
+    DynNeed need;
     char *hold_detail;
     uint64_t allotted_kib;   /* assigned, of the last allotment; DYN_UNKNOWN: none */
     int64_t pressure_usec;
@@ -254,6 +265,9 @@ dyn_guest_is_rolling_back(const DynGuest *guest);
 /* Why nothing may be decided for it now. */
 DynHold
 dyn_guest_find_hold(const DynGuest *guest, const DynConf *conf, int64_t now_usec);
+/* Find its hold and its need, for a running guest. */
+void
+dyn_guest_settle_need(DynGuest *guest, const DynConf *conf, int64_t now_usec);
 uint64_t
 dyn_guest_safety_kib(const DynGuest *guest);
 uint64_t

@@ -15,14 +15,14 @@ dyn_reserve_auto_kib(uint64_t total_kib)
 
 /* What may be taken from a guest before it falls below its demand, minimum or floor. */
 static uint64_t
-reclaimable(const DynWorld *world, const DynGuest *guest)
+reclaimable(const DynGuest *guest, uint64_t assigned_kib)
 {
     uint64_t keep;
 
-    if (dyn_guest_find_hold(guest, world->conf, world->taken_usec) != DYN_HOLD_NONE)
+    if (guest->hold != DYN_HOLD_NONE || !guest->running)
         return 0;
-    keep = MAX(dyn_guest_floor_kib(guest), guest->running->policy.minimum_kib);
-    return dyn_sat_sub(dyn_guest_assigned_kib(guest), MAX(keep, dyn_guest_demand_kib(guest)));
+    keep = MAX(guest->need.floor_kib, guest->running->policy.minimum_kib);
+    return dyn_sat_sub(assigned_kib, MAX(keep, guest->need.demand_kib));
 }
 
 static void
@@ -39,10 +39,10 @@ count_guest(const DynWorld *world, const DynGuest *guest, DynLedger *ledger, uin
     if (!guest->confirmed)
         ledger->boot_rest_kib += dyn_sat_sub(assigned + guest->overhead_kib, rss);
     if (guest->demand.known)
-        ledger->demand_kib = dyn_sat_add(ledger->demand_kib, dyn_guest_demand_kib(guest));
+        ledger->demand_kib = dyn_sat_add(ledger->demand_kib, guest->need.demand_kib);
     if (dyn_guest_is_managed(guest, world->conf))
-        ledger->maximum_kib += dyn_guest_ceiling_kib(guest);
-    ledger->reclaimable_kib += reclaimable(world, guest);
+        ledger->maximum_kib += guest->need.ceiling_kib;
+    ledger->reclaimable_kib += reclaimable(guest, assigned);
     *rss_kib += rss;
 }
 

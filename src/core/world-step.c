@@ -40,12 +40,11 @@ typedef struct Leave {
 static Leave
 leave_of(const DynWorld *world, const DynGuest *guest, bool with_observed, int64_t now_usec)
 {
+    const DynHold hold = guest->hold;
     Leave leave = { 0 };
-    DynHold hold;
 
-    if (!guest->active || !guest->domain || (!with_observed && !acts(world, guest)))
-        return leave;
-    hold = dyn_guest_find_hold(guest, world->conf, now_usec);
+    if (!guest->active || !guest->running || (!with_observed && !acts(world, guest)))
+        return leave; /* in between two cycles its policy may be gone */
     leave.shared = hold == DYN_HOLD_NONE ||
                    (hold == DYN_HOLD_STUCK && !guest->stuck_growing && !guest->withdraw_due);
     leave.shrink =
@@ -54,8 +53,9 @@ leave_of(const DynWorld *world, const DynGuest *guest, bool with_observed, int64
 }
 
 static DynClaim
-claim_of(const DynWorld *world, const DynGuest *guest, Leave leave)
+claim_of(const DynGuest *guest, Leave leave)
 {
+    const DynNeed *need = &guest->need;
     DynClaim claim = { .fixed = true };
 
     if (!guest->active || !guest->domain)
@@ -71,10 +71,10 @@ claim_of(const DynWorld *world, const DynGuest *guest, Leave leave)
         return claim;
     claim.fixed = false;
     if (leave.shrink) /* else it keeps what it has: nobody may count on it */
-        claim.lo_kib = MAX(guest->running->policy.minimum_kib, dyn_guest_floor_kib(guest));
-    claim.demand_kib = MIN(dyn_guest_demand_kib(guest), dyn_guest_ceiling_kib(guest));
-    claim.target_kib = MAX(dyn_guest_target_kib(guest), claim.demand_kib);
-    claim.full_kib = MAX(dyn_guest_full_kib(guest, world->conf), claim.target_kib);
+        claim.lo_kib = MAX(guest->running->policy.minimum_kib, need->floor_kib);
+    claim.demand_kib = MIN(need->demand_kib, need->ceiling_kib);
+    claim.target_kib = MAX(need->target_kib, claim.demand_kib);
+    claim.full_kib = MAX(need->full_kib, claim.target_kib);
     claim.weight = guest->running->policy.priority + 1;
     return claim;
 }
@@ -120,11 +120,11 @@ holding_of(const DynWorld *world, const DynGuest *guest, Leave leave, int64_t no
         holding.may_shrink && is_over(guest->grew_usec, DYN_COOL_SHRINK_USEC, now_usec);
     holding.idle_due = idle_due(world, guest, now_usec);
     holding.minimum_kib = guest->running->policy.minimum_kib;
-    holding.floor_kib = dyn_guest_floor_kib(guest);
-    holding.maximum_kib = dyn_guest_ceiling_kib(guest);
-    holding.demand_kib = dyn_guest_demand_kib(guest);
+    holding.floor_kib = guest->need.floor_kib;
+    holding.maximum_kib = guest->need.ceiling_kib;
+    holding.demand_kib = guest->need.demand_kib;
     holding.safety_kib = dyn_guest_safety_kib(guest);
-    holding.full_kib = dyn_guest_full_kib(guest, world->conf);
+    holding.full_kib = guest->need.full_kib;
     holding.weight = guest->running->policy.priority + 1;
     return holding;
 }
@@ -145,7 +145,7 @@ decide(DynWorld *world, bool observed, int64_t now_usec)
         const DynGuest *guest = world->guests->pdata[i];
         const Leave leave = leave_of(world, guest, observed, now_usec);
 
-        g_array_index(world->claims, DynClaim, i) = claim_of(world, guest, leave);
+        g_array_index(world->claims, DynClaim, i) = claim_of(guest, leave);
         g_array_index(world->holdings, DynHolding, i) = holding_of(world, guest, leave, now_usec);
     }
     allotted = dyn_balancer_allot((const void *)world->claims->data, n, world->ledger.pool_kib,
@@ -308,7 +308,6 @@ static void
 fold_guest(DynWorld *world, DynGuest *guest, const DynSnapshot *snapshot, guint *at)
 {
     const DynGuestSample *sample = next_sample(snapshot, guest->uuid, at);
-    uint64_t full;
 
     if (!guest->active || !guest->domain)
         return;
@@ -317,13 +316,12 @@ fold_guest(DynWorld *world, DynGuest *guest, const DynSnapshot *snapshot, guint 
     dyn_guest_check_progress(guest, snapshot->taken_usec);
     dyn_guest_settle_evidence(guest, snapshot->taken_usec);
     dyn_guest_fold_pressure(guest, snapshot->taken_usec);
-    guest->hold = dyn_guest_find_hold(guest, world->conf, snapshot->taken_usec);
+    dyn_guest_settle_need(guest, world->conf, snapshot->taken_usec);
     if (guest->hold != DYN_HOLD_NONE) {
         guest->above_since_usec = 0;
         return;
     }
-    full = dyn_guest_full_kib(guest, world->conf);
-    if (dyn_guest_assigned_kib(guest) <= full + DYN_BAND_COARSE_LEAST_KIB)
+    if (dyn_guest_assigned_kib(guest) <= guest->need.full_kib + DYN_BAND_COARSE_LEAST_KIB)
         guest->above_since_usec = 0;
     else if (guest->above_since_usec == 0)
         guest->above_since_usec = snapshot->taken_usec;
@@ -390,6 +388,12 @@ dyn_world_dry_plan(DynWorld *world, int64_t now_usec)
 {
     DynPlan *plan = plan_new();
 
+    for (guint i = 0; i < world->guests->len; i++) {
+        DynGuest *guest = world->guests->pdata[i];
+
+        if (guest->active && guest->domain)
+            dyn_guest_settle_need(guest, world->conf, now_usec);
+    }
     for (int observed = 0; observed <= 1; observed++) {
         (void)decide(world, observed, now_usec); /* only the moves are of interest */
         for (guint i = 0; i < world->guests->len; i++) {
@@ -448,7 +452,7 @@ dyn_world_claims(const DynWorld *world, bool observed, DynClaim *ret_claims)
         const DynGuest *guest = world->guests->pdata[i];
 
         ret_claims[i] =
-            claim_of(world, guest, leave_of(world, guest, observed, world->taken_usec));
+            claim_of(guest, leave_of(world, guest, observed, world->taken_usec));
     }
 }
 
