@@ -8,16 +8,26 @@
  *   2  fill towards demand D (raw):           x = clamp(L*W, lo, max(lo, D))           -> x2
  *   3a fill towards T = D + b*D + lead:       x = x2 + clamp(f*W*B, 0, B), B = T - x2  -> x3
  *   3b fill the buffer floor's part over b*D: likewise with B = full - x3              -> allotment
- * Levels L, f are those at which the pool is spent. Tier 2 is weighted max-min: a guest below the
- * level is never short whatever others claim, so a liar cannot starve it. In tier 3 guests of equal
- * weight hold equal *fractions* of their buffers.
+ * Levels L, f are those at which the pool is spent: sum of x = P in the tier where it is. Tier 2 is
+ * weighted max-min: a guest below the level is never short whatever others claim, so a liar cannot
+ * starve it. In tier 3 guests of equal weight hold equal *fractions* of their buffers: guest i is
+ * full from f = 1/W_i on. Divisions round down; the KiB they lose go to the earliest guests that
+ * are not full, one each. If not even tier 1 fits, that is reported (missing_kib), and nobody is
+ * given less than lo for it.
  *
- * Worked. (1) Pool 5.5 GiB, two guests of maximum 4, one with D = 1 the other D = 4 -> 1.5 and 4
- * (both full, where 1 GiB wants 20 %: 1.2 and 4, 0.3 left). Both D = 4: 2.75 each. (2) Pool 66 GiB,
- * D = 64, 1, 1, equal weight: level 64 -> 64, 1, 1; pool 33 GiB: 31, 1, 1. (3) Pool 900 MiB, D =
- * 1000 each, weights 101/51/11, lo = 32: 557.7, 281.6, 60.7. (4) priority 0 is weight 1, not
- * nothing: with 100 beside it in a pool of 1010 MiB and D = 1000 each it holds 10 MiB or its lo,
- * whichever is more.
+ * Worked (each is a row of tests/unit/test-allot.c). lo = 0, where nothing is said.
+ * (1) Pool 5.5 GiB, two guests of maximum 4, buffer floor 0.5. D = 1 and 4: 1.5 and 4 (full both).
+ *     D = 4 both: 2.75 each.
+ * (2) D = 64, 1, 1 GiB, equal weight. Pool 66: 64, 1, 1. Pool 33: the level is 31 -> 31, 1, 1. Pool
+ *     2.5: level 0.83 -> 0.83 each: 64 GiB of need count no more than 1. Weights are per guest.
+ * (3) D = 1000 MiB each, weights 101, 51, 11, lo = 32. Pool 900: level 900/163 = 5.52 a weight ->
+ *     557.7, 281.6, 60.7. D = 800, T = 1000 each, pool 2900: 500 for three buffers of 200; f = 1/51
+ *     gives 200, 200, 43, f = 1/22 200, 200, 100 -> 1000, 1000, 900.
+ * (4) Priority 0 is weight 1, not nothing. Beside 100 in a pool of 1010 MiB, D = 1000 each: 1000
+ *     and 10. With lo = 64: 946 and 64.
+ * (5) lo = 80 and 60 MiB in a pool of 100: 80 and 60, missing 40.
+ * (6) Equal weight; D = 1000, T = full = 1200; D = 400, T = 600, full = 1000. Pool 1500: a quarter
+ *     of both buffers -> 1050, 450. Pool 2000: T first, the rest to the floor's part: 1200, 800.
  *
  * Moves: growth at once and in one step when half the buffer is gone; shrinking only as far as
  * somebody needs it, largest excess first, or when idle memory has to come back (see DynMoveInput).

@@ -7,7 +7,7 @@
 /* Odd, so that the median is a measured one. */
 #define BENCH_ROUNDS 401
 
-/* CLOCK_MONOTONIC in microseconds. */
+/* This thread's time on a processor, in microseconds. */
 double
 bench_now_us(void);
 void
