@@ -85,19 +85,30 @@ add_value(DynJson *json, const char *key, GVariant *value)
     /* what a later daemon adds of other kinds is left out */
 }
 
+static gint
+compare_keys(gconstpointer a, gconstpointer b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* The bus keeps no order of keys. */
 static void
 add_dict(DynJson *json, GVariant *dict)
 {
-    GVariantIter iter;
-    const char *key;
-    GVariant *value;
+    g_autoptr(GPtrArray) keys = g_ptr_array_new_with_free_func(g_free);
 
-    g_variant_iter_init(&iter, dict);
-    while (g_variant_iter_next(&iter, "{&sv}", &key, &value)) {
-        g_autofree char *name = json_key(key);
+    for (gsize i = 0; i < g_variant_n_children(dict); i++) {
+        char *key;
+
+        g_variant_get_child(dict, i, "{sv}", &key, NULL);
+        g_ptr_array_add(keys, key);
+    }
+    g_ptr_array_sort(keys, compare_keys);
+    for (guint i = 0; i < keys->len; i++) {
+        g_autofree char *name = json_key(keys->pdata[i]);
+        g_autoptr(GVariant) value = g_variant_lookup_value(dict, keys->pdata[i], NULL);
 
         add_value(json, name, value);
-        g_variant_unref(value);
     }
 }
 
