@@ -12,6 +12,11 @@ G_BEGIN_DECLS
 
 #define DYN_UUID_SIZE 37 /* text form with its NUL */
 
+/* Copy @uuid, cut to DYN_UUID_SIZE - 1 bytes. Guests are named by it so often that g_strlcpy(),
+ * which goes byte by byte, was a tenth of a cycle. */
+void
+dyn_uuid_copy(char ret_uuid[DYN_UUID_SIZE], const char *uuid);
+
 typedef struct DynHostSample {
     uint64_t mem_total_kib;     /* /proc/meminfo MemTotal */
     uint64_t mem_available_kib; /* MemAvailable */

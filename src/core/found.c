@@ -28,7 +28,7 @@ dyn_sample_request_add(DynSampleRequest *request, const char *uuid, bool exact, 
 {
     DynAsk ask = { .exact = exact, .block = block };
 
-    g_strlcpy(ask.uuid, uuid, sizeof ask.uuid);
+    dyn_uuid_copy(ask.uuid, uuid);
     g_array_append_val(request->asks, ask);
 }
 

@@ -8,6 +8,15 @@
 
 #include <string.h>
 
+void
+dyn_uuid_copy(char ret_uuid[DYN_UUID_SIZE], const char *uuid)
+{
+    const size_t length = strnlen(uuid, DYN_UUID_SIZE - 1);
+
+    memcpy(ret_uuid, uuid, length);
+    ret_uuid[length] = '\0';
+}
+
 DynSnapshot *
 dyn_snapshot_new(int64_t taken_usec, int64_t wall_usec)
 {
@@ -25,7 +34,7 @@ void
 dyn_guest_sample_init(DynGuestSample *sample, const char *uuid)
 {
     memset(sample, 0, sizeof(*sample));
-    g_strlcpy(sample->uuid, uuid, sizeof(sample->uuid));
+    dyn_uuid_copy(sample->uuid, uuid);
     sample->run = DYN_RUN_OFF;
     sample->balloon_kib = DYN_UNKNOWN;
     sample->vmem_kib = DYN_UNKNOWN;

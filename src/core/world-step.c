@@ -169,7 +169,7 @@ action_for(const DynWorld *world, const DynGuest *guest, DynReason reason, uint6
 {
     DynAction action = { .reason = reason, .act = acts(world, guest) };
 
-    g_strlcpy(action.uuid, guest->uuid, sizeof action.uuid);
+    dyn_uuid_copy(action.uuid, guest->uuid);
     action.from_kib =
         guest->balloon_kib == DYN_UNKNOWN ? dyn_guest_boot_kib(guest) : guest->balloon_kib;
     action.to_kib = MIN(to_kib, dyn_guest_boot_kib(guest));
