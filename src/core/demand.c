@@ -73,6 +73,8 @@ what_is_left(const DynLearned *learned, int64_t now_usec)
 {
     const int64_t hours = (now_usec - learned->when_usec) / (3600 * USEC_PER_SEC);
 
+    if (hours == 0)
+        return learned->kib;
     if (hours >= DYN_DEMAND_LEARN_HOURS || hours < 0)
         return 0;
     return dyn_mul_div(learned->kib, (uint64_t)(DYN_DEMAND_LEARN_HOURS - hours),

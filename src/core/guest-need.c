@@ -132,11 +132,13 @@ dyn_guest_buffer_kib(const DynGuest *guest, const DynConf *conf)
 {
     const uint64_t maximum = guest->running->policy.maximum_kib;
     const uint64_t floor = dyn_conf_buffer_floor_kib(conf, maximum);
+    const uint64_t share = buffer_share(guest);
+    uint64_t learned; /* MAX() evaluates twice: every sum once, several times a guest and cycle */
 
     if (floor == 0)
-        return buffer_share(guest);
-    return MAX(buffer_share(guest),
-               MAX(floor, MIN(dyn_demand_learned_kib(&guest->demand), maximum / 4)));
+        return share;
+    learned = dyn_demand_learned_kib(&guest->demand);
+    return MAX(share, MAX(floor, MIN(learned, maximum / 4)));
 }
 
 static uint64_t
@@ -170,18 +172,24 @@ static uint64_t
 keep_kib(const DynGuest *guest, const DynConf *conf)
 {
     const uint64_t maximum = guest->running->policy.maximum_kib;
-    const uint64_t share = MIN(dyn_demand_cache_share_kib(&guest->demand), maximum / 4);
-    uint64_t cache = 0;
+    const uint64_t assigned = dyn_guest_assigned_kib(guest);
+    uint64_t share;
+    uint64_t cache;
 
-    if (dyn_conf_buffer_floor_kib(conf, maximum) != 0)
-        cache = dyn_sat_add(guest->demand.smooth_kib, share);
-    return MAX(guest->harm_floor_kib, MIN(cache, dyn_guest_assigned_kib(guest)));
+    if (dyn_conf_buffer_floor_kib(conf, maximum) == 0)
+        return guest->harm_floor_kib;
+    share = dyn_demand_cache_share_kib(&guest->demand);
+    cache = dyn_sat_add(guest->demand.smooth_kib, MIN(share, maximum / 4));
+    return MAX(guest->harm_floor_kib, MIN(cache, assigned));
 }
 
 uint64_t
 dyn_guest_unbound_kib(const DynGuest *guest, const DynConf *conf)
 {
-    return MAX(with_lead(guest, dyn_guest_buffer_kib(guest, conf)), keep_kib(guest, conf));
+    const uint64_t led = with_lead(guest, dyn_guest_buffer_kib(guest, conf));
+    const uint64_t keep = keep_kib(guest, conf);
+
+    return MAX(led, keep);
 }
 
 uint64_t
