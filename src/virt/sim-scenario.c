@@ -224,7 +224,8 @@ set_host_other(DynSim *sim, const char *key, const char *value, bool *ret_known)
         return true;
     }
     if (g_str_equal(key, "StepMsec")) {
-        if (!dyn_sim_number_parse(value, 10, 1000, &number) || 1000 % number != 0)
+        if (!dyn_sim_number_parse(value, 10, 60000, &number) ||
+            (1000 % number != 0 && number % 1000 != 0))
             return false;
         sim->step_usec = (int64_t)number * 1000;
         return true;
