@@ -6,6 +6,7 @@
 
 #include <dynmem/engine.h>
 #include <dynmem/sim.h>
+#include <dynmem/store.h>
 
 G_BEGIN_DECLS
 
@@ -33,6 +34,9 @@ const DynClock *
 dyn_simrun_clock(const DynSimRun *run);
 void
 dyn_simrun_set_engine(DynSimRun *run, DynEngine *engine);
+/* Keep records in @store (borrowed) instead of in memory. */
+void
+dyn_simrun_set_store(DynSimRun *run, DynStore *store);
 /* Called whenever something waits for dyn_simrun_until() that was asked for outside of it. */
 void
 dyn_simrun_set_kick(DynSimRun *run, void (*kick)(gpointer data), gpointer data);

@@ -7,26 +7,24 @@
 #include <dynmem/log.h>
 #include <dynmem/notify.h>
 #include <dynmem/service.h>
-#include <dynmem/threads.h>
+#include <dynmem/simrun.h>
 #include <dynmem/version.h>
 #include <dynmem/virt.h>
 
 #include <glib-unix.h>
-#include <libvirt-glib/libvirt-glib.h>
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "timer.h"
+#include "backend.h"
 
 #define EXIT_USAGE 2
-
-#define MAX_IDLE_THREADS 10
 
 typedef struct DynOptions {
     char *connect;
     char *config;
+    char *backend;
     char *state_directory;
     gboolean session;
     gboolean debug;
@@ -38,10 +36,9 @@ typedef struct DynDaemon {
     GMainLoop *loop;
     DynNotify *notify;
     DynStore *store;
-    DynHypervisor *hypervisor;
-    DynExecutor *threads;
-    GSource *timer;
-    DynClock clock;
+    DynSim *sim;          /* NULL: libvirt; the backend's once there is one */
+    char *temporary;      /* state directory of a simulation; NULL: none was made */
+    DynBackend *backend;
     DynEngine *engine;
     GDBusConnection *bus;
     DynService *service;
@@ -51,29 +48,6 @@ typedef struct DynDaemon {
     bool ready;
     int status;
 } DynDaemon;
-
-static int64_t
-now_usec(gpointer data)
-{
-    return g_get_monotonic_time();
-}
-
-static void
-wake_at(gpointer data, int64_t at_usec)
-{
-    DynDaemon *self = data;
-
-    g_source_set_ready_time(self->timer, at_usec);
-}
-
-static gboolean
-on_timer(gpointer user_data)
-{
-    DynDaemon *self = user_data;
-
-    dyn_engine_wake(self->engine);
-    return G_SOURCE_CONTINUE;
-}
 
 static void
 tell_ready(DynDaemon *self)
@@ -146,8 +120,13 @@ load_conf(const DynDaemon *self, DynConf **ret_conf, char ***ret_warnings, GErro
 {
     g_auto(GStrv) warnings = NULL;
 
-    if (!dyn_conffiles_load("", self->options.config, ret_conf, &warnings, error))
+    if (self->sim) {
+        warnings = g_new0(char *, 1);
+        if (!dyn_simrun_conf(self->sim, ret_conf, error))
+            return false;
+    } else if (!dyn_conffiles_load("", self->options.config, ret_conf, &warnings, error)) {
         return false;
+    }
     for (char **warning = warnings; *warning; warning++)
         dyn_log(G_LOG_LEVEL_WARNING, NULL, "%s", *warning);
     if (self->options.connect) {
@@ -173,6 +152,8 @@ take_conf(DynDaemon *self, DynConf *conf)
     }
     dyn_engine_set_note(self->engine, NULL);
     dyn_engine_set_conf(self->engine, conf);
+    if (self->sim)
+        dyn_sim_set_conf(self->sim, conf); /* the one before is gone */
     dyn_log(G_LOG_LEVEL_INFO, &fields, "configuration read again");
 }
 
@@ -269,7 +250,13 @@ open_store(DynDaemon *self, GError **error)
     g_auto(GStrv) warnings = NULL;
     GPtrArray *records;
 
-    self->store = dyn_store_open(state_directory(&self->options), error);
+    if (self->sim && !self->options.state_directory) {
+        self->temporary = dyn_backend_make_directory(error);
+        if (!self->temporary)
+            return NULL;
+    }
+    self->store = dyn_store_open(self->temporary ? self->temporary
+                                                 : state_directory(&self->options), error);
     if (!self->store)
         return NULL;
     records = dyn_store_load(self->store, &warnings, error);
@@ -305,8 +292,8 @@ make_engine(DynDaemon *self, DynConf *conf, GPtrArray *records)
         .on_stopped = on_stopped,
     };
     DynEngineSetup setup = {
-        .executor = self->threads,
-        .clock = &self->clock,
+        .executor = dyn_backend_executor(self->backend),
+        .clock = dyn_backend_clock(self->backend),
         .funcs = &funcs,
         .funcs_data = self,
         .conf = conf,
@@ -334,17 +321,10 @@ set_up(DynDaemon *self, GError **error)
     if (!records)
         return false;
     self->loop = g_main_loop_new(NULL, FALSE);
-    gvir_event_register();
-    /* One each for sampling, control and storing, the acting ones, and the hypervisor's own:
-     * without room to wait they would be started anew every second. */
-    g_thread_pool_set_max_unused_threads(MAX_IDLE_THREADS);
-    self->hypervisor = dyn_virt_new(conf->connect, "/proc");
-    self->threads = dyn_threads_new(self->hypervisor, self->store, "/proc", NULL);
-    self->timer = dyn_timer_new(NULL, on_timer, self);
-    self->clock = (DynClock){ now_usec, wake_at, self };
+    self->backend = self->sim ? dyn_backend_new_sim(self->sim, self->store)
+                              : dyn_backend_new_libvirt(conf->connect, self->store);
     make_engine(self, g_steal_pointer(&conf), records);
-    self->hypervisor->on_event = dyn_engine_event;
-    self->hypervisor->on_event_data = self->engine;
+    dyn_backend_set_engine(self->backend, self->engine);
     self->signal_ids[0] = g_unix_signal_add(SIGTERM, on_terminate, self);
     self->signal_ids[1] = g_unix_signal_add(SIGINT, on_terminate, self);
     self->signal_ids[2] = g_unix_signal_add(SIGHUP, on_hangup, self);
@@ -358,16 +338,19 @@ tear_down(DynDaemon *self)
     dyn_service_free(self->service);
     /* A thread that still sits in a call looks at the hypervisor and the store: leave them to the
      * kernel. */
-    if (self->threads && !self->threads->ops->close(self->threads)) {
+    if (self->backend && !dyn_backend_close(self->backend)) {
         dyn_log(G_LOG_LEVEL_INFO, NULL,
                 "a call to libvirt is still unanswered; leaving without it");
         _exit(self->status);
     }
-    dyn_executor_free(self->threads);
     dyn_engine_free(self->engine);
-    dyn_timer_free(self->timer);
-    dyn_hypervisor_free(self->hypervisor);
+    if (!self->backend)
+        dyn_sim_free(self->sim);
+    dyn_backend_free(self->backend);
     dyn_store_free(self->store);
+    if (self->temporary)
+        dyn_backend_remove_directory(self->temporary);
+    g_free(self->temporary);
     dyn_notify_free(self->notify);
     g_clear_object(&self->bus);
     for (size_t i = 0; i < G_N_ELEMENTS(self->signal_ids); i++)
@@ -383,6 +366,8 @@ parse_options(DynOptions *options, int argc, char **argv, GError **error)
     const GOptionEntry entries[] = {
         { "connect", 'c', 0, G_OPTION_ARG_STRING, &options->connect,
           "libvirt to connect to, instead of Connect= of the configuration", "URI" },
+        { "backend", 0, 0, G_OPTION_ARG_FILENAME, &options->backend,
+          "run on the simulated host of the scenario FILE instead of libvirt", "sim:FILE" },
         { "config", 0, 0, G_OPTION_ARG_FILENAME, &options->config,
           "read FILE and FILE.d/*.conf instead of " DYN_SYSCONFDIR "/dynmem.conf and its drop-ins",
           "FILE" },
@@ -405,6 +390,12 @@ parse_options(DynOptions *options, int argc, char **argv, GError **error)
                     argv[1]);
         return false;
     }
+    if (options->backend && (options->config || options->connect)) {
+        g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED,
+                    "--config and --connect say nothing about a simulated host: use Conf= in %s",
+                    options->backend);
+        return false;
+    }
     return true;
 }
 
@@ -413,7 +404,44 @@ options_clear(DynOptions *options)
 {
     g_free(options->connect);
     g_free(options->config);
+    g_free(options->backend);
     g_free(options->state_directory);
+}
+
+/* The real daemon, on libvirt or on a simulated host in real time. */
+static int
+serve(DynDaemon *self)
+{
+    g_autoptr(GError) error = NULL;
+
+    dyn_log_init(self->options.debug);
+    if (set_up(self, &error)) {
+        g_main_loop_run(self->loop);
+    } else {
+        dyn_log(G_LOG_LEVEL_CRITICAL, NULL, "%s", error->message);
+        self->status = EXIT_FAILURE;
+    }
+    tear_down(self);
+    return self->status;
+}
+
+/* On the simulator: as a daemon, or (Speed=0) as fast as possible, and done. */
+static int
+serve_sim(DynDaemon *self)
+{
+    g_autoptr(GError) error = NULL;
+    int status;
+
+    self->sim = dyn_backend_load(self->options.backend, &error);
+    if (!self->sim) {
+        fprintf(stderr, "error: %s\n", error->message);
+        return EXIT_USAGE;
+    }
+    if (dyn_sim_settings(self->sim)->speed > 0)
+        return serve(self);
+    status = dyn_backend_simulate(self->sim);
+    dyn_sim_free(self->sim);
+    return status;
 }
 
 int
@@ -421,6 +449,7 @@ main(int argc, char **argv)
 {
     DynDaemon self = { 0 };
     g_autoptr(GError) error = NULL;
+    int status;
 
     setlocale(LC_ALL, "");
     dyn_virt_init();
@@ -434,14 +463,7 @@ main(int argc, char **argv)
         options_clear(&self.options);
         return EXIT_SUCCESS;
     }
-    dyn_log_init(self.options.debug);
-    if (set_up(&self, &error)) {
-        g_main_loop_run(self.loop);
-    } else {
-        dyn_log(G_LOG_LEVEL_CRITICAL, NULL, "%s", error->message);
-        self.status = EXIT_FAILURE;
-    }
-    tear_down(&self);
+    status = self.options.backend ? serve_sim(&self) : serve(&self);
     options_clear(&self.options);
-    return self.status;
+    return status;
 }

@@ -31,6 +31,7 @@ struct DynSimRun {
     DynGrowths *growths;
     GHashTable *store; /* uuid -> DynRecord */
     bool store_paused;
+    DynStore *files;   /* borrowed; NULL: @store */
     bool inside;       /* dyn_simrun_until() */
     void (*kick)(gpointer data);
     gpointer kick_data;
@@ -249,13 +250,15 @@ do_job(DynSimRun *run, DynJob *job)
         job->found = hypervisor->ops->read(hypervisor, job->uuid, &job->error);
     else if (job->kind == DYN_JOB_WRITE_POLICY)
         (void)hypervisor->ops->write_policy(hypervisor, job->uuid, job->policy_xml, &job->error);
+    else if (run->files)
+        dyn_storing_run(run->files, job);
     else if (job->kind == DYN_JOB_SAVE)
         g_hash_table_replace(run->store, g_strdup(job->record->uuid),
                              dyn_record_copy(job->record));
     else if (job->kind == DYN_JOB_FORGET)
         g_hash_table_remove(run->store, job->uuid);
-    else
-        run->store_paused = job->paused;
+    else if (job->kind == DYN_JOB_SAVE_PAUSED)
+        run->store_paused = job->paused; /* decisions end with the engine */
     if (job->kind == DYN_JOB_SAVE_PAUSED)
         dyn_sim_set_paused(run->sim, job->paused);
     run->base.funcs->on_job(job, run->base.funcs_data);
@@ -432,6 +435,12 @@ dyn_simrun_set_engine(DynSimRun *run, DynEngine *engine)
     run->hypervisor->on_event = dyn_engine_event;
     run->hypervisor->on_event_data = engine;
     dyn_sim_set_conf(run->sim, dyn_engine_conf(engine));
+}
+
+void
+dyn_simrun_set_store(DynSimRun *run, DynStore *store)
+{
+    run->files = store;
 }
 
 void

@@ -28,8 +28,12 @@ dyn_simrun_conf(const DynSim *sim, DynConf **ret_conf, GError **error)
         g_array_append_val(sources, source);
     }
     g_array_append_val(sources, last);
-    return dyn_conf_parse((const DynConfSource *)(const void *)sources->data, sources->len,
-                          ret_conf, &warnings, error);
+    if (!dyn_conf_parse((const DynConfSource *)(const void *)sources->data, sources->len, ret_conf,
+                        &warnings, error))
+        return false;
+    g_free((*ret_conf)->connect); /* whatever it says: this is what the log should name */
+    (*ret_conf)->connect = g_strdup("sim");
+    return true;
 }
 
 bool

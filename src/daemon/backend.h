@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Backend: what the daemon works on, libvirt with its threads and the real clock, or a simulated
+ * host. Main thread only. */
+#pragma once
+
+#include <dynmem/engine.h>
+#include <dynmem/sim.h>
+#include <dynmem/store.h>
+
+G_BEGIN_DECLS
+
+typedef struct DynBackend DynBackend;
+
+/* libvirt at @uri. Records go to @store (borrowed). */
+DynBackend *
+dyn_backend_new_libvirt(const char *uri, DynStore *store);
+/* The simulated host @sim (taken), at its Speed= (not 0) times real time. */
+DynBackend *
+dyn_backend_new_sim(DynSim *sim, DynStore *store);
+void
+dyn_backend_free(DynBackend *backend);
+
+/* What the engine needs, and then the engine (borrowed). */
+DynExecutor *
+dyn_backend_executor(const DynBackend *backend);
+const DynClock *
+dyn_backend_clock(const DynBackend *backend);
+void
+dyn_backend_set_engine(DynBackend *backend, DynEngine *engine);
+
+/* No answer comes any more. False: a call is still out, and everything has to be left as it is. */
+bool
+dyn_backend_close(DynBackend *backend);
+
+/* "sim:FILE": load it. Anything else is refused (DYN_ERROR_INVALID). */
+DynSim *
+dyn_backend_load(const char *text, GError **error);
+
+/* The scenario as fast as possible, its summary on standard output. The exit status: 1 if an
+ * invariant broke. */
+int
+dyn_backend_simulate(DynSim *sim);
+
+/* An empty directory that is nobody else's, and its end with all that is in it. Free the name with
+ * g_free(). */
+char *
+dyn_backend_make_directory(GError **error);
+void
+dyn_backend_remove_directory(const char *path);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(DynBackend, dyn_backend_free)
+
+G_END_DECLS

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The simulator's scenarios and models: what is refused, what is repeatable, and what each kind of
+ * guest comes to beside an honest neighbour. */
+#include "config.h"
+
+#include "sim-bench.h"
+
+#include <dynmem/error.h>
+
+#include "suite.h"
+
+#define HOST "[host]\nTotal=8G\n"
+
+typedef struct Bad {
+    const char *text;
+    const char *words[3]; /* the error names them */
+} Bad;
+
+static const Bad bad[] = {
+    { "[guest \"a\"]\n", { "test.sim", "host", "" } },
+    { "[host]\nUse=1G\n", { "[host]", "Total", "64M" } },
+    { HOST "Total=x\n", { "[host]", "Total", "'x'" } },
+    { HOST "Hog=1G\n", { "[host]", "Hog", "HogOn" } },
+    { HOST "Speed=-1\n", { "[host]", "Speed", "'-1'" } },
+    { HOST "StepMsec=300\n", { "[host]", "StepMsec", "'300'" } },
+    { HOST "Events=5 fire 3\n", { "[host]", "Events", "fire" } },
+    { HOST "Colour=red\n", { "[host]", "Colour", "" } },
+    { HOST "[weather]\nRain=1\n", { "weather", "", "" } },
+    { HOST "[guest \"a\"]\nModel=nice\n", { "[guest \"a\"]", "Model", "self-deflating" } },
+    { HOST "[guest \"a\"]\nBase=4K\n", { "[guest \"a\"]", "Base", "65536 KiB" } },
+    { HOST "[guest \"a\"]\nCount=0\n", { "[guest \"a\"]", "Count", "10000" } },
+    { HOST "[guest \"a\"]\nStart=soon\n", { "[guest \"a\"]", "Start", "5m" } },
+    { HOST "[guest \"a\"]\nSwapp=1G\n", { "[guest \"a\"]", "Swapp", "" } },
+    { HOST "[guest \"a\"]\nPriority=101\n", { "[guest \"a\"]", "Priority", "100" } },
+    { HOST "[guest \"a\"]\nAutodeflate=yes\n", { "[guest \"a\"]", "Autodeflate", "off" } },
+    { HOST "[guest \"a\"]\nEvents=5 pause\n", { "[guest \"a\"]", "Events", "5 pause" } },
+    { HOST "[guest \"a\"]\nFaults=pause,rain\n", { "[guest \"a\"]", "Faults", "rain" } },
+    { HOST "[guest \"a\"]\nMinimum=2G\nStartup=1G\n", { "[guest \"a\"]", "Startup", "Minimum" } },
+    { HOST "[guest \"a\"]\nBase=1G\nMaximum=2G\n", { "[guest \"a\"]", "Maximum", "Base" } },
+    { HOST "[guest \"a\"]\nBase=1G\nHolds=2G\n", { "[guest \"a\"]", "Holds", "Base" } },
+};
+
+START_TEST(test_sim_refuses)
+{
+    const Bad *row = &bad[_i];
+    g_autoptr(GError) error = NULL;
+
+    ck_assert_ptr_null(dyn_sim_new("test.sim", row->text, strlen(row->text), &error));
+    ck_assert(g_error_matches(error, DYN_ERROR, DYN_ERROR_INVALID) ||
+              error->domain == G_KEY_FILE_ERROR);
+    ck_assert_msg(strstr(error->message, "test.sim") != NULL, "%s", error->message);
+    for (size_t i = 0; i < G_N_ELEMENTS(row->words); i++)
+        ck_assert_msg(strstr(error->message, row->words[i]) != NULL, "no '%s' in: %s",
+                      row->words[i], error->message);
+}
+END_TEST
+
+static char *
+summary_of(const char *text)
+{
+    g_autoptr(DynSim) sim = sim_from(text);
+    g_autoptr(GError) error = NULL;
+
+    ck_assert_msg(dyn_simrun_scenario(sim, &error), "%s", error ? error->message : "");
+    sim_assert_sound(sim);
+    return dyn_sim_summary(sim);
+}
+
+START_TEST(test_sim_is_repeatable)
+{
+    const char *const guests = "Duration=1h\n[guest \"a\"]\nCount=4\nModel=bursty\nBase=2G\n"
+                               "Peak=1G\nFaultsPerDay=500\n";
+    g_autofree char *one = g_strconcat(HOST "Seed=1\n", guests, NULL);
+    g_autofree char *two = g_strconcat(HOST "Seed=2\n", guests, NULL);
+    g_autofree char *first = summary_of(one);
+    g_autofree char *again = summary_of(one);
+    g_autofree char *other = summary_of(two);
+
+    ck_assert_str_eq(first, again);
+    ck_assert_str_ne(first, other);
+}
+END_TEST
+
+/* What a guest comes to in an hour, on a host with room enough. */
+typedef struct Fate {
+    const char *model;
+    const char *keys;
+    uint64_t least_mib, most_mib; /* held in the end */
+    uint64_t most_above_sec;      /* seconds without what it needed */
+    uint64_t most_ooms;
+    uint64_t least_resizes;
+    uint64_t least_reboots;
+} Fate;
+
+static const Fate fates[] = {
+    { "ideal", "Use=300M\nPeak=1G\n", 400, 2048, 0, 0, 1, 0 },
+    { "slow", "Use=300M\nPeak=1G\nRamp=4M\n", 400, 2048, 0, 0, 1, 0 },
+    { "stuck", "Use=300M\nPeak=1G\nSwap=2G\n", 600, 600, 3600, 0, 1, 0 },
+    { "intermittent", "Use=300M\nPeak=1G\nSwap=1G\nRamp=4M\n", 400, 2048, 600, 0, 1, 0 },
+    { "hidden-floor", "Use=300M\nFloor=1500M\nHolds=2G\n", 1500, 2048, 0, 0, 0, 0 },
+    { "bursty", "Use=300M\nPeak=1G\nSwap=1G\n", 400, 2048, 36, 0, 1, 0 },
+    { "cache-heavy", "Use=300M\n", 400, 2048, 0, 0, 0, 0 },
+    { "swapping", "Use=300M\nPeak=3G\n", 400, 2048, 3600, 0, 1, 0 },
+    { "greedy", "Use=300M\nSwap=1G\nRamp=4M\n", 2048, 2048, 60, 0, 1, 0 },
+    { "lying", "Use=300M\n", 256, 2048, 3600, 3600, 1, 0 },
+    { "self-deflating", "Use=300M\nPeak=1G\nRamp=512M\n", 400, 2048, 36, 0, 1, 0 },
+    { "rebooting", "Use=300M\nSwap=1G\n", 400, 2048, 3600, 0, 1, 4 },
+    { "windows", "Use=300M\nPeak=1G\nSwap=1G\nRamp=4M\n", 400, 2048, 600, 0, 1, 0 },
+};
+
+START_TEST(test_sim_fate)
+{
+    const Fate *fate = &fates[_i];
+    g_autofree char *text = g_strdup_printf(
+        HOST "[guest \"g\"]\nBase=2G\nMinimum=256M\nStartup=600M\nModel=%s\n%s"
+        "[guest \"n\"]\nBase=2G\nUse=300M\nPeak=1G\nRamp=4M\n", fate->model, fate->keys);
+    g_autoptr(DynSim) sim = NULL;
+    g_autoptr(DynSimRun) run = NULL;
+    DynSimTotals totals;
+    uint64_t holds = 0;
+    uint64_t needs = 0;
+
+    sim = sim_from(text);
+    run = sim_begin(sim);
+    sim_go(run, sim, 3600);
+    ck_assert(dyn_sim_truth(sim, "g", &holds, &needs));
+    ck_assert(dyn_sim_totals(sim, "g", &totals));
+    ck_assert_msg(holds >= fate->least_mib * MIB && holds <= fate->most_mib * MIB,
+                  "%s holds %" G_GUINT64_FORMAT " MiB", fate->model, holds / MIB);
+    ck_assert_msg(totals.above_sec <= fate->most_above_sec, "%s: %" G_GUINT64_FORMAT " s above",
+                  fate->model, totals.above_sec);
+    ck_assert_msg(totals.oom_kills <= fate->most_ooms, "%s: %" G_GUINT64_FORMAT " OOM kills",
+                  fate->model, totals.oom_kills);
+    ck_assert_msg(totals.resizes >= fate->least_resizes, "%s: no resize", fate->model);
+    ck_assert_msg(totals.reboots >= fate->least_reboots, "%s: no reboot", fate->model);
+    ck_assert(dyn_sim_totals(sim, "n", &totals)); /* whatever its neighbour does */
+    ck_assert_uint_eq(totals.oom_kills, 0);
+    ck_assert_uint_eq(totals.above_sec, 0);
+    dyn_simrun_stop(run);
+    sim_assert_sound(sim);
+}
+END_TEST
+
+/* A guest that lies takes no more from its neighbours than one that honestly wants everything. */
+START_TEST(test_sim_liar_is_no_worse_than_greedy)
+{
+    static const char *const models[] = { "greedy", "lying" };
+    uint64_t unmet[2];
+
+    for (size_t i = 0; i < 2; i++) {
+        g_autofree char *text = g_strdup_printf(
+            "[host]\nTotal=8G\nReserve=512M\nSeed=5\nDuration=4h\n"
+            "[guest \"bad\"]\nCount=2\nModel=%s\nBase=4G\nSwap=2G\nMinimum=256M\n"
+            "[guest \"n\"]\nCount=4\nBase=2G\nUse=512M\nPeak=1500M\nRamp=16M\nSwap=2G\n"
+            "Minimum=256M\n", models[i]);
+        g_autoptr(DynSim) sim = sim_from(text);
+        DynSimTotals totals;
+
+        ck_assert(dyn_simrun_scenario(sim, NULL));
+        sim_assert_sound(sim);
+        unmet[i] = 0;
+        for (int n = 1; n <= 4; n++) {
+            g_autofree char *name = g_strdup_printf("n%d", n);
+
+            ck_assert(dyn_sim_totals(sim, name, &totals));
+            unmet[i] += totals.unmet_kib_sec / 1024;
+        }
+    }
+    ck_assert_msg(unmet[1] <= unmet[0] + unmet[0] / 10 + 60 * 1024,
+                  "%" G_GUINT64_FORMAT " MiB*s unmet beside liars, %" G_GUINT64_FORMAT
+                  " beside greedy guests", unmet[1], unmet[0]);
+}
+END_TEST
+
+/* When the hog is gone, what it took from the guests comes back to them. */
+START_TEST(test_sim_hog)
+{
+    const char *const text = "[host]\nTotal=8G\nUse=512M\nReserve=512M\nHog=3G\nHogOn=5m\n"
+                             "HogOff=5m\nHogRamp=64M\nDuration=1h\n"
+                             "[guest \"g\"]\nCount=4\nBase=2G\nUse=512M\nHolds=1500M\n"
+                             "Minimum=256M\n";
+    g_autoptr(DynSim) sim = sim_from(text);
+    DynSimTotals totals;
+
+    ck_assert(dyn_simrun_scenario(sim, NULL));
+    sim_assert_sound(sim);
+    ck_assert(dyn_sim_totals(sim, NULL, &totals));
+    ck_assert_uint_eq(totals.oom_kills, 0);
+    ck_assert_uint_eq(totals.host_short_sec, 0);
+    ck_assert_uint_eq(totals.above_sec, 0);
+}
+END_TEST
+
+/* The scenarios that come with dynmem can be read. */
+START_TEST(test_sim_examples)
+{
+    static const char *const names[] = { "day", "live", "office", "year" };
+    const char *srcdir = g_getenv("DYN_SRCDIR");
+    g_autofree char *file = g_strdup_printf("%s/tests/sim/%s.sim", srcdir ? srcdir : ".",
+                                            names[_i]);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(DynSim) sim = dyn_sim_load(file, &error);
+
+    ck_assert_msg(sim != NULL, "%s", error ? error->message : "");
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("sim");
+    TCase *tcase = tcase_create("sim");
+
+    g_log_set_writer_func(sim_no_log, NULL, NULL);
+    tcase_set_timeout(tcase, 240); /* under valgrind */
+    tcase_add_loop_test(tcase, test_sim_refuses, 0, G_N_ELEMENTS(bad));
+    tcase_add_test(tcase, test_sim_is_repeatable);
+    tcase_add_loop_test(tcase, test_sim_fate, 0, G_N_ELEMENTS(fates));
+    tcase_add_test(tcase, test_sim_liar_is_no_worse_than_greedy);
+    tcase_add_test(tcase, test_sim_hog);
+    tcase_add_loop_test(tcase, test_sim_examples, 0, 4);
+    suite_add_tcase(suite, tcase);
+    return dyn_suite_run(suite);
+}
