@@ -60,9 +60,18 @@ dyn_sat_sub(uint64_t a, uint64_t b)
     return a > b ? a - b : 0;
 }
 
-/* floor(@a * @b / @c) in 128 bits, stopping at UINT64_MAX; @c must not be 0. */
+/* floor(@a * @b / @c) in 128 bits, stopping at UINT64_MAX; @c must not be 0. In 64 bits it is
+ * several times faster, with a constant @c faster still, and nearly always enough. */
 uint64_t
-dyn_mul_div(uint64_t a, uint64_t b, uint64_t c);
+dyn_mul_div_wide(uint64_t a, uint64_t b, uint64_t c);
+
+static inline uint64_t
+dyn_mul_div(uint64_t a, uint64_t b, uint64_t c)
+{
+    uint64_t product;
+
+    return __builtin_mul_overflow(a, b, &product) ? dyn_mul_div_wide(a, b, c) : product / c;
+}
 
 /* @value brought into [@lo, @hi]; where @lo > @hi, @hi wins. */
 static inline uint64_t

@@ -202,13 +202,9 @@ dyn_size_format_exact(uint64_t kib)
 }
 
 uint64_t
-dyn_mul_div(uint64_t a, uint64_t b, uint64_t c)
+dyn_mul_div_wide(uint64_t a, uint64_t b, uint64_t c)
 {
-    unsigned __int128 quotient;
-    uint64_t product;
+    const unsigned __int128 quotient = (unsigned __int128)a * b / c;
 
-    if (!__builtin_mul_overflow(a, b, &product))
-        return product / c; /* several times faster, and nearly always enough */
-    quotient = (unsigned __int128)a * b / c;
     return quotient > UINT64_MAX ? UINT64_MAX : (uint64_t)quotient;
 }
