@@ -91,6 +91,15 @@ class Place:
         self.daemons.append(daemon)
         return daemon
 
+    def simulate(self, scenario, *arguments):
+        """dynmemd on a simulated host; a scenario of Speed=0 needs no bus."""
+        path = self.write("host.sim", scenario)
+        with open(f"{self.path}/log", "a", encoding="utf-8") as log:
+            daemon = subprocess.Popen([*WITH_US, DAEMON, "--backend", f"sim:{path}", *arguments], text=True,
+                                      stdout=subprocess.PIPE, stderr=log, env=dict(self.environment(), TMPDIR=self.path))
+        self.daemons.append(daemon)
+        return daemon
+
     def start_ready(self, *arguments, **more):
         daemon = self.start(*arguments, **more)
         self.hear("READY=1")
@@ -389,6 +398,35 @@ def test_names(place):
         status = stop(daemon)
         expect(status == 0, f"{name!r}: exit status {status}")
     expect("\t" not in place.log(), "a raw control character in the log")
+
+
+def test_simulated_host(place):
+    daemon = place.simulate("[host]\nTotal=4G\nSpeed=20\n[guest \"web\"]\nBase=1G\nUse=200M\n"
+                            "Events=10 want 700M\nRamp=16M\n", "--session")
+    place.hear("READY=1")
+    uuid = "00000001-0000-4000-8000-000000000000"
+    expect_in("org/dynmem1/domain", place.manager("GetDomain", uuid))
+    while "grow-demand" not in place.log() and "grow-buffer" not in place.log():
+        expect(daemon.poll() is None, "it ended")
+        place.hear("STATUS=1 guests")
+    expect("ERROR" not in place.manager("Reload"), "Reload fails")
+    expect(stop(daemon) == 0, "its exit status is not 0")
+    expect("broken invariant" not in place.log(), "an invariant broke")
+    expect(not [name for name in os.listdir(place.path) if name.startswith("dynmem-sim-")], "it left a directory behind")
+
+
+def test_simulated_day(place):
+    guest = "[guest \"a\"]\nCount=3\nModel=bursty\nPeak=2G\nSwap=1G\n"
+    daemon = place.simulate("[host]\nTotal=16G\nSpeed=0\nDuration=1h\n" + guest)
+    summary = daemon.communicate(timeout=PATIENCE * 3)[0]
+    expect(daemon.returncode == 0, f"exit status {daemon.returncode}")
+    for part in ("3606 s, 3 guests", "resizes", "broken invariants    0"):
+        expect_in(part, summary)
+    daemon = place.simulate("[host]\nTotal=16G\nSpeed=0\n[guest \"a\"]\nModel=nice\n")
+    expect(daemon.wait(PATIENCE) == 2, "a bad scenario is not refused")
+    expect_in("host.sim: [guest \"a\"] Model: 'nice'", place.log())
+    daemon = place.simulate("[host]\nTotal=16G\n", "--config", "/dev/null")
+    expect(daemon.wait(PATIENCE) == 2, "--config is not refused")
 
 
 def main():
