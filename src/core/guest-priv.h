@@ -64,8 +64,8 @@ typedef struct DynTold {
     uint64_t boot_peak_kib;
 } DynTold;
 
-/* What follows from all that is known of a guest, worked out once a cycle and used many times in it:
- * the functions of the same names, except that 0 stands where nothing is to be decided. */
+/* What follows from all that is known of a guest, worked out once a cycle and used many times in
+ * it: the functions of the same names, except that 0 stands where nothing is to be decided. */
 typedef struct DynNeed {
     uint64_t demand_kib;
     uint64_t floor_kib;
