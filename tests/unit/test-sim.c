@@ -191,6 +191,26 @@ START_TEST(test_sim_hog)
 }
 END_TEST
 
+/* A guest that is not ours and never shows its driver is no boot for ever: it may come to use all it
+ * has. What its last boot took (some 200 MiB) says nothing of that. */
+START_TEST(test_sim_boot_without_end)
+{
+    const char *const text = "[host]\nTotal=4G\nUse=512M\nReserve=256M\nDuration=5m\n"
+                             "[guest \"off\"]\nMode=off\nBase=2G\nUse=100M\nStartup=512M\nStart=5\n"
+                             "Events=30 stop; 40 start; 40 deaf 1h; 200 want 1800M\n"
+                             "[guest \"g\"]\nModel=greedy\nBase=4G\nSwap=3G\nMinimum=256M\n"
+                             "Ramp=256M\n";
+    g_autoptr(DynSim) sim = sim_from(text);
+    DynSimTotals totals;
+
+    ck_assert(dyn_simrun_scenario(sim, NULL));
+    sim_assert_sound(sim);
+    ck_assert(dyn_sim_totals(sim, NULL, &totals));
+    ck_assert_uint_eq(totals.starts, 2);
+    ck_assert_uint_eq(totals.host_short_sec, 0);
+}
+END_TEST
+
 /* The scenarios that come with dynmem can be read. */
 START_TEST(test_sim_examples)
 {
@@ -218,6 +238,7 @@ main(void)
     tcase_add_loop_test(tcase, test_sim_fate, 0, G_N_ELEMENTS(fates));
     tcase_add_test(tcase, test_sim_liar_is_no_worse_than_greedy);
     tcase_add_test(tcase, test_sim_hog);
+    tcase_add_test(tcase, test_sim_boot_without_end);
     tcase_add_loop_test(tcase, test_sim_examples, 0, 4);
     suite_add_tcase(suite, tcase);
     return dyn_suite_run(suite);
