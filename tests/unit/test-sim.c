@@ -191,12 +191,13 @@ START_TEST(test_sim_hog)
 }
 END_TEST
 
-/* A guest that is not ours and never shows its driver is no boot for ever: it may come to use all it
- * has. What its last boot took (some 200 MiB) says nothing of that. */
+/* A guest that is not ours and never shows its driver is no boot for ever: it may come to use all
+ * it has. What its last boot took (some 200 MiB) says nothing of that. */
 START_TEST(test_sim_boot_without_end)
 {
     const char *const text = "[host]\nTotal=4G\nUse=512M\nReserve=256M\nDuration=5m\n"
-                             "[guest \"off\"]\nMode=off\nBase=2G\nUse=100M\nStartup=512M\nStart=5\n"
+                             "[guest \"off\"]\nMode=off\nBase=2G\nUse=100M\nStartup=512M\n"
+                             "Start=5\n"
                              "Events=30 stop; 40 start; 40 deaf 1h; 200 want 1800M\n"
                              "[guest \"g\"]\nModel=greedy\nBase=4G\nSwap=3G\nMinimum=256M\n"
                              "Ramp=256M\n";
