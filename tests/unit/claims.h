@@ -55,8 +55,8 @@ claims_one(uint64_t *state, uint64_t maximum)
     claim.boot = claim.fixed && dyn_random_one_in(state, 2);
     if (claim.boot)
         claim.boot_least_kib = dyn_random_upto(state, claim.lo_kib);
-    if (claim.fixed)
-        return claim;
+    if (claim.fixed && dyn_random_one_in(state, 2))
+        return claim; /* else with numbers that must not count */
     claim.demand_kib = dyn_random_upto(state, maximum);
     claim.target_kib = claim.demand_kib + dyn_random_upto(state, maximum - claim.demand_kib);
     claim.full_kib = claim.target_kib + dyn_random_upto(state, maximum - claim.target_kib);

@@ -163,6 +163,24 @@ check_shrink(const Guests *guests, size_t i, uint64_t seed)
     }
 }
 
+/* The most that growths can have lacked. */
+static uint64_t
+most_lacking(const Guests *guests)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < guests->world.n; i++) {
+        const DynHolding *holding = &guests->holdings[i];
+        const uint64_t goal = MIN(guests->allotted[i], holding->maximum_kib);
+
+        if (is_growth(guests, i))
+            sum += goal - guests->moves[i].to_kib;
+        else if (holding->may_grow)
+            sum += dyn_sat_sub(goal, holding->sent_kib);
+    }
+    return sum;
+}
+
 /* No forced shrink that nobody needs; donors are those with most too much; and who lacks gets it
  * asked back, as long as there is anyone to ask. */
 static void
@@ -173,12 +191,14 @@ check_donors(const Guests *guests, uint64_t lacking, uint64_t seed)
     uint64_t smallest = UINT64_MAX;
     uint64_t largest_left = 0;
     uint64_t left = 0;
+    uint64_t coarsest = band + DYN_PAGE_KIB;
 
     for (size_t i = 0; i < guests->world.n; i++) {
         const DynHolding *holding = &guests->holdings[i];
         const DynMove *move = &guests->moves[i];
         const uint64_t excess = dyn_sat_sub(holding->sent_kib, page_up(guests->allotted[i]));
 
+        coarsest = MAX(coarsest, holding->assigned_kib / 400 + DYN_PAGE_KIB);
         if (move->move && move->reason == DYN_REASON_SHRINK_CONTENTION) {
             taken += holding->sent_kib - move->to_kib;
             smallest = MIN(smallest, excess);
@@ -194,6 +214,9 @@ check_donors(const Guests *guests, uint64_t lacking, uint64_t seed)
     if (lacking + guests->overrun > guests->coming + taken)
         must(left < MAX(band, 4 * CLAIMS_MOST), seed, "%" G_GUINT64_FORMAT " KiB not asked for",
              left);
+    /* the last donor gives at least a band */
+    must(taken <= dyn_sat_sub(most_lacking(guests) + guests->overrun, guests->coming) + coarsest,
+         seed, "%" G_GUINT64_FORMAT " KiB asked for too much", taken);
 }
 
 static void
@@ -267,11 +290,11 @@ obey(Guests *guests)
     return moved;
 }
 
-/* All that is asked for done at once, demands constant: this many cycles settle any world but for
- * idle reclaim, which goes in steps. 1: growths from what is free, shrinks for what they lack. 2:
- * the rest of the growths. 3: what then is above allotments, as dead bands are fine only while
- * anybody is short. 4: one more for what rounding to pages left. */
-#define SETTLED_CYCLES 4
+/* All that is asked for done at once, demands constant: so many cycles settle any world but for
+ * idle reclaim, which goes in steps. 1: growths from what is free, shrinks for what they lack, and
+ * whoever is above its maximum down to it. 2: shrinks that had to wait for that. 3: the rest of the
+ * growths. 4: the pool is refilled. 5: again, as the dead band hid a donor. */
+#define SETTLED_CYCLES 5
 
 static void
 settle_world(Guests *guests, uint64_t seed)

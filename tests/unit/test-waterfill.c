@@ -191,6 +191,38 @@ START_TEST(test_waterfill_agrees_with_the_slow_solver)
 }
 END_TEST
 
+/* Many bowls, where Newton's method does most of the work: of all magnitudes, and all alike. */
+START_TEST(test_waterfill_many)
+{
+    uint64_t state = SEED * 31 + (uint64_t)_i;
+    const size_t n = 300;
+    g_autofree DynBowl *bowls = g_new0(DynBowl, n);
+    g_autofree uint64_t *slow = g_new0(uint64_t, n);
+    g_autofree uint32_t *scratch = g_new0(uint32_t, n);
+    uint64_t lo = 0;
+    uint64_t hi = 0;
+    uint64_t pool;
+
+    for (size_t i = 0; i < n; i++) {
+        const unsigned width = (unsigned)(_i % 2 ? 22 : next_random(&state) % 45);
+        DynBowl *bowl = &bowls[i];
+
+        bowl->lo_kib = (next_random(&state) >> 1 & ((UINT64_C(1) << width) - 1)) / 4;
+        bowl->hi_kib = _i % 3 ? next_random(&state) & ((UINT64_C(1) << width) - 1) : 1000000;
+        bowl->weight = _i % 5 ? 1 + next_random(&state) % 101 : 51;
+        bowl->key = n - i;
+        lo += bowl->lo_kib;
+        hi += hi_of(bowl);
+    }
+    pool = lo + 1 + next_random(&state) % (hi - lo - 1);
+    ck_assert_uint_eq(dyn_waterfill(bowls, n, pool, scratch), 0);
+    ck_assert_uint_eq(dyn_waterfill_sum(bowls, n), pool);
+    solve_slowly(bowls, n, pool, slow);
+    for (size_t i = 0; i < n; i++)
+        ck_assert_uint_eq(bowls[i].level_kib, slow[i]);
+}
+END_TEST
+
 typedef struct {
     uint64_t pool;
     size_t n;
@@ -254,6 +286,7 @@ main(void)
 
     tcase_set_timeout(tcase, 60);
     tcase_add_loop_test(tcase, test_waterfill_agrees_with_the_slow_solver, 0, 10);
+    tcase_add_loop_test(tcase, test_waterfill_many, 0, 60);
     tcase_add_loop_test(tcase, test_waterfill_rows, 0, G_N_ELEMENTS(rows));
     tcase_add_test(tcase, test_waterfill_of_nothing);
     suite_add_tcase(suite, tcase);
