@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Sharing through the world: who cannot be moved counts with what it holds, nobody goes below its
+ * floor for the pool's sake, and a liar takes from nobody what it is due. */
+#include "config.h"
+
+#include "toy.h"
+
+#include "suite.h"
+
+static Toy toy;
+
+static void
+begin(void)
+{
+    toy_init(&toy, "[host]\nMode=on\nReserve=512M\n[balance]\nBufferFloor=0\nStartGraceSec=5\n");
+}
+
+static void
+end(void)
+{
+    toy_clear(&toy);
+}
+
+static uint64_t
+target_of(const ToyGuest *guest)
+{
+    g_autoptr(DynReport) report = dyn_world_report(toy.world);
+
+    return toy_report(report, guest)->target_kib;
+}
+
+/* What holds the idle guest, which has 900 MiB too much. */
+static const char *const holds[] = { "observe", "off", "frozen", "deaf" };
+
+START_TEST(test_share_counts_what_cannot_be_moved)
+{
+    ToyGuest *idle = toy_add(&toy, 1024, 64, 50, 1024);
+    ToyGuest *busy = toy_add(&toy, 1024, 64, 50, 128);
+
+    toy.conf->pool_kib = 1200 * MIB;
+    idle->mode = _i < 2 ? holds[_i] : NULL;
+    toy_put(&toy, idle);
+    toy_run(&toy, 10);
+    idle->frozen = strcmp(holds[_i], "frozen") == 0;
+    idle->deaf = strcmp(holds[_i], "deaf") == 0;
+    toy_tick(&toy);
+    busy->used = 600 * MIB;
+    toy_run(&toy, 30);
+    ck_assert_uint_eq(idle->balloon, 1024 * MIB);
+    ck_assert_uint_eq(busy->balloon, 176 * MIB);
+    if (!idle->deaf) /* that one is asked again, and its target is what it should give down to */
+        ck_assert_uint_eq(target_of(busy), 176 * MIB);
+    idle->mode = NULL;
+    idle->frozen = idle->deaf = false;
+    toy_put(&toy, idle);
+    toy_run(&toy, 60);
+    ck_assert_uint_ge(busy->balloon, 638 * MIB);
+}
+END_TEST
+
+/* Buffer 5 %, no swap: target 1.05 D is below K + used + safety. */
+START_TEST(test_share_leaves_the_floor_when_idle)
+{
+    ToyGuest *guest = toy_add(&toy, 4096, 64, 50, 2048);
+
+    toy_add(&toy, 4096, 64, 50, 512)->used = 300 * MIB;
+    toy.conf->pool_kib = 4096 * MIB;
+    guest->swap = false;
+    guest->buffer = 5;
+    guest->used = 300 * MIB;
+    toy_put(&toy, guest);
+    toy_run(&toy, 900);
+    ck_assert_uint_le(guest->balloon, 700 * MIB); /* it was idle */
+    ck_assert_uint_ge(guest->balloon, (38 + 300) * MIB + 4096 * MIB / 20);
+}
+END_TEST
+
+/* One of four claims all it can have; the others need less than their quarter, and keep it. */
+START_TEST(test_share_liar)
+{
+    ToyGuest *liar = toy_add(&toy, 4096, 64, 50, 512);
+
+    for (int i = 1; i < 4; i++)
+        toy_add(&toy, 4096, 64, 50, 512)->used = 450 * MIB;
+    toy.conf->pool_kib = 2048 * MIB;
+    toy_run(&toy, 10);
+    liar->used = 100000 * MIB;
+    toy_run(&toy, 120);
+    for (int i = 1; i < 4; i++) {
+        ck_assert_uint_ge(toy.guests[i].balloon, 488 * MIB);
+        ck_assert_uint_eq(toy.guests[i].swapped, 0);
+    }
+    ck_assert_uint_le(liar->balloon, (2048 - 3 * 488) * MIB);
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("share");
+    TCase *tcase = tcase_create("share");
+
+    tcase_add_checked_fixture(tcase, begin, end);
+    tcase_set_timeout(tcase, 120);
+    tcase_add_loop_test(tcase, test_share_counts_what_cannot_be_moved, 0, G_N_ELEMENTS(holds));
+    tcase_add_test(tcase, test_share_leaves_the_floor_when_idle);
+    tcase_add_test(tcase, test_share_liar);
+    suite_add_tcase(suite, tcase);
+    return dyn_suite_run(suite);
+}
