@@ -130,6 +130,7 @@ dyn_guest_begin_boot(DynGuest *guest, int64_t now_usec, int64_t wall_usec, bool 
     guest->woke_usec = 0;
     guest->above_since_usec = 0;
     guest->rose_usec = 0;
+    guest->emptied_usec = 0;
     guest->grew_usec = 0;
     guest->gave_usec = 0;
     guest->shadow_kib = DYN_UNKNOWN;
@@ -227,9 +228,13 @@ note_rise(DynGuest *guest, uint64_t before, uint64_t after, int64_t now_usec)
 {
     const uint64_t asked = is_moving(guest, now_usec) ? guest->last_sent_kib : DYN_UNKNOWN;
 
-    if (guest->domain->autodeflate && after > before + DYN_FOREIGN_KIB &&
-        (asked == DYN_UNKNOWN || after > asked + DYN_FOREIGN_KIB))
+    if (after <= before + DYN_FOREIGN_KIB ||
+        (asked != DYN_UNKNOWN && after <= asked + DYN_FOREIGN_KIB))
+        return;
+    if (guest->domain->autodeflate)
         guest->rose_usec = now_usec;
+    if (after + DYN_FOREIGN_KIB >= dyn_guest_boot_kib(guest))
+        guest->emptied_usec = now_usec;
 }
 
 /* Falling asleep (suspend to memory), Linux's driver empties its balloon; on waking it fills it

@@ -136,6 +136,7 @@ typedef struct DynGuest {
     int64_t pin_until_usec;
     int64_t woke_usec;       /* when it last woke from suspend to memory; 0: never */
     int64_t rose_usec;       /* its balloon grew though nobody we know asked for it; 0: never */
+    int64_t emptied_usec;    /* likewise, up to all it can have */
     int64_t frozen_until_usec;
     int64_t above_since_usec;/* above target since; 0: not */
     int64_t grew_usec;       /* last growth decided; 0: none in this run */

@@ -37,6 +37,14 @@ typedef struct Leave {
     bool shrink;
 } Leave;
 
+/* A driver that gave all back unasked may be about to go: suspended to memory, unloaded. A request
+ * now would take the place of the size it comes back to. */
+static bool
+has_let_go(const DynGuest *guest, int64_t now_usec)
+{
+    return guest->emptied_usec != 0 && now_usec - guest->emptied_usec <= DYN_CACHE_LAG_USEC;
+}
+
 static Leave
 leave_of(const DynWorld *world, const DynGuest *guest, bool with_observed, int64_t now_usec)
 {
@@ -47,8 +55,8 @@ leave_of(const DynWorld *world, const DynGuest *guest, bool with_observed, int64
         return leave; /* in between two cycles its policy may be gone */
     leave.shared = hold == DYN_HOLD_NONE ||
                    (hold == DYN_HOLD_STUCK && !guest->stuck_growing && !guest->withdraw_due);
-    leave.shrink =
-        hold == DYN_HOLD_NONE && !dyn_guest_in_grace(guest, world->conf, now_usec);
+    leave.shrink = hold == DYN_HOLD_NONE && !dyn_guest_in_grace(guest, world->conf, now_usec) &&
+                   !has_let_go(guest, now_usec);
     return leave;
 }
 

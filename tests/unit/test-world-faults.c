@@ -357,6 +357,26 @@ START_TEST(test_faults_a_guest_asleep_is_left_alone_and_not_pinned)
 }
 END_TEST
 
+/* Seen live: between the emptying and the news that it sleeps a cycle came, and others were short. */
+START_TEST(test_faults_nothing_is_asked_of_a_guest_that_falls_asleep)
+{
+    ToyGuest *guest = toy_add(&toy, 512, 64, 50, 400);
+    uint64_t asked;
+
+    toy_run(&toy, 5); /* so early no change is taken for an order */
+    asked = guest->asked;
+    guest->deaf = true;
+    guest->balloon = guest->told = guest->boot * MIB;
+    toy.host_kib = 6 * 1024 * MIB;
+    toy_add(&toy, 4096, 64, 90, 4096)->used = 3900 * MIB;
+    toy_event(&toy, guest, DYN_EVENT_BALLOON, guest->told);
+    toy_tick(&toy);
+    ck_assert_uint_eq(guest->asked, asked);
+    toy_run(&toy, 5); /* it was no more than that: contention takes what is too much */
+    ck_assert_uint_ne(guest->asked, asked);
+}
+END_TEST
+
 static const ToyGuest pinned[] = {
     { .devices = "<hostdev mode='subsystem' type='pci'/>" },
     { .devices = "<interface type='vdpa'/>" },
@@ -414,6 +434,7 @@ main(void)
     tcase_add_test(tcase, test_faults_a_low_pool_is_refilled_from_idle_memory);
     tcase_add_test(tcase, test_faults_own_deflation_is_demand_and_no_pin);
     tcase_add_test(tcase, test_faults_a_guest_asleep_is_left_alone_and_not_pinned);
+    tcase_add_test(tcase, test_faults_nothing_is_asked_of_a_guest_that_falls_asleep);
     tcase_add_loop_test(tcase, test_faults_an_obstacle_is_named_and_nothing_done, 0,
                         G_N_ELEMENTS(pinned));
     suite_add_tcase(suite, tcase);
