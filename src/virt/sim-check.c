@@ -232,6 +232,17 @@ check_decision(DynSim *sim, const DynSimGuest *guest, const DynAction *action)
                action->from_kib, action->to_kib, dyn_reason_word(action->reason));
 }
 
+/* What was sent to it before may be taken back at any time. */
+static bool
+may_be_sent(const DynSim *sim, const DynSimGuest *guest, const DynAction *action)
+{
+    if (action->reason == DYN_REASON_RELEASE)
+        return true;
+    if (action->reason == DYN_REASON_WITHDRAW && guest->was_asked)
+        return true;
+    return is_managed(sim, guest) && !sim->paused;
+}
+
 void
 dyn_sim_check_action(DynSim *sim, const DynAction *action, uint64_t reserve_kib, bool is_out)
 {
@@ -241,7 +252,7 @@ dyn_sim_check_action(DynSim *sim, const DynAction *action, uint64_t reserve_kib,
         return; /* it has just gone: the executor will find out */
     if (is_out)
         broken(sim, DYN_SIM_CHECK_ONE, guest, "a request is out already");
-    if (action->reason != DYN_REASON_RELEASE && (!is_managed(sim, guest) || sim->paused))
+    if (!may_be_sent(sim, guest, action))
         broken(sim, DYN_SIM_CHECK_UNMANAGED, guest, "a request (%s) to a guest to be left alone",
                dyn_reason_word(action->reason));
     if (guest->told_frozen && action->reason != DYN_REASON_RELEASE)

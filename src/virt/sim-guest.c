@@ -116,6 +116,7 @@ dyn_sim_guest_boot(DynSimGuest *guest, int64_t now_usec, bool reset)
     guest->actual_kib = guest->cached_kib = spec->base_kib;
     guest->asked_kib = MIN(guest->startup_kib, spec->base_kib); /* libvirt's <currentMemory> */
     guest->own_asked_kib = 0;
+    guest->was_asked = false;
     guest->late_kib = 0;
     guest->told = guest->told_frozen = false;
     guest->period_sec = (uint32_t)spec->period_sec;

@@ -131,6 +131,7 @@ typedef struct DynSimGuest {
     uint64_t cache_kib;
     uint64_t touched_kib;    /* pages the host had to give */
     uint64_t own_asked_kib;  /* what we, not others, asked last; 0: nothing */
+    bool was_asked;          /* by us since it started, whatever came of it */
     bool still;              /* nothing moves until @next_goal_usec or something befalls it */
     bool recorded;           /* its statistics say what is true since it moved last */
     /* statistics */

@@ -240,6 +240,13 @@ START_TEST(test_sim_check_unmanaged)
     dyn_sim_set_paused(sim, true);
     act(A, DYN_REASON_WITHDRAW, 512, 512);
     ck_assert_uint_eq(dyn_sim_breaks(sim)[DYN_SIM_CHECK_UNMANAGED], 2);
+    /* what was asked may be taken back */
+    ck_assert(dyn_sim_hypervisor(sim)->ops->set_balloon(dyn_sim_hypervisor(sim), A, 400 * MIB,
+                                                        NULL));
+    act(A, DYN_REASON_WITHDRAW, 512, 512);
+    ck_assert_uint_eq(dyn_sim_breaks(sim)[DYN_SIM_CHECK_UNMANAGED], 2);
+    act(A, DYN_REASON_SHRINK_IDLE, 512, 500);
+    ck_assert_uint_eq(dyn_sim_breaks(sim)[DYN_SIM_CHECK_UNMANAGED], 3);
 }
 END_TEST
 
