@@ -208,7 +208,7 @@ END_TEST
 /* What a kill left of a save is removed; nothing else is. */
 START_TEST(test_decisions_file_leftovers)
 {
-    g_autoptr(DynDecisions) ring = saved();
+    g_autoptr(DynDecisions) unused G_GNUC_UNUSED = saved();
     g_autofree char *left = g_strconcat(place.file, ".ABC123", NULL);
     g_autofree char *bad = g_strconcat(place.file, ".bad", NULL);
     g_autofree char *other = g_strconcat(place.file, "-of-mine", NULL);
@@ -223,7 +223,7 @@ END_TEST
 
 START_TEST(test_decisions_file_gone)
 {
-    g_autoptr(DynDecisions) ring = saved();
+    g_autoptr(DynDecisions) unused G_GNUC_UNUSED = saved();
     g_autoptr(GError) error = NULL;
 
     ck_assert_int_eq(g_unlink(place.file), 0);
