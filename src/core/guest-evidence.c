@@ -50,8 +50,10 @@ dyn_guest_fold_evidence(DynGuest *guest, const DynConf *conf, int64_t now_usec)
         guest->rose_usec = 0;
         guest->pin_until_usec = 0; /* it was no order */
     }
-    if (kind != DYN_EVIDENCE_NONE)
-        dyn_guest_note_sign(guest, kind, now_usec);
+    if (kind == DYN_EVIDENCE_NONE)
+        return;
+    guest->pin_until_usec = 0; /* no order is worth a guest's harm */
+    dyn_guest_note_sign(guest, kind, now_usec);
 }
 
 void

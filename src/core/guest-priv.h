@@ -134,6 +134,9 @@ typedef struct DynGuest {
     int64_t stuck_until_usec;
     int64_t stuck_pause_usec;
     int64_t pin_until_usec;
+    /* where it comes back to when its driver does: what it was asked, or held, before somebody else
+     * moved it; DYN_UNKNOWN: nobody did */
+    uint64_t standing_kib;
     int64_t woke_usec;       /* when it last woke from suspend to memory; 0: never */
     int64_t rose_usec;       /* its balloon grew though nobody we know asked for it; 0: never */
     int64_t emptied_usec;    /* likewise, up to all it can have */

@@ -412,6 +412,25 @@ START_TEST(test_buffer_learned_waits_for_room)
 }
 END_TEST
 
+/* An order that starves the guest ends with the first sign of it. */
+START_TEST(test_need_harm_ends_a_pin)
+{
+    ToyGuest *guest = toy_add(&toy, 4096, 64, 50, 1024);
+
+    guest->swap = false;
+    guest->used = 600 * MIB;
+    toy_run(&toy, 30);
+    guest->asked = 700 * MIB;
+    toy_run(&toy, 20);
+    ck_assert_int_eq(now(guest).hold, DYN_HOLD_PINNED);
+    ck_assert_uint_eq(guest->balloon, 700 * MIB);
+    guest->kills++;
+    toy_run(&toy, 5);
+    ck_assert_int_ne(now(guest).hold, DYN_HOLD_PINNED);
+    ck_assert_uint_gt(guest->balloon, 700 * MIB);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -434,6 +453,7 @@ main(void)
     tcase_add_test(tcase, test_buffer_is_learned_from_rises);
     tcase_add_loop_test(tcase, test_buffer_is_not_learned_from_everything, 0, 5);
     tcase_add_test(tcase, test_buffer_learned_waits_for_room);
+    tcase_add_test(tcase, test_need_harm_ends_a_pin);
     suite_add_tcase(suite, tcase);
     return dyn_suite_run(suite);
 }
