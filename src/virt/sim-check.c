@@ -69,7 +69,8 @@ claim(const DynSimGuest *guest)
         return 0;
     if (!guest->settled)
         return guest->touched_kib;
-    return MAX(guest->balloon_kib, guest->own_asked_kib);
+    /* what others made it grow by since QEMU told it last nobody can know */
+    return MAX(MIN(guest->balloon_kib, guest->cached_kib), guest->own_asked_kib);
 }
 
 /* The same, as counted against a Pool= setting: by size, not by what is resident. */
