@@ -23,7 +23,8 @@ learn_boot_peak(DynGuest *guest, uint64_t rss_kib)
 {
     const uint64_t most = dyn_guest_boot_kib(guest) + guest->overhead_kib;
 
-    if (guest->confirmed || guest->started_usec == 0 || rss_kib == DYN_UNKNOWN)
+    if (guest->confirmed || guest->started_usec == 0 || guest->carried || guest->lied ||
+        rss_kib == DYN_UNKNOWN)
         return;
     guest->boot_rss_kib = MAX(guest->boot_rss_kib, MIN(rss_kib, most));
 }

@@ -67,7 +67,7 @@ dyn_guest_charge_kib(const DynGuest *guest)
 
     if (guest->running)
         charge = guest->running->policy.charge;
-    if (guest->lied || guest->overdue) /* it does not boot: it may hold all of it */
+    if (guest->lied || guest->overdue || guest->carried) /* it does not boot: it may hold all of it */
         return full;
     if (charge == DYN_CHARGE_STARTUP)
         return MIN(full, guest->running->policy.startup_kib);
@@ -112,6 +112,7 @@ dyn_guest_begin_boot(DynGuest *guest, int64_t now_usec, int64_t wall_usec, bool 
     guest->started_usec = now_usec;
     guest->fresh_usec = 0;
     guest->reset = reset;
+    guest->carried = false;
     guest->confirmed = false;
     guest->lied = false;
     guest->overdue = false;
