@@ -4,6 +4,10 @@
 
 #include "guest-priv.h"
 
+/* Exactly full after a reset: the driver has nothing to do, sends no event, and `actual` lies for
+ * ever. */
+#define RESTART_GAP_KIB DYN_KIB_PER_MIB
+
 /* What stands against a guest is worth knowing before it is started: that it does not run comes
  * last. */
 static DynHold
@@ -105,6 +109,34 @@ dyn_guest_floor_kib(const DynGuest *guest)
         floor = dyn_guest_assigned_kib(guest); /* nothing is known yet: take nothing */
     }
     return MIN(floor, dyn_guest_assigned_kib(guest));
+}
+
+/* What QEMU proves that the guest holds, as a balloon size: a guest that says more than `actual` may
+ * be right after an unseen reset, or lie. */
+static uint64_t
+proven_kib(const DynGuest *guest)
+{
+    const DynGuestSample *sample = &guest->sample;
+    const uint64_t swap_kib = sample->host_swap_kib == DYN_UNKNOWN ? 0 : sample->host_swap_kib;
+    const uint64_t resident_kib = dyn_sat_sub(dyn_sat_add(sample->rss_kib, swap_kib),
+                                              dyn_sat_add(guest->overhead_kib, guest->vmem_kib));
+
+    return MAX(resident_kib, guest->balloon_kib);
+}
+
+uint64_t
+dyn_guest_restart_kib(const DynGuest *guest)
+{
+    const uint64_t boot = dyn_guest_boot_kib(guest);
+    const uint64_t most = dyn_sat_sub(boot, RESTART_GAP_KIB);
+    const uint64_t alive = guest->last_kernel_kib + dyn_guest_safety_kib(guest);
+    const DynPolicy *policy = &guest->running->policy;
+
+    if (guest->lied)
+        return MIN(MIN(MAX(policy->minimum_kib, proven_kib(guest)), policy->maximum_kib), most);
+    if (guest->fresh_usec != 0)
+        return MIN(most, policy->maximum_kib);
+    return MIN(MIN(MAX(policy->startup_kib, alive), policy->maximum_kib), most);
 }
 
 uint64_t

@@ -20,10 +20,6 @@
  * often. QEMU keeps the target over a reset, so once is enough for each. */
 #define RESTART_PAUSE_USEC (INT64_C(5) * USEC_PER_SEC)
 
-/* Exactly full after a reset: the driver has nothing to do, sends no event, and `actual` lies for
- * ever. */
-#define RESTART_GAP_KIB DYN_KIB_PER_MIB
-
 static bool
 acts(const DynWorld *world, const DynGuest *guest)
 {
@@ -217,37 +213,6 @@ add_action(DynWorld *world, DynGuest *guest, DynAction action, int64_t now_usec,
     g_array_append_val(plan->actions, action);
 }
 
-/* What QEMU proves that the guest holds, as a balloon size: a guest that says more than `actual` may
- * be right after an unseen reset, or lie. */
-static uint64_t
-proven_kib(const DynGuest *guest)
-{
-    const DynGuestSample *sample = &guest->sample;
-    const uint64_t swap_kib = sample->host_swap_kib == DYN_UNKNOWN ? 0 : sample->host_swap_kib;
-    const uint64_t resident_kib = dyn_sat_sub(dyn_sat_add(sample->rss_kib, swap_kib),
-                                              dyn_sat_add(guest->overhead_kib, guest->vmem_kib));
-
-    return MAX(resident_kib, guest->balloon_kib);
-}
-
-/* The safe target of a guest that was reset; one that is up again keeps all it may have. One whose
- * `actual` is proved wrong keeps what QEMU proves and only gets its number put right: no more, since
- * nobody looks whether the host has room. */
-static uint64_t
-restart_target(const DynGuest *guest)
-{
-    const uint64_t boot = dyn_guest_boot_kib(guest);
-    const uint64_t most = dyn_sat_sub(boot, RESTART_GAP_KIB);
-    const uint64_t alive = guest->last_kernel_kib + dyn_guest_safety_kib(guest);
-    const DynPolicy *policy = &guest->running->policy;
-
-    if (guest->lied)
-        return MIN(MIN(MAX(policy->minimum_kib, proven_kib(guest)), policy->maximum_kib), most);
-    if (guest->fresh_usec != 0)
-        return MIN(most, policy->maximum_kib);
-    return MIN(MIN(MAX(policy->startup_kib, alive), policy->maximum_kib), most);
-}
-
 /* What was sent can still take effect, also after a pause, or after its guest was turned off.
  * Taking it back is the end of an old act, not a new one: it goes out all the same. */
 static void
@@ -283,8 +248,9 @@ plan_urgent(DynWorld *world, DynGuest *guest, int64_t now_usec, DynPlan *plan)
     if (!dyn_guest_is_managed(guest, world->conf) || !acts(world, guest))
         return;
     if (restart_is_due(guest, now_usec)) {
-        add_action(world, guest,
-                   action_for(world, guest, DYN_REASON_RESTART, restart_target(guest)), now_usec,
+        const uint64_t to_kib = dyn_guest_restart_kib(guest);
+
+        add_action(world, guest, action_for(world, guest, DYN_REASON_RESTART, to_kib), now_usec,
                    plan);
     }
 }

@@ -213,6 +213,31 @@ START_TEST(test_world_ledger_learns_nothing_from_a_restore)
 }
 END_TEST
 
+/* kexec, or the driver loaded anew, is no reset to QEMU: the balloon empties and comes back. */
+START_TEST(test_world_ledger_a_driver_that_comes_back_is_no_pin)
+{
+    ToyGuest *guest = toy_add(&toy, 4096, 256, 50, 300);
+    uint64_t held;
+
+    guest->swap = false;
+    toy_run(&toy, 30);
+    held = guest->asked;
+    guest->deaf = true;
+    guest->balloon = guest->told = 4096 * MIB;
+    toy_event(&toy, guest, DYN_EVENT_BALLOON, guest->told);
+    toy_run(&toy, 3);
+    ck_assert_int_eq(report_of(guest).hold, DYN_HOLD_PINNED);
+    guest->deaf = false;
+    guest->asked = held; /* in steps, by its speed: what is between is no order either */
+    toy_run(&toy, 12);
+    ck_assert_uint_eq(guest->balloon, held);
+    ck_assert_int_eq(report_of(guest).hold, DYN_HOLD_NONE);
+    guest->used = 700 * MIB;
+    toy_run(&toy, 5);
+    ck_assert_uint_gt(guest->balloon, 738 * MIB);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -228,6 +253,7 @@ main(void)
     tcase_add_test(tcase, test_world_ledger_asks_before_it_calls_a_size_wrong);
     tcase_add_test(tcase, test_world_ledger_learns_from_finished_boots);
     tcase_add_test(tcase, test_world_ledger_learns_nothing_from_a_restore);
+    tcase_add_test(tcase, test_world_ledger_a_driver_that_comes_back_is_no_pin);
     suite_add_tcase(suite, tcase);
     return dyn_suite_run(suite);
 }
