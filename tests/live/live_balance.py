@@ -93,6 +93,19 @@ def test_shrink_idle(stage):
     assert seen.actual < 480 * MIB and seen.actual >= seen.demand, seen
     assert watch.most_sum <= pool * MIB, f"{watch.most_sum // MIB} of {pool} MiB"
     stage.check_no_oom(idle, busy)
+    _check_explained(stage, idle, busy)
+
+
+def _check_explained(stage, giver, taker):
+    """Who gave and who took is told, also by a daemon that was killed and started again."""
+    text = stage.daemon.dynmem("explain", taker.name)
+    assert f"'{giver.name}'" in text, text
+    said_at = time.strftime("%Y-%m-%dT%H:%M:%S")
+    time.sleep(2)  # decisions are appended a second after they were made
+    stage.daemon.kill()
+    stage.daemon.start()
+    text = stage.daemon.dynmem("explain", "--at", said_at, taker.name)
+    assert f"'{giver.name}'" in text, text
 
 
 def _shares(stage, guests, pool):
