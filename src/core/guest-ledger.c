@@ -67,7 +67,8 @@ dyn_guest_charge_kib(const DynGuest *guest)
 
     if (guest->running)
         charge = guest->running->policy.charge;
-    if (guest->lied || guest->overdue || guest->carried) /* it does not boot: it may hold all of it */
+    /* it does not boot: it may hold all of it */
+    if (guest->lied || guest->overdue || guest->carried)
         return full;
     if (charge == DYN_CHARGE_STARTUP)
         return MIN(full, guest->running->policy.startup_kib);

@@ -111,8 +111,8 @@ dyn_guest_floor_kib(const DynGuest *guest)
     return MIN(floor, dyn_guest_assigned_kib(guest));
 }
 
-/* What QEMU proves that the guest holds, as a balloon size: a guest that says more than `actual` may
- * be right after an unseen reset, or lie. */
+/* What QEMU proves that the guest holds, as a balloon size: a guest that says more than `actual`
+ * may be right after an unseen reset, or lie. */
 static uint64_t
 proven_kib(const DynGuest *guest)
 {

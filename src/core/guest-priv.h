@@ -280,8 +280,8 @@ dyn_guest_safety_kib(const DynGuest *guest);
 uint64_t
 dyn_guest_floor_kib(const DynGuest *guest);
 /* The safe target of a guest that was reset; one that is up again keeps all it may have. One whose
- * `actual` is proved wrong keeps what QEMU proves and only gets its number put right: no more, since
- * nobody looks whether the host has room. */
+ * `actual` is proved wrong keeps what QEMU proves and only gets its number put right: no more,
+ * since nobody looks whether the host has room. */
 uint64_t
 dyn_guest_restart_kib(const DynGuest *guest);
 /* Highest assigned a growth may reach: the policy's maximum or all it can have by balloon. */

@@ -404,7 +404,8 @@ START_TEST(test_faults_a_guest_asleep_is_left_alone_and_not_pinned)
 }
 END_TEST
 
-/* Seen live: between the emptying and the news that it sleeps a cycle came, and others were short. */
+/* Seen live: between the emptying and the news that it sleeps a cycle came, and others were
+ * short. */
 START_TEST(test_faults_nothing_is_asked_of_a_guest_that_falls_asleep)
 {
     ToyGuest *guest = toy_add(&toy, 512, 64, 50, 400);
