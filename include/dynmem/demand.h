@@ -75,6 +75,16 @@ typedef enum {
 /* A second: faster than any swap device. A counter that moves by more counts nothing. */
 #define DYN_DEMAND_SWAP_MOST_KIB (UINT64_C(16) * 1024 * 1024)
 
+/* Swapped out since boot by a guest whose swap is believed in (chosen here: healthy guests put away
+ * some idle pages, Linux 128 KiB at a time, and that much says nothing of what more would fit). */
+#define DYN_DEMAND_SWAP_WORKS_KIB (UINT64_C(4) * 1024)
+
+/* Swap is full, or gone, when a guest that is being shrunk has less than a 32nd of its memory
+ * available, and swaps out less than this in so many records in a row (chosen here: balloon drivers
+ * try again five times a second). */
+#define DYN_DEMAND_SWAP_STALL_RECORDS 3
+#define DYN_DEMAND_SWAP_STALL_KIB (UINT64_C(256))
+
 /* Seconds without swapping, with room to read everything back, until swapped fades fast. */
 #define DYN_DEMAND_QUIET_SEC UINT64_C(10)
 
@@ -111,6 +121,7 @@ typedef struct DynDemandFacts {
      * most is what it uses */
     bool rising;
     bool settled;         /* past the boot and its grace: rises count */
+    bool shrinking;       /* it was asked for memory that it has not given yet */
 } DynDemandFacts;
 
 typedef enum {
@@ -177,7 +188,8 @@ typedef struct DynDemand {
     uint64_t total_kib;
     uint64_t swap_in_kib;   /* counters as last told, DYN_UNKNOWN before */
     uint64_t swap_out_kib;
-    bool swap_seen;         /* it has swapped something out: it has working swap of its own */
+    bool has_swap;          /* it has working swap of its own, as far as it has shown */
+    uint32_t stalled_records; /* in a row: it should have swapped out more and did not */
     /* in the last new record */
     uint64_t in_kib;        /* swapped in and out since the one before */
     uint64_t out_kib;

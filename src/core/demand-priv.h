@@ -27,4 +27,5 @@ dyn_demand_fold_used(DynDemand *demand, const DynDemandFacts *facts, DynRange ba
 
 /* ---- demand-swap.c ---- */
 void
-dyn_demand_fold_swap(DynDemand *demand, const DynBalloonStats *stats, uint64_t seconds);
+dyn_demand_fold_swap(DynDemand *demand, const DynDemandFacts *facts, const DynBalloonStats *stats,
+                     uint64_t seconds);

@@ -27,8 +27,26 @@ moved(uint64_t before, uint64_t now, uint64_t most)
     return now - before;
 }
 
+/* Nobody tells how much swap a guest has: enough until it shows otherwise, by standing still where
+ * it should swap. */
+static bool
+has_swap(DynDemand *demand, const DynDemandFacts *facts, uint64_t total_out_kib)
+{
+    const bool pressed = facts->shrinking && demand->available_kib < demand->total_kib / 32;
+
+    if (demand->out_kib >= DYN_DEMAND_SWAP_STALL_KIB)
+        demand->stalled_records = 0;
+    else if (pressed)
+        demand->stalled_records = MIN(demand->stalled_records + 1, DYN_DEMAND_SWAP_STALL_RECORDS);
+    else if (demand->stalled_records < DYN_DEMAND_SWAP_STALL_RECORDS)
+        demand->stalled_records = 0;
+    return total_out_kib != DYN_UNKNOWN && total_out_kib >= DYN_DEMAND_SWAP_WORKS_KIB &&
+           demand->stalled_records < DYN_DEMAND_SWAP_STALL_RECORDS;
+}
+
 void
-dyn_demand_fold_swap(DynDemand *demand, const DynBalloonStats *stats, uint64_t seconds)
+dyn_demand_fold_swap(DynDemand *demand, const DynDemandFacts *facts, const DynBalloonStats *stats,
+                     uint64_t seconds)
 {
     const uint64_t most = DYN_DEMAND_SWAP_MOST_KIB * (MIN(seconds, 3600) + 1);
     const uint64_t known_kib = demand->swapped_kib;
@@ -39,8 +57,7 @@ dyn_demand_fold_swap(DynDemand *demand, const DynBalloonStats *stats, uint64_t s
     demand->back_kib = dyn_sat_sub(demand->in_kib, known_kib + demand->out_kib);
     demand->swap_in_kib = stats->swap_in_kib;
     demand->swap_out_kib = stats->swap_out_kib;
-    if (stats->swap_out_kib != DYN_UNKNOWN && stats->swap_out_kib > 0)
-        demand->swap_seen = true;
+    demand->has_swap = has_swap(demand, facts, stats->swap_out_kib);
 
     demand->swapped_kib = dyn_sat_sub(known_kib + demand->out_kib, demand->in_kib);
     if (demand->in_kib == 0 && demand->out_kib == 0 &&

@@ -135,7 +135,7 @@ fold(DynDemand *demand, const DynDemandFacts *facts, const DynBalloonStats *stat
     demand->total_kib = stats->total_kib;
     demand->available_kib =
         stats->available_kib != DYN_UNKNOWN ? stats->available_kib : stats->free_kib;
-    dyn_demand_fold_swap(demand, stats, seconds);
+    dyn_demand_fold_swap(demand, facts, stats, seconds);
     dyn_demand_fold_used(demand, facts, balloon, before);
     kernel = demand->kernel_kib == DYN_UNKNOWN ? 0 : demand->kernel_kib;
     need = dyn_sat_add(demand->used_kib, demand->swapped_kib);

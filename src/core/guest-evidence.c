@@ -31,7 +31,7 @@ dyn_guest_fold_evidence(DynGuest *guest, const DynConf *conf, int64_t now_usec)
     const DynEvidenceView view = {
         .ready = !dyn_guest_in_grace(guest, conf, now_usec),
         .confirmed = guest->confirmed,
-        .has_swap = demand->swap_seen,
+        .has_swap = demand->has_swap,
         .safety_kib = dyn_guest_safety_kib(guest),
         .available_kib = demand->available_kib,
         .total_kib = demand->total_kib,
@@ -71,7 +71,7 @@ dyn_guest_wants_block(const DynGuest *guest, const DynConf *conf)
 {
     const DynDemand *demand = &guest->demand;
 
-    return dyn_guest_is_managed(guest, conf) && demand->known && !demand->swap_seen &&
+    return dyn_guest_is_managed(guest, conf) && demand->known && !demand->has_swap &&
            demand->available_kib <= BLOCK_EDGES * dyn_guest_safety_kib(guest);
 }
 

@@ -53,6 +53,7 @@ fold_stats(DynGuest *guest, const DynGuestSample *sample, const DynConf *conf, i
         .autodeflate = guest->domain->autodeflate,
         .proven = guest->proven,
         .rising = dyn_guest_is_rising(guest, now_usec),
+        .shrinking = guest->sent_kib != DYN_UNKNOWN && guest->sent_kib < guest->balloon_kib,
         .settled = guest->confirmed && !dyn_guest_in_grace(guest, conf, now_usec),
     };
 

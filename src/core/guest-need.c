@@ -102,13 +102,28 @@ dyn_guest_floor_kib(const DynGuest *guest)
 
     if (demand->kernel_kib != DYN_UNKNOWN) {
         alive = demand->kernel_kib + dyn_guest_safety_kib(guest);
-        if (!demand->swap_seen)
+        if (!demand->has_swap)
             alive = dyn_sat_add(alive, demand->used_most_kib);
         floor = MAX(floor, alive);
     } else {
         floor = dyn_guest_assigned_kib(guest); /* nothing is known yet: take nothing */
     }
     return MIN(floor, dyn_guest_assigned_kib(guest));
+}
+
+uint64_t
+dyn_guest_step_floor_kib(const DynGuest *guest)
+{
+    const DynDemand *demand = &guest->demand;
+    const uint64_t floor = dyn_guest_floor_kib(guest);
+    const uint64_t most = MAX(DYN_SWAP_STEP_KIB, demand->used_most_kib / DYN_SWAP_STEP_DIVISOR);
+    uint64_t used;
+
+    if (demand->kernel_kib == DYN_UNKNOWN || !demand->has_swap)
+        return floor;
+    used = dyn_sat_add(demand->kernel_kib, demand->used_most_kib);
+    return MAX(floor, MIN(dyn_sat_sub(used, MIN(demand->swap_out_kib, most)),
+                          dyn_guest_assigned_kib(guest)));
 }
 
 /* What QEMU proves that the guest holds, as a balloon size: a guest that says more than `actual`
@@ -238,6 +253,7 @@ dyn_guest_settle_need(DynGuest *guest, const DynConf *conf, int64_t now_usec)
     guest->hold = dyn_guest_find_hold(guest, conf, now_usec);
     need.demand_kib = dyn_guest_demand_kib(guest);
     need.floor_kib = dyn_guest_floor_kib(guest);
+    need.step_floor_kib = dyn_guest_step_floor_kib(guest);
     need.ceiling_kib = dyn_guest_ceiling_kib(guest);
     if (guest->running && guest->demand.known) {
         need.target_kib = dyn_guest_target_kib(guest);

@@ -47,6 +47,11 @@
 #define DYN_WAKE_USEC (INT64_C(5) * USEC_PER_SEC)
 /* Safety: max(16 MiB, 5 % of guest-visible): measured, test guests need about 16 MiB. */
 #define DYN_SAFETY_LEAST_KIB (UINT64_C(16) * 1024)
+/* A shrink that makes a guest swap takes no more than this of what it uses, or this part of it, the
+ * larger, at a time (chosen here: a second's work of a mediocre disk; a large guest in some ten
+ * steps). */
+#define DYN_SWAP_STEP_KIB (UINT64_C(64) * 1024)
+#define DYN_SWAP_STEP_DIVISOR 8
 #define DYN_PRESSURE_USEC (INT64_C(30) * USEC_PER_SEC)
 
 /* What was told of a guest last: see dyn_world_next_change(). */
@@ -69,6 +74,7 @@ typedef struct DynTold {
 typedef struct DynNeed {
     uint64_t demand_kib;
     uint64_t floor_kib;
+    uint64_t step_floor_kib;
     uint64_t ceiling_kib;
     uint64_t target_kib;
     uint64_t full_kib;
@@ -279,6 +285,11 @@ uint64_t
 dyn_guest_safety_kib(const DynGuest *guest);
 uint64_t
 dyn_guest_floor_kib(const DynGuest *guest);
+/* How far down one request may take it. Of what a guest with swap uses, so much may go out at a
+ * time: as much again as it has put out since it booted, see DYN_SWAP_STEP_KIB. How much more its
+ * swap takes nobody knows, so the next step waits until this one is seen to have gone out. */
+uint64_t
+dyn_guest_step_floor_kib(const DynGuest *guest);
 /* The safe target of a guest that was reset; one that is up again keeps all it may have. One whose
  * `actual` is proved wrong keeps what QEMU proves and only gets its number put right: no more,
  * since nobody looks whether the host has room. */

@@ -196,7 +196,8 @@ excess_of(const Round *round, size_t i, Keep keep)
     const DynHolding *holding = &round->holdings[i];
     const bool forced = keep == KEEP_ALLOTTED;
     const bool may = forced ? holding->may_shrink : holding->may_shrink_unforced;
-    const uint64_t least = forced ? page_up(round->allotted[i]) : kept_unforced(holding);
+    const uint64_t least = forced ? page_up(MAX(round->allotted[i], holding->step_floor_kib))
+                                  : kept_unforced(holding);
     const uint64_t excess = dyn_sat_sub(position(holding), least);
 
     if (!may || round->moves[i].move || excess <= dead_band(round, holding))
@@ -340,7 +341,8 @@ cut_to_maximum(Round *round)
 {
     for (size_t i = 0; i < round->n; i++) {
         const DynHolding *holding = &round->holdings[i];
-        const uint64_t most = page_down(holding->maximum_kib);
+        const uint64_t most =
+            MAX(page_down(holding->maximum_kib), page_up(holding->step_floor_kib));
 
         if (holding->may_shrink && !round->moves[i].move && position(holding) > most)
             round->moves[i] = (DynMove){ true, most, DYN_REASON_SHRINK_MAXIMUM };

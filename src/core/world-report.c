@@ -184,7 +184,7 @@ report_guest(const DynWorld *world, const DynGuest *guest)
     out->effective = dyn_effective_copy(guest->running ? guest->running : guest->wanted);
     out->pending = guest->pending;
     out->wanted = guest->pending != 0 ? dyn_effective_copy(guest->wanted) : NULL;
-    out->swap = guest->demand.swap_seen;
+    out->swap = guest->demand.has_swap;
     out->counters = guest->counters;
     out->rollbacks = guest->harm.rollbacks;
     out->oom_kills = guest->evidence.kills;

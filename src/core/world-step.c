@@ -125,6 +125,7 @@ holding_of(const DynWorld *world, const DynGuest *guest, Leave leave, int64_t no
     holding.idle_due = idle_due(world, guest, now_usec);
     holding.minimum_kib = guest->running->policy.minimum_kib;
     holding.floor_kib = guest->need.floor_kib;
+    holding.step_floor_kib = guest->need.step_floor_kib;
     holding.maximum_kib = guest->need.ceiling_kib;
     holding.demand_kib = guest->need.demand_kib;
     holding.safety_kib = dyn_guest_safety_kib(guest);

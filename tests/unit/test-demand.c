@@ -46,7 +46,7 @@ START_TEST(test_demand_is_used_and_kernel_in_both_modes)
     ck_assert_uint_eq(demand.kernel_kib, 38 * MIB);
     ck_assert_uint_eq(demand.used_kib, 25 * MIB);
     ck_assert_uint_eq(demand.raw_kib, 63 * MIB);
-    ck_assert(!demand.swap_seen);
+    ck_assert(!demand.has_swap);
 }
 END_TEST
 
@@ -132,7 +132,7 @@ START_TEST(test_demand_counts_swap_and_forgets_it)
     stats = told(&without, 80, 128, 101);
     stats.swap_out_kib = 40 * MIB;
     (void)dyn_demand_update(&demand, &without, &stats, 101 * SEC);
-    ck_assert(demand.swap_seen);
+    ck_assert(demand.has_swap);
     ck_assert_uint_ge(demand.raw_kib, (38 + 80 + 39) * MIB);
     stats.swap_in_kib = 10 * MIB;
     stats.last_update_sec = 102;
@@ -401,9 +401,9 @@ START_TEST(test_demand_reset_forgets)
     DynDemand demand;
 
     settle(&demand, &without, 25, 160);
-    demand.swap_seen = true;
+    demand.has_swap = true;
     dyn_demand_reset(&demand, 101 * SEC, 101 * SEC);
-    ck_assert(!demand.swap_seen); /* the new kernel's counters begin at 0 */
+    ck_assert(!demand.has_swap); /* the new kernel's counters begin at 0 */
     ck_assert(!demand.known);
     stats = told(&without, 25, 160, 100);
     ck_assert_int_eq(dyn_demand_update(&demand, &without, &stats, 101 * SEC), DYN_VERDICT_NEVER);

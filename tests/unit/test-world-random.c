@@ -39,7 +39,7 @@ reboot(ToyGuest *guest)
     guest->driver = false;
     guest->used = 25 * MIB;
     guest->swapped = 0;
-    guest->swap_out = guest->swap ? 64 : 0;
+    guest->swap_out = guest->swap ? 64 * MIB : 0;
     guest->swap_in = 0;
     guest->balloon = guest->boot * MIB;
     toy_event(&toy, guest, DYN_EVENT_REBOOT, 0);
@@ -56,7 +56,7 @@ turn(ToyGuest *guest)
         guest->stale = 0;
         guest->used = 25 * MIB;
         guest->swapped = guest->swap_in = 0;
-        guest->swap_out = guest->swap ? 64 : 0;
+        guest->swap_out = guest->swap ? 64 * MIB : 0;
         guest->balloon = guest->told = guest->asked = guest->boot * MIB;
     }
     toy_put(&toy, guest);

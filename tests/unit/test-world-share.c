@@ -94,6 +94,48 @@ START_TEST(test_share_liar)
 }
 END_TEST
 
+/* Of two guests that do not fit the one that counts less swaps for the other: step by step, and as
+ * far as its swap goes. */
+static const struct {
+    uint64_t swap_out; /* KiB before */
+    uint64_t swap_kib; /* size; 0: endless */
+    uint64_t least;    /* MiB it is taken to, at least and at most */
+    uint64_t most;
+} swaps[] = {
+    { 0, 0, 3242, 3300 },               /* never swapped: K + used + safety */
+    { 64, 0, 3242, 3300 },              /* some pages once: no proof */
+    { 8 * MIB, 0, 800, 1300 },          /* its share */
+    { 8 * MIB, 512 * MIB, 2526, 3300 }, /* K + used less its swap */
+};
+
+START_TEST(test_share_takes_what_the_swap_takes)
+{
+    ToyGuest *donor = toy_add(&toy, 4096, 64, 0, 4000);
+    ToyGuest *other = toy_add(&toy, 4096, 64, 100, 1000);
+    uint64_t most_step = 0;
+
+    toy.conf->pool_kib = 5200 * MIB;
+    donor->swap_out = swaps[_i].swap_out;
+    donor->swap_kib = swaps[_i].swap_kib;
+    donor->used = 3000 * MIB;
+    toy_run(&toy, 10);
+    for (int t = 0; t < 200; t++) {
+        uint64_t here;
+
+        other->used = MIN(other->used + 100 * MIB, 3900 * MIB);
+        toy_run(&toy, 1);
+        here = donor->used - donor->swapped + 38 * MIB;
+        most_step = MAX(most_step, dyn_sat_sub(here, donor->asked));
+    }
+    ck_assert_uint_eq(donor->ooms, 0);
+    ck_assert_uint_ge(donor->balloon, swaps[_i].least * MIB);
+    ck_assert_uint_le(donor->balloon, swaps[_i].most * MIB);
+    ck_assert_uint_le(most_step, 3000 * MIB / 8);
+    /* what cannot be had is not asked for any more */
+    ck_assert_uint_ge(donor->asked, donor->balloon);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -105,6 +147,7 @@ main(void)
     tcase_add_loop_test(tcase, test_share_counts_what_cannot_be_moved, 0, G_N_ELEMENTS(holds));
     tcase_add_test(tcase, test_share_leaves_the_floor_when_idle);
     tcase_add_test(tcase, test_share_liar);
+    tcase_add_loop_test(tcase, test_share_takes_what_the_swap_takes, 0, G_N_ELEMENTS(swaps));
     suite_add_tcase(suite, tcase);
     return dyn_suite_run(suite);
 }

@@ -30,6 +30,7 @@ typedef struct ToyGuest {
     uint64_t resident; /* MiB of it that QEMU has resident; 0: all it holds */
     uint64_t stale;    /* second of the last record it wrote; 0: none */
     uint64_t swapped;  /* KiB now outside */
+    uint64_t swap_kib; /* its swap's size; 0: endless */
     uint64_t swap_out, swap_in;
     const char *mode;  /* of its policy; NULL: on */
     bool running, driver, frozen, deaf;
@@ -141,12 +142,21 @@ toy_add(Toy *toy, uint64_t boot, uint64_t minimum, uint64_t priority, uint64_t h
     guest->kernel = 38;
     guest->used = 25 * MIB;
     guest->swap = true;
-    guest->swap_out = 64;
+    guest->swap_out = 64 * MIB;
     guest->balloon = guest->told = guest->asked = holds_mib * MIB;
     guest->speed = 500 * MIB;
     guest->running = guest->driver = true;
     toy_put(toy, guest);
     return guest;
+}
+
+/* How far its driver can inflate: Linux' takes no memory by force that has nowhere to go. */
+static inline uint64_t
+toy_least(const ToyGuest *guest)
+{
+    if (!guest->swap || guest->swap_kib == 0)
+        return guest->asked;
+    return MAX(guest->asked, guest->kernel * MIB + dyn_sat_sub(guest->used, guest->swap_kib));
 }
 
 /* One second in the life of a guest: the balloon moves, then what does not fit is swapped or
@@ -160,7 +170,7 @@ toy_live(ToyGuest *guest)
         return;
     if (guest->driver && !guest->deaf) {
         if (guest->balloon > guest->asked)
-            guest->balloon -= MIN(guest->speed, guest->balloon - guest->asked);
+            guest->balloon -= MIN(guest->speed, dyn_sat_sub(guest->balloon, toy_least(guest)));
         else
             guest->balloon += MIN(guest->speed, guest->asked - guest->balloon);
         guest->told = guest->balloon;
