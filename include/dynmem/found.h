@@ -66,8 +66,9 @@ typedef struct DynSampleRequest {
     GArray *asks; /* of DynAsk, running guests */
 } DynSampleRequest;
 
+/* Names nobody yet, and has room for @room guests before it has to grow. */
 DynSampleRequest *
-dyn_sample_request_new(void);
+dyn_sample_request_new(guint room);
 void
 dyn_sample_request_add(DynSampleRequest *request, const char *uuid, bool exact, bool block);
 void

@@ -85,6 +85,10 @@ typedef struct DynSnapshot {
 DynSnapshot *
 dyn_snapshot_new(int64_t taken_usec, int64_t wall_usec);
 
+/* Room for @n guests in one piece, since samples are large to move. */
+void
+dyn_snapshot_reserve(DynSnapshot *snapshot, guint n);
+
 /* A sample with everything unknown. */
 void
 dyn_guest_sample_init(DynGuestSample *sample, const char *uuid);

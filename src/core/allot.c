@@ -108,17 +108,29 @@ find_fraction(Classes *classes, uint64_t left)
     classes->rising = lighter;
 }
 
-/* What each wants of tier 3a (or, @full, 3b), into @wants; and by weight. */
-static void
+/* What each wants of tier 3a (or, @full, 3b), into @wants; and by weight. Returns the sum. */
+static uint64_t
 ask_buffers(const Sharing *sharing, bool full, uint64_t *wants, Classes *classes)
 {
+    uint64_t sum = 0;
+
     for (size_t i = 0; i < sharing->n; i++) {
         const DynClaim *claim = &sharing->claims[i];
         const uint64_t most = full ? claim->full_kib : claim->target_kib;
 
         wants[i] = claim->fixed ? 0 : dyn_sat_sub(most, sharing->have[i]);
         classes->want[weight_of(claim)] += wants[i];
+        sum = dyn_sat_add(sum, wants[i]);
     }
+    return sum;
+}
+
+static void
+fill_all(Sharing *sharing, const uint64_t *wants, uint64_t sum)
+{
+    for (size_t i = 0; i < sharing->n; i++)
+        sharing->have[i] += wants[i];
+    sharing->left -= sum;
 }
 
 /* Pour into tier 3a or 3b. What the divisions lose, less than one KiB a guest, goes to the earliest
@@ -129,11 +141,16 @@ fill_buffers(Sharing *sharing, bool full)
     uint64_t *wants = sharing->scratch->wants;
     Classes classes = { 0 };
     uint64_t rest;
+    uint64_t sum;
     double ratio;
 
     if (sharing->left == 0)
         return;
-    ask_buffers(sharing, full, wants, &classes);
+    sum = ask_buffers(sharing, full, wants, &classes);
+    if (sum <= sharing->left) {
+        fill_all(sharing, wants, sum);
+        return;
+    }
     find_fraction(&classes, sharing->left);
     ratio = (double)classes.spare / (double)classes.rising;
     rest = classes.rising > 0 ? (uint64_t)classes.spare : 0;

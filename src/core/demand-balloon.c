@@ -7,31 +7,35 @@
 /* The guest must show this much more than its balloon size before we call the size wrong. */
 #define LIE_SLACK_KIB (UINT64_C(2) * 1024)
 
+static void
+widen(DynRange *range, uint64_t kib)
+{
+    range->least = MIN(range->least, kib);
+    range->most = MAX(range->most, kib);
+}
+
 /* Balloon sizes that may have held in the second @sec: those seen in it, the last before and the
  * first after. Between two sightings anything between the two may have held. */
 DynRange
 dyn_demand_balloon_at(const DynDemand *demand, uint64_t sec)
 {
     const int64_t from = (int64_t)sec * USEC_PER_SEC;
+    const DynObservation *after = NULL;
     DynRange range = { UINT64_MAX, 0 };
-    const DynObservation *before = NULL;
 
-    for (uint32_t i = 0; i < demand->n_seen; i++) {
+    for (uint32_t i = demand->n_seen; i-- > 0;) {
         const DynObservation *o = &demand->seen[i];
 
-        if (o->wall_usec < from) {
-            before = o;
+        if (o->wall_usec >= from + USEC_PER_SEC) {
+            after = o;
             continue;
         }
-        range.least = MIN(range.least, o->balloon_kib);
-        range.most = MAX(range.most, o->balloon_kib);
-        if (o->wall_usec >= from + USEC_PER_SEC)
+        widen(&range, o->balloon_kib);
+        if (o->wall_usec < from)
             break;
     }
-    if (before) {
-        range.least = MIN(range.least, before->balloon_kib);
-        range.most = MAX(range.most, before->balloon_kib);
-    }
+    if (after)
+        widen(&range, after->balloon_kib);
     return range;
 }
 

@@ -7,6 +7,7 @@
 
 /* MemTotal may exceed what libvirt says by the firmware's rounding; more than this is a lie. */
 #define TOTAL_SLACK_KIB (UINT64_C(1) * 1024)
+#define HOUR_USEC (3600 * USEC_PER_SEC)
 
 void
 dyn_demand_init(DynDemand *demand)
@@ -71,10 +72,12 @@ judge(const DynDemandFacts *facts, const DynBalloonStats *stats)
 static uint64_t
 what_is_left(const DynLearned *learned, int64_t now_usec)
 {
-    const int64_t hours = (now_usec - learned->when_usec) / (3600 * USEC_PER_SEC);
+    const int64_t age = now_usec - learned->when_usec;
+    int64_t hours;
 
-    if (hours == 0)
+    if (age >= 0 && age < HOUR_USEC)
         return learned->kib;
+    hours = age / HOUR_USEC;
     if (hours >= DYN_DEMAND_LEARN_HOURS || hours < 0)
         return 0;
     return dyn_mul_div(learned->kib, (uint64_t)(DYN_DEMAND_LEARN_HOURS - hours),

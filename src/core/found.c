@@ -15,11 +15,11 @@ dyn_found_free(DynFound *found)
 }
 
 DynSampleRequest *
-dyn_sample_request_new(void)
+dyn_sample_request_new(guint room)
 {
     DynSampleRequest *request = g_new0(DynSampleRequest, 1);
 
-    request->asks = g_array_new(FALSE, FALSE, sizeof(DynAsk));
+    request->asks = g_array_sized_new(FALSE, FALSE, sizeof(DynAsk), room);
     return request;
 }
 

@@ -2,7 +2,7 @@
 /* One guest's signs of need, and what becomes of them. */
 #include "config.h"
 
-#include "guest-priv.h"
+#include "guest-sizes.h"
 
 /* A counter needs two readings: they begin before the edge is reached. */
 #define BLOCK_EDGES 2

@@ -2,7 +2,7 @@
 /* What a sample says of one guest: its balloon, its statistics, what its QEMU takes. */
 #include "config.h"
 
-#include "guest-priv.h"
+#include "guest-sizes.h"
 
 /* After a start or reset: is the balloon back? An event says so (world.c); without one, fresh
  * statistics together with a size below full, or nothing contradicting for a while, with statistics

@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-#include "guest-priv.h"
+#include "guest-sizes.h"
 
 DynGuest *
 dyn_guest_new(const char *uuid, int64_t now_usec)
@@ -53,12 +53,6 @@ dyn_guest_free(DynGuest *guest)
 }
 
 uint64_t
-dyn_guest_boot_kib(const DynGuest *guest)
-{
-    return guest->domain ? dyn_sat_add(guest->domain->base_kib, guest->domain->dimm_kib) : 0;
-}
-
-uint64_t
 dyn_guest_charge_kib(const DynGuest *guest)
 {
     const uint64_t full = dyn_guest_boot_kib(guest);
@@ -75,36 +69,6 @@ dyn_guest_charge_kib(const DynGuest *guest)
     if (charge == DYN_CHARGE_AUTO && guest->boot_peak_kib != 0)
         return MIN(full, peak + peak / 10);
     return full;
-}
-
-uint64_t
-dyn_guest_assigned_kib(const DynGuest *guest)
-{
-    if (!guest->active || !guest->domain)
-        return 0;
-    if (!guest->confirmed)
-        return dyn_sat_add(dyn_guest_charge_kib(guest), guest->vmem_kib);
-    if (guest->balloon_kib == DYN_UNKNOWN)
-        return dyn_sat_add(dyn_guest_boot_kib(guest), guest->vmem_kib);
-    return dyn_sat_add(guest->balloon_kib, guest->vmem_kib);
-}
-
-uint64_t
-dyn_guest_position_kib(const DynGuest *guest)
-{
-    if (guest->sent_kib == DYN_UNKNOWN || !guest->active || !guest->confirmed)
-        return dyn_guest_assigned_kib(guest);
-    return dyn_sat_add(guest->sent_kib, guest->vmem_kib);
-}
-
-uint64_t
-dyn_guest_claimed_kib(const DynGuest *guest)
-{
-    const uint64_t lingering =
-        guest->lingering_kib != 0 ? guest->lingering_kib + guest->vmem_kib : 0;
-    const uint64_t claimed = MAX(dyn_guest_assigned_kib(guest), dyn_guest_position_kib(guest));
-
-    return guest->active ? MAX(claimed, lingering) : 0;
 }
 
 void

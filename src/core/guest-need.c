@@ -2,7 +2,7 @@
 /* What a guest needs, what it must not lose, and why nothing may be done to it. */
 #include "config.h"
 
-#include "guest-priv.h"
+#include "guest-sizes.h"
 
 /* Exactly full after a reset: the driver has nothing to do, sends no event, and `actual` lies for
  * ever. */
@@ -83,14 +83,7 @@ dyn_guest_find_hold(const DynGuest *guest, const DynConf *conf, int64_t now_usec
         return DYN_HOLD_STUCK;
     if (now_usec < guest->pin_until_usec)
         return DYN_HOLD_PINNED;
-    return dyn_guest_floor_kib(guest) > dyn_guest_ceiling_kib(guest) ? DYN_HOLD_OVER_MAXIMUM
-                                                                     : DYN_HOLD_NONE;
-}
-
-uint64_t
-dyn_guest_safety_kib(const DynGuest *guest)
-{
-    return MAX(DYN_SAFETY_LEAST_KIB, guest->visible_kib / 20);
+    return guest->need.floor_kib > guest->need.ceiling_kib ? DYN_HOLD_OVER_MAXIMUM : DYN_HOLD_NONE;
 }
 
 uint64_t
@@ -111,11 +104,13 @@ dyn_guest_floor_kib(const DynGuest *guest)
     return MIN(floor, dyn_guest_assigned_kib(guest));
 }
 
-uint64_t
-dyn_guest_step_floor_kib(const DynGuest *guest)
+/* How far down one request may take it. Of what a guest with swap uses, so much may go out at a
+ * time: as much again as it has put out since it booted, see DYN_SWAP_STEP_KIB. How much more its
+ * swap takes nobody knows, so the next step waits until this one is seen to have gone out. */
+static uint64_t
+step_floor_kib(const DynGuest *guest, uint64_t floor)
 {
     const DynDemand *demand = &guest->demand;
-    const uint64_t floor = dyn_guest_floor_kib(guest);
     const uint64_t most = MAX(DYN_SWAP_STEP_KIB, demand->used_most_kib / DYN_SWAP_STEP_DIVISOR);
     uint64_t used;
 
@@ -152,20 +147,6 @@ dyn_guest_restart_kib(const DynGuest *guest)
     if (guest->fresh_usec != 0)
         return MIN(most, policy->maximum_kib);
     return MIN(MIN(MAX(policy->startup_kib, alive), policy->maximum_kib), most);
-}
-
-uint64_t
-dyn_guest_ceiling_kib(const DynGuest *guest)
-{
-    const uint64_t reach = dyn_sat_add(dyn_guest_boot_kib(guest), guest->vmem_kib);
-
-    return guest->running ? MIN(reach, guest->running->policy.maximum_kib) : reach;
-}
-
-uint64_t
-dyn_guest_demand_kib(const DynGuest *guest)
-{
-    return guest->demand.known ? MAX(guest->demand.raw_kib, guest->raised_kib) : DYN_UNKNOWN;
 }
 
 static uint64_t
@@ -250,16 +231,16 @@ dyn_guest_settle_need(DynGuest *guest, const DynConf *conf, int64_t now_usec)
 {
     DynNeed need = { 0 };
 
-    guest->hold = dyn_guest_find_hold(guest, conf, now_usec);
     need.demand_kib = dyn_guest_demand_kib(guest);
     need.floor_kib = dyn_guest_floor_kib(guest);
-    need.step_floor_kib = dyn_guest_step_floor_kib(guest);
+    need.step_floor_kib = step_floor_kib(guest, need.floor_kib);
     need.ceiling_kib = dyn_guest_ceiling_kib(guest);
     if (guest->running && guest->demand.known) {
         need.target_kib = dyn_guest_target_kib(guest);
         need.full_kib = dyn_guest_full_kib(guest, conf);
     }
     guest->need = need;
+    guest->hold = dyn_guest_find_hold(guest, conf, now_usec);
 }
 
 int32_t

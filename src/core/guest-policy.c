@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "guest-priv.h"
+#include "guest-sizes.h"
 
 static void
 set_error(DynGuest *guest, GError *error)
@@ -142,22 +142,6 @@ dyn_guest_put(DynGuest *guest, const DynFound *found, const DynRecord *record, c
     if (first)
         recall(guest, record, conf);
     dyn_guest_settle_need(guest, conf, now_usec);
-}
-
-DynMode
-dyn_guest_mode(const DynGuest *guest, const DynConf *conf)
-{
-    if (!guest->wanted || guest->released)
-        return DYN_MODE_OFF;
-    return MIN(guest->wanted->policy.mode, conf->mode);
-}
-
-bool
-dyn_guest_is_managed(const DynGuest *guest, const DynConf *conf)
-{
-    return guest->domain && guest->active && guest->running && !guest->policy_error &&
-           guest->domain->obstacle == DYN_OBSTACLE_NONE &&
-           dyn_guest_mode(guest, conf) != DYN_MODE_OFF;
 }
 
 bool

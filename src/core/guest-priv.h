@@ -190,12 +190,6 @@ dyn_guest_put(DynGuest *guest, const DynFound *found, const DynRecord *record, c
 /* Resolve again after a new configuration. */
 void
 dyn_guest_resolve(DynGuest *guest, const DynConf *conf);
-/* The mode that holds, the host's ceiling applied. */
-DynMode
-dyn_guest_mode(const DynGuest *guest, const DynConf *conf);
-/* Has a usable policy of mode on or observe, and runs. */
-bool
-dyn_guest_is_managed(const DynGuest *guest, const DynConf *conf);
 bool
 dyn_guest_has_record(const DynGuest *guest);
 /* NULL if nothing has to be kept. */
@@ -218,20 +212,6 @@ dyn_guest_confirm(DynGuest *guest);
 void
 dyn_guest_observe_balloon(DynGuest *guest, uint64_t balloon_kib, const DynConf *conf,
                           int64_t now_usec);
-/* base + DIMM: what the balloon device works on. */
-uint64_t
-dyn_guest_boot_kib(const DynGuest *guest);
-/* A: what it holds, boot charge while not confirmed, virtio-mem included. */
-uint64_t
-dyn_guest_assigned_kib(const DynGuest *guest);
-uint64_t
-dyn_guest_charge_kib(const DynGuest *guest);
-/* What was asked, virtio-mem included; = assigned if nothing is in flight. */
-uint64_t
-dyn_guest_position_kib(const DynGuest *guest);
-/* What it may hold at the worst until everything asked is over: the pool has to cover this. */
-uint64_t
-dyn_guest_claimed_kib(const DynGuest *guest);
 void
 dyn_guest_sent(DynGuest *guest, const DynAction *action, int64_t now_usec);
 void
@@ -282,25 +262,12 @@ dyn_guest_find_hold(const DynGuest *guest, const DynConf *conf, int64_t now_usec
 void
 dyn_guest_settle_need(DynGuest *guest, const DynConf *conf, int64_t now_usec);
 uint64_t
-dyn_guest_safety_kib(const DynGuest *guest);
-uint64_t
 dyn_guest_floor_kib(const DynGuest *guest);
-/* How far down one request may take it. Of what a guest with swap uses, so much may go out at a
- * time: as much again as it has put out since it booted, see DYN_SWAP_STEP_KIB. How much more its
- * swap takes nobody knows, so the next step waits until this one is seen to have gone out. */
-uint64_t
-dyn_guest_step_floor_kib(const DynGuest *guest);
 /* The safe target of a guest that was reset; one that is up again keeps all it may have. One whose
  * `actual` is proved wrong keeps what QEMU proves and only gets its number put right: no more,
  * since nobody looks whether the host has room. */
 uint64_t
 dyn_guest_restart_kib(const DynGuest *guest);
-/* Highest assigned a growth may reach: the policy's maximum or all it can have by balloon. */
-uint64_t
-dyn_guest_ceiling_kib(const DynGuest *guest);
-/* D, or what evidence of need makes of it; DYN_UNKNOWN before there is one. */
-uint64_t
-dyn_guest_demand_kib(const DynGuest *guest);
 /* Buffer of the ideal target: max(b x D, buffer floor, what its own rises call for, up to a quarter
  * of its maximum so that idle memory still comes back). BufferFloor=0 is pure Hyper-V: b x D. */
 uint64_t

@@ -31,6 +31,15 @@ dyn_snapshot_new(int64_t taken_usec, int64_t wall_usec)
 }
 
 void
+dyn_snapshot_reserve(DynSnapshot *snapshot, guint n)
+{
+    const guint len = snapshot->guests->len;
+
+    g_array_set_size(snapshot->guests, MAX(len, n));
+    g_array_set_size(snapshot->guests, len); /* gives no room back */
+}
+
+void
 dyn_guest_sample_init(DynGuestSample *sample, const char *uuid)
 {
     memset(sample, 0, sizeof(*sample));

@@ -5,7 +5,7 @@
 
 #include <dynmem/world.h>
 
-#include "guest-priv.h"
+#include "guest-sizes.h"
 
 /* The host's memory as of the last snapshot, and what follows from it. */
 typedef struct DynLedger {

@@ -394,7 +394,8 @@ dyn_world_step(DynWorld *world, const DynSnapshot *snapshot)
         plan_moves(world, true, false, now_usec, plan);
         plan_moves(world, true, true, now_usec, plan);
     }
-    dyn_world_count(world, &world->ledger);
+    if (plan->actions->len > 0)
+        dyn_world_count(world, &world->ledger);
     return plan;
 }
 

@@ -247,7 +247,7 @@ wants_exact(const DynWorld *world, const DynGuest *guest, guint index)
 DynSampleRequest *
 dyn_world_sample_request(const DynWorld *world, int64_t now_usec)
 {
-    DynSampleRequest *request = dyn_sample_request_new();
+    DynSampleRequest *request = dyn_sample_request_new(world->guests->len);
 
     (void)now_usec; /* levels of sampling by time come with on-demand statistics */
     for (guint i = 0; i < world->guests->len; i++) {

@@ -190,6 +190,7 @@ sim_sample(DynHypervisor *self, const DynSampleRequest *request, GError **error)
         return NULL;
     sim->grown = false;
     snapshot = dyn_snapshot_new(sim->now_usec, DYN_SIM_WALL_USEC + sim->now_usec);
+    dyn_snapshot_reserve(snapshot, request->asks->len);
     fill_host(sim, &snapshot->host);
     for (guint i = 0; i < request->asks->len; i++) {
         const DynAsk *ask = &g_array_index(request->asks, DynAsk, i);

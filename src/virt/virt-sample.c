@@ -241,6 +241,7 @@ dyn_virt_sample(DynHypervisor *hypervisor, const DynSampleRequest *request, GErr
     if (!link)
         return NULL;
     snapshot = dyn_snapshot_new(g_get_monotonic_time(), g_get_real_time());
+    dyn_snapshot_reserve(snapshot, request->asks->len);
     for (guint i = 0; i < request->asks->len; i++)
         add_guest(self, snapshot->guests, g_array_index(request->asks, DynAsk, i).uuid);
     if (!dyn_hostmem_read(self->proc_root, &snapshot->host, error))

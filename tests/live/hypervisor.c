@@ -110,7 +110,7 @@ run_read(DynHypervisor *hypervisor, const char *uuid, GString *text, GError **er
 static bool
 run_sample(DynHypervisor *hypervisor, char **uuids, bool exact, GString *text, GError **error)
 {
-    g_autoptr(DynSampleRequest) request = dyn_sample_request_new();
+    g_autoptr(DynSampleRequest) request = dyn_sample_request_new(1);
     g_autoptr(DynSnapshot) snapshot = NULL;
 
     for (; *uuids; uuids++)

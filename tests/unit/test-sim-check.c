@@ -24,7 +24,7 @@ static void
 look(void)
 {
     const char *const uuids[] = { A, B, OFF };
-    g_autoptr(DynSampleRequest) request = dyn_sample_request_new();
+    g_autoptr(DynSampleRequest) request = dyn_sample_request_new(1);
     g_autoptr(DynSnapshot) snapshot = NULL;
 
     for (size_t i = 0; i < G_N_ELEMENTS(uuids); i++)

@@ -10,7 +10,7 @@ START_TEST(test_threads_sample)
     DynSampleRequest *request;
 
     bench_init(&bench);
-    request = dyn_sample_request_new();
+    request = dyn_sample_request_new(1);
     dyn_sample_request_add(request, "00000000-0000-0000-0000-000000000001", false, false);
     bench.threads->ops->sample(bench.threads, request);
     ck_assert_uint_eq(bench.n_answers, 0); /* never from within the request */
@@ -125,7 +125,7 @@ END_TEST
 START_TEST(test_threads_leave_room_for_growths_in_flight)
 {
     g_auto(Bench) bench = { 0 };
-    DynSampleRequest *request = dyn_sample_request_new();
+    DynSampleRequest *request = dyn_sample_request_new(1);
 
     bench_init(&bench);
     bench_put_meminfo(&bench, 1000000 + 700);

@@ -11,7 +11,7 @@
 static DynSnapshot *
 sample(const Bench *bench, const char *uuid, bool exact)
 {
-    g_autoptr(DynSampleRequest) request = dyn_sample_request_new();
+    g_autoptr(DynSampleRequest) request = dyn_sample_request_new(1);
     g_autoptr(GError) error = NULL;
     DynSnapshot *snapshot;
 
@@ -289,7 +289,7 @@ END_TEST
 START_TEST(test_virt_without_connection_says_disconnected)
 {
     g_autoptr(DynHypervisor) hypervisor = dyn_virt_new("test:///default", "/proc");
-    g_autoptr(DynSampleRequest) request = dyn_sample_request_new();
+    g_autoptr(DynSampleRequest) request = dyn_sample_request_new(1);
     g_autoptr(GError) error = NULL;
     g_autoptr(GError) list_error = NULL;
 

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What is read of a guest many times in a cycle, inline for that. */
+#pragma once
+
+#include "guest-priv.h"
+
+/* What a guest that boots, or may, counts with. */
+uint64_t
+dyn_guest_charge_kib(const DynGuest *guest);
+
+/* The mode that holds, the host's ceiling applied. */
+static inline DynMode
+dyn_guest_mode(const DynGuest *guest, const DynConf *conf)
+{
+    if (!guest->wanted || guest->released)
+        return DYN_MODE_OFF;
+    return MIN(guest->wanted->policy.mode, conf->mode);
+}
+
+/* Has a usable policy of mode on or observe, and runs. */
+static inline bool
+dyn_guest_is_managed(const DynGuest *guest, const DynConf *conf)
+{
+    return guest->domain && guest->active && guest->running && !guest->policy_error &&
+           guest->domain->obstacle == DYN_OBSTACLE_NONE &&
+           dyn_guest_mode(guest, conf) != DYN_MODE_OFF;
+}
+
+/* base + DIMM: what the balloon device works on. */
+static inline uint64_t
+dyn_guest_boot_kib(const DynGuest *guest)
+{
+    return guest->domain ? dyn_sat_add(guest->domain->base_kib, guest->domain->dimm_kib) : 0;
+}
+
+/* A: what it holds, boot charge while not confirmed, virtio-mem included. */
+static inline uint64_t
+dyn_guest_assigned_kib(const DynGuest *guest)
+{
+    if (!guest->active || !guest->domain)
+        return 0;
+    if (!guest->confirmed)
+        return dyn_sat_add(dyn_guest_charge_kib(guest), guest->vmem_kib);
+    if (guest->balloon_kib == DYN_UNKNOWN)
+        return dyn_sat_add(dyn_guest_boot_kib(guest), guest->vmem_kib);
+    return dyn_sat_add(guest->balloon_kib, guest->vmem_kib);
+}
+
+/* What was asked, virtio-mem included; = assigned if nothing is in flight. */
+static inline uint64_t
+dyn_guest_position_kib(const DynGuest *guest)
+{
+    if (guest->sent_kib == DYN_UNKNOWN || !guest->active || !guest->confirmed)
+        return dyn_guest_assigned_kib(guest);
+    return dyn_sat_add(guest->sent_kib, guest->vmem_kib);
+}
+
+/* What it may hold at the worst until everything asked is over: the pool has to cover this. */
+static inline uint64_t
+dyn_guest_claimed_kib(const DynGuest *guest)
+{
+    const uint64_t lingering =
+        guest->lingering_kib != 0 ? guest->lingering_kib + guest->vmem_kib : 0;
+    const uint64_t claimed = MAX(dyn_guest_assigned_kib(guest), dyn_guest_position_kib(guest));
+
+    return guest->active ? MAX(claimed, lingering) : 0;
+}
+
+/* Highest assigned a growth may reach: the policy's maximum or all it can have by balloon. */
+static inline uint64_t
+dyn_guest_ceiling_kib(const DynGuest *guest)
+{
+    const uint64_t reach = dyn_sat_add(dyn_guest_boot_kib(guest), guest->vmem_kib);
+
+    return guest->running ? MIN(reach, guest->running->policy.maximum_kib) : reach;
+}
+
+/* D, or what evidence of need makes of it; DYN_UNKNOWN before there is one. */
+static inline uint64_t
+dyn_guest_demand_kib(const DynGuest *guest)
+{
+    return guest->demand.known ? MAX(guest->demand.raw_kib, guest->raised_kib) : DYN_UNKNOWN;
+}
+
+/* What has to stay available in a guest so that it stays alive: see DYN_SAFETY_LEAST_KIB. */
+static inline uint64_t
+dyn_guest_safety_kib(const DynGuest *guest)
+{
+    return MAX(DYN_SAFETY_LEAST_KIB, guest->visible_kib / 20);
+}
