@@ -98,6 +98,7 @@ saved(DynEngine *engine, const DynJob *job)
     if (job->error) {
         guest->stored = true; /* there may be something: keep trying to get it right */
         guest->save_usec = dyn_engine_now(engine) + SAVE_RETRY_USEC;
+        dyn_engine_guest_wants(engine, guest->save_usec);
         if (dyn_engine_is_news(engine, "save", guest->uuid, job->error->message))
             dyn_log(G_LOG_LEVEL_CRITICAL, NULL, "%s: its record cannot be kept: %s", guest->shown,
                     job->error->message);
@@ -149,9 +150,11 @@ dyn_engine_guest_keep(DynEngine *engine, DynEngineGuest *guest)
     record->startup_kib = wanted->startup_kib;
     record->charge = wanted->charge;
     record->boot_peak_kib = wanted->boot_peak_kib;
-    if (!urgent)
+    if (!urgent) {
         guest->save_usec = dyn_engine_sooner(guest->save_usec,
                                              dyn_engine_now(engine) + PEAK_SAVE_USEC);
+        dyn_engine_guest_wants(engine, guest->save_usec);
+    }
     return urgent;
 }
 
@@ -246,6 +249,7 @@ read_failed(DynEngine *engine, DynEngineGuest *guest, const GError *error)
         return;
     }
     guest->read_usec = dyn_engine_now(engine) + READ_RETRY_USEC;
+    dyn_engine_guest_wants(engine, guest->read_usec);
     if (dyn_engine_is_news(engine, "read", guest->uuid, error->message))
         dyn_log(G_LOG_LEVEL_WARNING, NULL, "%s: cannot be read: %s", guest->shown, error->message);
 }
@@ -282,8 +286,15 @@ dyn_engine_guest_job(DynEngine *engine, const DynJob *job)
         saved(engine, job);
 }
 
-int64_t
-dyn_engine_guest_due(const DynEngine *engine, const DynEngineGuest *guest)
+void
+dyn_engine_guest_wants(DynEngine *engine, int64_t usec)
+{
+    engine->guests_usec = dyn_engine_sooner(engine->guests_usec, usec);
+}
+
+/* When @guest next wants something done, -1: not at all. */
+static int64_t
+due_of(const DynEngine *engine, const DynEngineGuest *guest)
 {
     int64_t due_usec = guest->save_usec;
 
@@ -295,8 +306,8 @@ dyn_engine_guest_due(const DynEngine *engine, const DynEngineGuest *guest)
     return due_usec;
 }
 
-void
-dyn_engine_guest_wake(DynEngine *engine, DynEngineGuest *guest, int64_t now_usec)
+static void
+wake(DynEngine *engine, DynEngineGuest *guest, int64_t now_usec)
 {
     if (guest->save_usec >= 0 && guest->save_usec <= now_usec)
         dyn_engine_guest_save(engine, guest);
@@ -308,4 +319,21 @@ dyn_engine_guest_wake(DynEngine *engine, DynEngineGuest *guest, int64_t now_usec
     }
     if (guest->read_usec >= 0 && guest->read_usec <= now_usec)
         dyn_engine_guest_read(engine, guest->uuid);
+}
+
+void
+dyn_engine_guests_wake(DynEngine *engine, int64_t now_usec)
+{
+    GHashTableIter iter;
+    gpointer guest;
+
+    if (engine->guests_usec < 0 || engine->guests_usec > now_usec)
+        return;
+    g_hash_table_iter_init(&iter, engine->guests);
+    while (g_hash_table_iter_next(&iter, NULL, &guest))
+        wake(engine, guest, now_usec);
+    engine->guests_usec = -1;
+    g_hash_table_iter_init(&iter, engine->guests);
+    while (g_hash_table_iter_next(&iter, NULL, &guest))
+        dyn_engine_guest_wants(engine, due_of(engine, guest));
 }

@@ -65,6 +65,7 @@ take_list(DynEngine *engine, const GPtrArray *list)
     dyn_world_retain(engine->world, list);
     dyn_engine_guest_retain(engine, list);
     engine->link = DYN_LINK_UP;
+    dyn_engine_guest_wants(engine, dyn_engine_now(engine)); /* what had to wait for it */
     engine->backoff_sec = 0;
     g_clear_pointer(&engine->link_error, g_free);
     dyn_repeat_end(engine->repeat, "link ");

@@ -103,6 +103,7 @@ dyn_engine_period_saved(DynEngine *engine, DynEngineGuest *guest, const GError *
             /* Without the record the change must not happen; saving is tried again later. */
             guest->record->has_period = false;
             guest->period_usec = dyn_engine_now(engine) + MAX_RETRY_SEC * G_USEC_PER_SEC;
+            dyn_engine_guest_wants(engine, guest->period_usec);
         }
     }
     dyn_engine_period_settle(engine, guest);
@@ -114,6 +115,7 @@ set_failed(DynEngine *engine, DynEngineGuest *guest, const GError *error)
 {
     guest->backoff_sec = CLAMP(2 * guest->backoff_sec, FIRST_RETRY_SEC, MAX_RETRY_SEC);
     guest->period_usec = dyn_engine_now(engine) + guest->backoff_sec * G_USEC_PER_SEC;
+    dyn_engine_guest_wants(engine, guest->period_usec);
     guest->given_up = engine->stopping;
     if (g_error_matches(error, DYN_ERROR, DYN_ERROR_GONE) || engine->link != DYN_LINK_UP)
         return;

@@ -92,6 +92,8 @@ struct DynEngine {
     bool publish_due;
 
     GHashTable *guests;    /* uuid -> DynEngineGuest */
+    /* no guest wants anything done before; -1: none does. May be too early, never too late */
+    int64_t guests_usec;
     GHashTable *out;       /* serial (uint64_t) -> DynAction: sent to the executor */
     GPtrArray *releases;   /* of DynReleasing */
     GQueue *pausing;       /* of DynPausing, in the order asked for */
@@ -189,11 +191,12 @@ bool
 dyn_engine_guest_keep(DynEngine *engine, DynEngineGuest *guest);
 void
 dyn_engine_guest_save(DynEngine *engine, DynEngineGuest *guest);
-/* When @guest next wants something done, -1: not at all; and doing it. */
-int64_t
-dyn_engine_guest_due(const DynEngine *engine, const DynEngineGuest *guest);
+/* Some guest wants something done at @usec: said whenever one of its times is set. */
 void
-dyn_engine_guest_wake(DynEngine *engine, DynEngineGuest *guest, int64_t now_usec);
+dyn_engine_guest_wants(DynEngine *engine, int64_t usec);
+/* Do what guests want done now. */
+void
+dyn_engine_guests_wake(DynEngine *engine, int64_t now_usec);
 
 /* engine-period.c */
 /* Bring the live statistics period a step nearer to what it should be. */

@@ -51,8 +51,6 @@ static int64_t
 next_due(const DynEngine *engine)
 {
     int64_t due_usec = dyn_engine_release_due(engine);
-    GHashTableIter iter;
-    gpointer guest;
 
     if (engine->stopping)
         return engine->stop_usec;
@@ -63,27 +61,13 @@ next_due(const DynEngine *engine)
     due_usec = dyn_engine_sooner(due_usec, dyn_engine_link_due(engine));
     if (engine->link == DYN_LINK_UP)
         due_usec = dyn_engine_sooner(due_usec, cycle_due(engine));
-    g_hash_table_iter_init(&iter, engine->guests);
-    while (g_hash_table_iter_next(&iter, NULL, &guest))
-        due_usec = dyn_engine_sooner(due_usec, dyn_engine_guest_due(engine, guest));
-    return due_usec;
+    return dyn_engine_sooner(due_usec, engine->guests_usec);
 }
 
 void
 dyn_engine_arm(DynEngine *engine)
 {
     engine->clock->wake_at(engine->clock->data, engine->stopped ? -1 : next_due(engine));
-}
-
-static void
-wake_guests(DynEngine *engine, int64_t now_usec)
-{
-    GHashTableIter iter;
-    gpointer guest;
-
-    g_hash_table_iter_init(&iter, engine->guests);
-    while (g_hash_table_iter_next(&iter, NULL, &guest))
-        dyn_engine_guest_wake(engine, guest, now_usec);
 }
 
 void
@@ -97,7 +81,7 @@ dyn_engine_wake(DynEngine *engine)
         dyn_engine_link_wake(engine, now_usec);
         dyn_engine_cycle_wake(engine, now_usec);
         dyn_engine_release_wake(engine, now_usec);
-        wake_guests(engine, now_usec);
+        dyn_engine_guests_wake(engine, now_usec);
         if (engine->decisions_usec >= 0 && engine->decisions_usec <= now_usec)
             dyn_engine_decisions_save(engine);
         if (engine->publish_due)
@@ -127,6 +111,7 @@ dyn_engine_new(const DynEngineSetup *setup)
     engine->releases = g_ptr_array_new_with_free_func(dyn_engine_releasing_free);
     engine->pausing = g_queue_new();
     engine->connect_usec = -1;
+    engine->guests_usec = -1;
     engine->keeps_decisions = setup->decisions != NULL;
     engine->resave_decisions = engine->keeps_decisions;
     engine->decisions = setup->decisions ? setup->decisions
