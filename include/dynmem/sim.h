@@ -118,6 +118,10 @@ dyn_sim_set_paused(DynSim *sim, bool paused);
  * earlier one of this guest has not come back. */
 void
 dyn_sim_check_action(DynSim *sim, const DynAction *action, uint64_t reserve_kib, bool is_out);
+/* Another daemon begins. libvirt tells no balloon's target: what the one before asked, and nobody
+ * has seen yet, the new one cannot know, and is not judged by. */
+void
+dyn_sim_check_begun(DynSim *sim);
 /* Judge what was left behind by a daemon that stopped. */
 void
 dyn_sim_check_stopped(DynSim *sim);

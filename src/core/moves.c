@@ -341,8 +341,7 @@ cut_to_maximum(Round *round)
 {
     for (size_t i = 0; i < round->n; i++) {
         const DynHolding *holding = &round->holdings[i];
-        const uint64_t most =
-            MAX(page_down(holding->maximum_kib), page_up(holding->step_floor_kib));
+        const uint64_t most = page_down(holding->maximum_kib);
 
         if (holding->may_shrink && !round->moves[i].move && position(holding) > most)
             round->moves[i] = (DynMove){ true, most, DYN_REASON_SHRINK_MAXIMUM };

@@ -462,6 +462,7 @@ dyn_simrun_begin(DynSimRun *run, DynConf *conf, const DynEngineFuncs *funcs, gpo
 
     end_engine(run);
     forget_requests(run);
+    dyn_sim_check_begun(run->sim);
     g_hash_table_iter_init(&iter, run->store);
     while (g_hash_table_iter_next(&iter, NULL, &record))
         g_ptr_array_add(records, record);

@@ -69,8 +69,9 @@ claim(const DynSimGuest *guest)
         return 0;
     if (!guest->settled)
         return guest->touched_kib;
-    /* what others made it grow by since QEMU told it last nobody can know */
-    return MAX(MIN(guest->balloon_kib, guest->cached_kib), guest->own_asked_kib);
+    /* what others made it grow by since it was told last nobody can know */
+    return MAX(MIN(guest->balloon_kib, MIN(guest->cached_kib, guest->told_balloon_kib)),
+               guest->own_asked_kib);
 }
 
 /* The same, as counted against a Pool= setting: by size, not by what is resident. */
@@ -134,9 +135,10 @@ check_pool(DynSim *sim, const DynSimGuest *guest, const DynAction *action, uint6
         broken(sim, DYN_SIM_CHECK_POOL, guest,
                "%" G_GUINT64_FORMAT " -> %" G_GUINT64_FORMAT " KiB (%s; thought available: %"
                G_GUINT64_FORMAT "): guests %" G_GUINT64_FORMAT ", everything else %"
-               G_GUINT64_FORMAT ", host %" G_GUINT64_FORMAT " KiB", action->from_kib,
-               action->to_kib, dyn_reason_word(action->reason), action->available_kib, claims,
-               rest, sim->total_kib);
+               G_GUINT64_FORMAT ", host %" G_GUINT64_FORMAT " KiB; by size %" G_GUINT64_FORMAT
+               " of %" G_GUINT64_FORMAT, action->from_kib, action->to_kib,
+               dyn_reason_word(action->reason), action->available_kib, claims, rest,
+               sim->total_kib, sizes, conf ? conf->pool_kib : DYN_SIZE_AUTO);
 }
 
 /* A guest that lies about itself may harm itself. With swap and without it has to stay alive; what
@@ -204,8 +206,10 @@ is_exempt(DynReason reason)
 static void
 check_growth(DynSim *sim, const DynSimGuest *guest, const DynAction *action, uint64_t reserve_kib)
 {
-    /* less than was asked before: part of a growth is called back */
-    if (action->to_kib <= MAX(guest->balloon_kib, guest->own_asked_kib) ||
+    const uint64_t asked_kib = MAX(guest->own_asked_kib, guest->told_balloon_kib);
+
+    /* no more than it was told to hold, or was asked before: part of a growth is called back */
+    if (action->to_kib <= MAX(guest->balloon_kib, asked_kib) + PAGE_KIB ||
         action->reason == DYN_REASON_WITHDRAW || action->reason == DYN_REASON_RESTART)
         return;
     check_room(sim, guest, action, reserve_kib);
@@ -264,6 +268,13 @@ dyn_sim_check_action(DynSim *sim, const DynAction *action, uint64_t reserve_kib,
         check_bounds(sim, guest, action);
     if (!is_exempt(action->reason))
         check_decision(sim, guest, action);
+}
+
+void
+dyn_sim_check_begun(DynSim *sim)
+{
+    for (guint i = 0; i < sim->guests->len; i++)
+        ((DynSimGuest *)sim->guests->pdata[i])->own_asked_kib = 0;
 }
 
 /* Nothing kept anybody from talking to it while the daemon stopped. */

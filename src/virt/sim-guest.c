@@ -119,6 +119,7 @@ dyn_sim_guest_boot(DynSimGuest *guest, int64_t now_usec, bool reset)
     guest->was_asked = false;
     guest->late_kib = 0;
     guest->told = guest->told_frozen = false;
+    guest->told_balloon_kib = spec->base_kib;
     guest->period_sec = (uint32_t)spec->period_sec;
     guest->record = (DynBalloonStats){ 0 };
     memset(guest->until_usec, 0, sizeof(guest->until_usec));

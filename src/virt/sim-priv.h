@@ -130,7 +130,7 @@ typedef struct DynSimGuest {
     uint64_t swapped_kib;
     uint64_t cache_kib;
     uint64_t touched_kib;    /* pages the host had to give */
-    uint64_t own_asked_kib;  /* what we, not others, asked last; 0: nothing */
+    uint64_t own_asked_kib;  /* what this daemon, not others, asked last; 0: nothing */
     bool was_asked;          /* by us since it started, whatever came of it */
     bool still;              /* nothing moves until @next_goal_usec or something befalls it */
     bool recorded;           /* its statistics say what is true since it moved last */
@@ -149,7 +149,7 @@ typedef struct DynSimGuest {
     bool told_frozen;
     int64_t told_age_usec;   /* of its life; -1: nothing was told */
     uint64_t told_used_kib;
-    uint64_t told_balloon_kib;
+    uint64_t told_balloon_kib; /* the last that was not unknown */
     DynSimTotals totals;
 } DynSimGuest;
 
