@@ -113,6 +113,7 @@ START_TEST(test_share_takes_what_the_swap_takes)
     ToyGuest *donor = toy_add(&toy, 4096, 64, 0, 4000);
     ToyGuest *other = toy_add(&toy, 4096, 64, 100, 1000);
     uint64_t most_step = 0;
+    int pressed = 0; /* seconds, late, in which it is asked for what it cannot give */
 
     toy.conf->pool_kib = 5200 * MIB;
     donor->swap_out = swaps[_i].swap_out;
@@ -126,13 +127,13 @@ START_TEST(test_share_takes_what_the_swap_takes)
         toy_run(&toy, 1);
         here = donor->used - donor->swapped + 38 * MIB;
         most_step = MAX(most_step, dyn_sat_sub(here, donor->asked));
+        pressed += t >= 60 && donor->asked < donor->balloon;
     }
     ck_assert_uint_eq(donor->ooms, 0);
     ck_assert_uint_ge(donor->balloon, swaps[_i].least * MIB);
     ck_assert_uint_le(donor->balloon, swaps[_i].most * MIB);
     ck_assert_uint_le(most_step, 3000 * MIB / 8);
-    /* what cannot be had is not asked for any more */
-    ck_assert_uint_ge(donor->asked, donor->balloon);
+    ck_assert_int_eq(pressed, 0);
 }
 END_TEST
 
