@@ -170,7 +170,7 @@ START_TEST(test_faults_a_lie_brings_no_memory)
 {
     ToyGuest *liar = toy_add(&toy, 6144, 256, 0, 300);
     ToyGuest *other = toy_add(&toy, 6144, 256, 100, 5800);
-    int restarts = 0;
+    uint64_t held = 0;
 
     toy.host_kib = 8192 * MIB;
     toy.nonguest_kib = 500 * MIB;
@@ -183,32 +183,46 @@ START_TEST(test_faults_a_lie_brings_no_memory)
     toy_run(&toy, 6);
     dyn_world_set_paused(toy.world, false);
     for (int t = 0; t < 40; t++) {
-        const uint64_t held = liar->balloon;
+        const uint64_t before = liar->balloon;
         const DynAction *action;
 
         toy_tick(&toy);
         action = first_action(DYN_REASON_RESTART);
-        restarts += action != NULL;
-        if (action)
-            ck_assert_uint_le(action->to_kib, held + MIB);
+        if (action) {
+            held = held != 0 ? held : before; /* its QEMU has 20 MiB beside: once, not each time */
+            ck_assert_uint_le(action->to_kib, held + 20 * MIB);
+        }
         ck_assert_uint_le(liar->balloon + other->balloon, 8192 * MIB - toy.nonguest_kib);
     }
-    ck_assert_int_gt(restarts, 0);
+    ck_assert_uint_ne(held, 0);
 }
 END_TEST
 
-/* A guest's own doing that takes it above its maximum is nobody's order. */
-START_TEST(test_faults_nobody_is_pinned_above_its_maximum)
+/* A reset that nobody saw: `actual` is the old size, the guest has more, and its QEMU needs less
+ * beside that than it is thought to. */
+START_TEST(test_faults_a_wrong_size_is_put_right_without_harm)
 {
-    ToyGuest *guest = toy_add(&toy, 4096, 64, 50, 400);
+    ToyGuest *guest = toy_add(&toy, 4096, 256, 50, 600);
+    bool sent = false;
 
-    find_anew(guest, 1024);
+    toy.conf->pool_kib = 600 * MIB;
+    guest->swap = false;
+    guest->used = 400 * MIB;
+    guest->speed = 8192 * MIB;
     toy_run(&toy, 30);
-    guest->asked = guest->balloon = guest->told = 4096 * MIB;
-    toy_event(&toy, guest, DYN_EVENT_BALLOON, guest->told);
-    toy_run(&toy, 20);
-    ck_assert_uint_le(guest->asked, 1024 * MIB);
-    ck_assert_uint_le(guest->balloon, 1024 * MIB);
+    guest->deaf = true;
+    guest->balloon = 4096 * MIB;
+    guest->used = _i * MIB;
+    guest->resident = guest->kernel + (uint64_t)_i;
+    for (int t = 0; t < 30; t++) {
+        toy_tick(&toy);
+        if (first_action(DYN_REASON_RESTART)) {
+            guest->deaf = false;
+            sent = true;
+        }
+    }
+    ck_assert(sent);
+    ck_assert_uint_eq(guest->ooms, 0);
 }
 END_TEST
 
@@ -357,74 +371,6 @@ START_TEST(test_faults_a_low_pool_is_refilled_from_idle_memory)
 }
 END_TEST
 
-START_TEST(test_faults_own_deflation_is_demand_and_no_pin)
-{
-    ToyGuest *guest = toy_add(&toy, 512, 64, 50, 128);
-
-    guest->autodeflate = true;
-    toy_put(&toy, guest);
-    toy_run(&toy, 20);
-    dyn_world_set_paused(toy.world, true);
-    guest->used = 95 * MIB;
-    toy_run(&toy, 3);
-    guest->asked = 150 * MIB; /* it helps itself */
-    toy_run(&toy, 2);
-    ck_assert_int_ne(hold(guest), DYN_HOLD_PINNED);
-    dyn_world_set_paused(toy.world, false);
-    toy_run(&toy, 2);
-    ck_assert_uint_gt(guest->asked, 150 * MIB);
-}
-END_TEST
-
-/* Linux's driver empties its balloon before it sleeps, and fills it again when it wakes. */
-START_TEST(test_faults_a_guest_asleep_is_left_alone_and_not_pinned)
-{
-    ToyGuest *guest = toy_add(&toy, 512, 64, 50, 128);
-    uint64_t before;
-
-    toy_run(&toy, 30);
-    guest->balloon = guest->told = guest->boot * MIB;
-    toy_event(&toy, guest, DYN_EVENT_BALLOON, guest->told);
-    guest->asleep = true;
-    toy_event(&toy, guest, DYN_EVENT_PMSUSPENDED, 0);
-    ck_assert_int_eq(hold(guest), DYN_HOLD_SUSPENDED);
-    before = toy.actions;
-    toy_run(&toy, 60);
-    ck_assert_int_eq(hold(guest), DYN_HOLD_SUSPENDED);
-    ck_assert_uint_eq(assigned(guest), 512 * MIB); /* it may touch all of it when it wakes */
-    ck_assert_uint_eq(toy.actions, before);
-    guest->asleep = false;
-    toy_event(&toy, guest, DYN_EVENT_RESUMED, 0);
-    toy_run(&toy, 3);
-    ck_assert_int_eq(hold(guest), DYN_HOLD_JOB);
-    ck_assert_uint_eq(toy.actions, before);
-    toy_run(&toy, 3);
-    ck_assert_int_eq(hold(guest), DYN_HOLD_NONE);
-    ck_assert_uint_eq(assigned(guest), guest->asked);
-}
-END_TEST
-
-/* Seen live: between the emptying and the news that it sleeps a cycle came, and others were
- * short. */
-START_TEST(test_faults_nothing_is_asked_of_a_guest_that_falls_asleep)
-{
-    ToyGuest *guest = toy_add(&toy, 512, 64, 50, 400);
-    uint64_t asked;
-
-    toy_run(&toy, 5); /* so early no change is taken for an order */
-    asked = guest->asked;
-    guest->deaf = true;
-    guest->balloon = guest->told = guest->boot * MIB;
-    toy.host_kib = 6 * 1024 * MIB;
-    toy_add(&toy, 4096, 64, 90, 4096)->used = 3900 * MIB;
-    toy_event(&toy, guest, DYN_EVENT_BALLOON, guest->told);
-    toy_tick(&toy);
-    ck_assert_uint_eq(guest->asked, asked);
-    toy_run(&toy, 5); /* it was no more than that: contention takes what is too much */
-    ck_assert_uint_ne(guest->asked, asked);
-}
-END_TEST
-
 static const ToyGuest pinned[] = {
     { .devices = "<hostdev mode='subsystem' type='pci'/>" },
     { .devices = "<interface type='vdpa'/>" },
@@ -474,7 +420,7 @@ main(void)
     tcase_add_loop_test(tcase, test_faults_a_refused_safe_target_is_sent_again, 0, 3);
     tcase_add_test(tcase, test_faults_a_lie_lifts_nobody_above_its_maximum);
     tcase_add_test(tcase, test_faults_a_lie_brings_no_memory);
-    tcase_add_test(tcase, test_faults_nobody_is_pinned_above_its_maximum);
+    tcase_add_loop_test(tcase, test_faults_a_wrong_size_is_put_right_without_harm, 700, 702);
     tcase_add_test(tcase, test_faults_nothing_is_cut_below_what_keeps_a_guest_alive);
     tcase_add_test(tcase, test_faults_a_failed_request_may_have_been_taken);
     tcase_add_test(tcase, test_faults_a_shrink_that_does_not_come_stops_no_growth);
@@ -482,9 +428,6 @@ main(void)
     tcase_add_test(tcase, test_faults_counters_tell_what_happened);
     tcase_add_test(tcase, test_faults_status_warns_of_a_guest_that_is_short);
     tcase_add_test(tcase, test_faults_a_low_pool_is_refilled_from_idle_memory);
-    tcase_add_test(tcase, test_faults_own_deflation_is_demand_and_no_pin);
-    tcase_add_test(tcase, test_faults_a_guest_asleep_is_left_alone_and_not_pinned);
-    tcase_add_test(tcase, test_faults_nothing_is_asked_of_a_guest_that_falls_asleep);
     tcase_add_loop_test(tcase, test_faults_an_obstacle_is_named_and_nothing_done, 0,
                         G_N_ELEMENTS(pinned));
     suite_add_tcase(suite, tcase);
