@@ -81,7 +81,7 @@ typedef struct DynGiven {
 
 /* Give @uuid memory back up to its own maximum, as far as the host allows now; it is unmanaged from
  * now on whatever its policy says, until the policy is written again. DYN_ERROR_GONE if it does not
- * run. */
+ * run; DYN_ERROR_BUSY while another request to it is out: only one may be. */
 bool
 dyn_world_release(DynWorld *world, const char *uuid, int64_t now_usec, DynGiven *ret_given,
                   GError **error);

@@ -443,6 +443,11 @@ dyn_world_release(DynWorld *world, const char *uuid, int64_t now_usec, DynGiven 
                     "domain %s is not running: nothing to release", uuid);
         return false;
     }
+    if (guest->op_serial != 0) {
+        g_set_error(error, DYN_ERROR, DYN_ERROR_BUSY,
+                    "another request to domain %s is not answered yet", uuid);
+        return false;
+    }
     full = dyn_guest_boot_kib(guest);
     have = guest->balloon_kib == DYN_UNKNOWN ? full : guest->balloon_kib;
     ret_given->give_kib = MIN(dyn_sat_sub(full, have), world->ledger.available_kib);

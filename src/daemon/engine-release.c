@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Release: SENDING -> WATCHING -> READING -> WRITING -> answered.
+/* Release: WAITING -> SENDING -> WATCHING -> READING -> WRITING -> answered.
  *
- * The request is sent like any other action; then the guest is watched until it holds what was
- * asked for, or until the deadline: a guest that takes less than it was offered has the rest
- * reported as missing. mode='off' is written last and into the policy as it reads then, so that
- * nothing else of it is lost. A guest that has no policy of its own (a GLOB covers it) gets one
- * that says only that. A release that ends before the guest was seen to follow is undone: it is
- * managed as before, and can be released again. */
+ * Once no other request to the guest is out, it is sent like any other action; then the guest is
+ * watched until it holds what was asked for, or until the deadline: a guest that takes less than it
+ * was offered has the rest reported as missing. mode='off' is written last and into the policy as
+ * it reads then, so that nothing else of it is lost. A guest that has no policy of its own (a GLOB
+ * covers it) gets one that says only that. A release that ends before the guest was seen to follow
+ * is undone: it is managed as before, and can be released again. */
 #include "config.h"
 
 #include "engine-priv.h"
 
 typedef enum {
+    DYN_RELEASING_WAITING,
     DYN_RELEASING_SENDING,
     DYN_RELEASING_WATCHING,
     DYN_RELEASING_READING,
@@ -54,7 +55,8 @@ find(const DynEngine *engine, const char *uuid)
 static bool
 is_undone(const DynReleasing *release, const GError *error)
 {
-    return error && !release->again && release->step <= DYN_RELEASING_WATCHING;
+    return error && !release->again &&
+           (release->step == DYN_RELEASING_SENDING || release->step == DYN_RELEASING_WATCHING);
 }
 
 /* Answers and drops @release. */
@@ -119,12 +121,43 @@ begin_writing(DynEngine *engine, DynReleasing *release, const DynFound *found)
     engine->executor->ops->run(engine->executor, job);
 }
 
+/* As soon as no other request to the guest is out. */
+static void
+try_sending(DynEngine *engine, DynReleasing *release)
+{
+    const int64_t now_usec = dyn_engine_now(engine);
+    g_autoptr(GError) error = NULL;
+    DynGiven given = { 0 };
+
+    if (!dyn_world_release(engine->world, release->uuid, now_usec, &given, &error)) {
+        if (!g_error_matches(error, DYN_ERROR, DYN_ERROR_BUSY))
+            finish(engine, release, error);
+        return;
+    }
+    release->missing_kib = given.missing_kib;
+    release->again = given.again;
+    release->due_usec = now_usec + DYN_ENGINE_RELEASE_USEC;
+    if (given.give_kib == 0) {
+        begin_reading(engine, release);
+        return;
+    }
+    release->step = DYN_RELEASING_SENDING;
+    release->serial = given.action.serial;
+    release->from_kib = release->held_kib = given.action.from_kib;
+    release->to_kib = given.action.to_kib;
+    dyn_engine_send(engine, &given.action);
+}
+
 void
 dyn_engine_release_outcome(DynEngine *engine, const DynOutcome *outcome)
 {
     DynReleasing *release = find(engine, outcome->uuid);
     g_autoptr(GError) error = NULL;
 
+    if (release && release->step == DYN_RELEASING_WAITING) {
+        try_sending(engine, release);
+        return;
+    }
     if (!release || release->step != DYN_RELEASING_SENDING || release->serial != outcome->serial)
         return;
     if (outcome->result == DYN_OUTCOME_SENT) {
@@ -187,7 +220,7 @@ time_out(DynEngine *engine, DynReleasing *release)
     }
     error = g_error_new(DYN_ERROR, DYN_ERROR_TIMEOUT, "%s: libvirt did not answer in time; %s",
                         dyn_engine_guest_shown(engine, release->uuid),
-                        release->step == DYN_RELEASING_SENDING
+                        release->step <= DYN_RELEASING_SENDING
                             ? "it is left as it was: release it again later"
                             : "its policy may still say it is managed");
     finish(engine, release, error);
@@ -280,30 +313,18 @@ void
 dyn_engine_release(DynEngine *engine, const char *uuid, DynReleasedFunc done, gpointer user_data)
 {
     g_autoptr(GError) error = NULL;
-    DynGiven given = { 0 };
     DynReleasing *release;
 
-    if (!check_request(engine, uuid, &error)
-        || !dyn_world_release(engine->world, uuid, dyn_engine_now(engine), &given, &error)) {
+    if (!check_request(engine, uuid, &error)) {
         done(0, 0, error, user_data);
         return;
     }
     release = g_new0(DynReleasing, 1);
     g_strlcpy(release->uuid, uuid, sizeof(release->uuid));
-    release->missing_kib = given.missing_kib;
-    release->again = given.again;
     release->due_usec = dyn_engine_now(engine) + DYN_ENGINE_RELEASE_USEC;
     release->done = done;
     release->user_data = user_data;
     g_ptr_array_add(engine->releases, release);
-    if (given.give_kib > 0) {
-        release->serial = given.action.serial;
-        release->from_kib = given.action.from_kib;
-        release->held_kib = given.action.from_kib;
-        release->to_kib = given.action.to_kib;
-        dyn_engine_send(engine, &given.action);
-    } else {
-        begin_reading(engine, release);
-    }
+    try_sending(engine, release);
     dyn_engine_arm(engine);
 }

@@ -104,6 +104,34 @@ START_TEST(test_release_reports_what_the_guest_does_not_take)
 }
 END_TEST
 
+/* At most one request to a guest is out: the release waits for the answer, or says none came. */
+START_TEST(test_release_waits_for_its_turn)
+{
+    g_auto(Fake) fake = { 0 };
+    g_auto(Answer) answer = { 0 };
+    FakeGuest *guest = begin_one(&fake, "[host]\nMode=on\n", POLICY);
+
+    fake.hold_actions = true;
+    guest->used_kib = 230 * FAKE_MIB;
+    fake_advance(&fake, 2 * FAKE_SEC);
+    ck_assert_uint_eq(g_queue_get_length(&fake.actions), 1);
+    dyn_engine_release(fake.engine, guest->uuid, note, &answer);
+    ck_assert_uint_eq(g_queue_get_length(&fake.actions), 1);
+    if (_i == 0) {
+        fake.hold_actions = false;
+        fake_do_action(&fake, g_queue_pop_head(&fake.actions));
+        fake_advance(&fake, 2 * FAKE_SEC);
+        ck_assert_ptr_null(answer.message);
+        ck_assert_uint_eq(guest->balloon_kib, 512 * FAKE_MIB);
+    } else {
+        fake_advance(&fake, DYN_ENGINE_RELEASE_USEC + FAKE_SEC);
+        ck_assert_ptr_nonnull(strstr(answer.message, "left as it was"));
+        ck_assert_str_eq(guest->policy, POLICY);
+    }
+    ck_assert_uint_eq(answer.count, 1);
+}
+END_TEST
+
 START_TEST(test_release_without_room)
 {
     g_auto(Fake) fake = { 0 };
@@ -283,6 +311,7 @@ main(void)
     tcase_add_test(tcase, test_release_gives_all_and_writes_off);
     tcase_add_test(tcase, test_release_of_a_guest_by_group);
     tcase_add_test(tcase, test_release_reports_what_the_guest_does_not_take);
+    tcase_add_loop_test(tcase, test_release_waits_for_its_turn, 0, 2);
     tcase_add_test(tcase, test_release_without_room);
     tcase_add_loop_test(tcase, test_release_that_fails_is_undone, 0, 4);
     tcase_add_loop_test(tcase, test_release_of_a_guest_left_small, 0, 2);
