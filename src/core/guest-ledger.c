@@ -220,6 +220,15 @@ is_settling(const DynGuest *guest, int64_t now_usec)
            now_usec - MAX(since_usec, guest->woke_usec) < DYN_SETTLE_USEC;
 }
 
+/* Nobody waits for the request any more, but it has not been taken back either. */
+static void
+give_up(DynGuest *guest)
+{
+    if (guest->sent_kib != DYN_UNKNOWN)
+        guest->lingering_kib = MAX(guest->lingering_kib, guest->sent_kib);
+    guest->sent_kib = DYN_UNKNOWN;
+}
+
 /* An order to hold a size is respected for a while. None is: coming back to where it was (a driver
  * that is loaded anew, as after kexec, empties the balloon and fills it to QEMU's standing target),
  * and a size that its policy does not allow, which a guest can tell by itself. */
@@ -230,6 +239,8 @@ pin(DynGuest *guest, uint64_t before, uint64_t after, const DynConf *conf, int64
 
     if (guest->standing_kib == DYN_UNKNOWN || was_ordered)
         guest->standing_kib = before;
+    if (guest->op_serial != 0)
+        give_up(guest); /* it may still be taken */
     guest->sent_kib = DYN_UNKNOWN;
     guest->last_sent_kib = DYN_UNKNOWN;
     guest->prior_sent_kib = DYN_UNKNOWN;
@@ -266,7 +277,8 @@ note_progress(DynGuest *guest, int64_t now_usec)
 
     if (left <= DYN_ARRIVED_KIB) {
         guest->progress_usec = now_usec;
-        arrive(guest);
+        if (guest->op_serial == 0) /* else it may go from there when the call gets through */
+            arrive(guest);
         return;
     }
     if (left + DYN_FOREIGN_KIB <= guest->progress_kib) {
@@ -328,7 +340,8 @@ dyn_guest_sent(DynGuest *guest, const DynAction *action, int64_t now_usec)
 {
     const uint64_t to_kib = action->to_kib;
     const uint64_t from_kib = guest->balloon_kib == DYN_UNKNOWN ? to_kib : guest->balloon_kib;
-    const bool chained = guest->last_sent_kib != DYN_UNKNOWN && is_moving(guest, now_usec);
+    const bool chained = guest->last_sent_kib != DYN_UNKNOWN &&
+                         (guest->lingering_kib != 0 || is_moving(guest, now_usec));
 
     guest->own_least_kib = MIN(MIN(from_kib, to_kib), chained ? guest->own_least_kib : to_kib);
     guest->own_most_kib = MAX(MAX(from_kib, to_kib), chained ? guest->own_most_kib : to_kib);
@@ -345,15 +358,6 @@ dyn_guest_sent(DynGuest *guest, const DynAction *action, int64_t now_usec)
         dyn_harm_eased(&guest->harm, dyn_guest_assigned_kib(guest), now_usec);
     else if (action->reason == DYN_REASON_SHRINK_CONTENTION)
         guest->harm.from_kib = 0; /* what hurts from now on was forced */
-}
-
-/* Nobody waits for the request any more, but it has not been taken back either. */
-static void
-give_up(DynGuest *guest)
-{
-    if (guest->sent_kib != DYN_UNKNOWN)
-        guest->lingering_kib = MAX(guest->lingering_kib, guest->sent_kib);
-    guest->sent_kib = DYN_UNKNOWN;
 }
 
 void

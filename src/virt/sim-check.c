@@ -213,7 +213,9 @@ check_growth(DynSim *sim, const DynSimGuest *guest, const DynAction *action, uin
         action->reason == DYN_REASON_WITHDRAW || action->reason == DYN_REASON_RESTART)
         return;
     check_room(sim, guest, action, reserve_kib);
-    check_pool(sim, guest, action, reserve_kib);
+    /* a release comes between two looks at the host: what is free is looked at, its use is not */
+    if (action->reason != DYN_REASON_RELEASE)
+        check_pool(sim, guest, action, reserve_kib);
 }
 
 static void

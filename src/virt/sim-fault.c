@@ -245,6 +245,7 @@ end_while(DynSim *sim, DynSimGuest *guest)
         return;
     guest->asked_kib = guest->late_kib;
     guest->late_kib = 0;
+    guest->calm_usec = sim->now_usec;
     dyn_sim_guest_touch(guest);
 }
 
