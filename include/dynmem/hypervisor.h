@@ -20,7 +20,8 @@ typedef void (*DynEventFunc)(const DynEvent *event, gpointer user_data);
 typedef struct DynProbe {
     bool hung;        /* as in DynGuestSample; if its process says so, nothing else is asked */
     bool paused;      /* or suspended to memory */
-    bool job;         /* virDomainGetJobInfo: a job runs; not asked if @control_busy, as it waits */
+    bool job;         /* virDomainGetJobStats: a job runs that is no backup; not asked if
+                         @control_busy, as it waits */
     bool control_busy;/* virDomainGetControlInfo: not OK, a call is out */
 } DynProbe;
 

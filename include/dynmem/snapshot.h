@@ -57,9 +57,10 @@ typedef struct DynGuestSample {
     DynRunState run;
     bool hung;             /* QEMU is stopped, in uninterruptible sleep at two looks in a row, or
                               silent on its monitor for 2 s: nothing may be called */
-    bool job;              /* a libvirt job holds the domain (dump, save, snapshot, migration);
-                              looked for where the guest is paused or gave no statistics, else
-                              only by the probe before an action */
+    bool job;              /* a libvirt job holds the domain (dump, save, snapshot, migration; not
+                              a backup, which lets others change it); looked for where
+                              the guest is paused or gave no statistics, else only by the probe
+                              before an action */
     bool has_stats;        /* a balloon record was there; false: skipped, or not offered */
     bool exact;            /* @balloon_kib was read from QEMU now (virDomainMemoryStats "actual");
                               false: libvirt's cached value, up to 1 s old */

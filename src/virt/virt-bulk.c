@@ -112,27 +112,22 @@ ask_single(DynVirt *self, DynVirtAsk *ask, GError **error)
     return true;
 }
 
-/* Why the bulk call skipped it. virDomainGetJobInfo() answers during a dump, a save or a migration,
+/* Why the bulk call skipped it. What asks for the job answers during a dump, a save or a migration,
  * but waits for a call that holds the monitor; virDomainGetControlInfo() tells that case and never
  * waits. */
 static bool
 ask_job(DynVirt *self, DynVirtAsk *ask, GError **error)
 {
     virDomainControlInfo control;
-    virDomainJobInfo job;
 
     memset(&control, 0, sizeof(control));
-    memset(&job, 0, sizeof(job));
     if (virDomainGetControlInfo(ask->domain, &control, 0) < 0)
         return dyn_virt_fail(self, error, "cannot probe the guest");
     if (control.state != VIR_DOMAIN_CONTROL_OK) {
         ask->sample.hung = control.stateTime >= DYN_VIRT_SILENT_MSEC;
         return true;
     }
-    if (virDomainGetJobInfo(ask->domain, &job) < 0)
-        return dyn_virt_fail(self, error, "cannot ask for the guest's job");
-    ask->sample.job = job.type != VIR_DOMAIN_JOB_NONE;
-    return true;
+    return dyn_virt_ask_job(self, ask->domain, &ask->sample.job, error);
 }
 
 /* A lost connection ends the round; whatever else goes wrong concerns one guest. */

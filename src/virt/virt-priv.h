@@ -101,6 +101,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(DynVirt, dyn_virt_unref)
  * Returns false. */
 bool
 dyn_virt_fail(DynVirt *self, GError **error, const char *what);
+/* Does a job hold @domain, so that nothing may be changed? A backup does not: it lasts as long as
+ * the disks are large, and libvirt lets others change the domain meanwhile (qemu_backup.c gives its
+ * job the mask DEFAULT | SUSPEND | MODIFY). Waits for a call that holds the monitor. */
+bool
+dyn_virt_ask_job(DynVirt *self, virDomainPtr domain, bool *ret_job, GError **error);
 
 /* ---- virt-connect.c ---- */
 bool

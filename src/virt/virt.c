@@ -55,6 +55,26 @@ refuse_hung(DynVirt *self, const char *uuid, GError **error)
     return !sample.hung;
 }
 
+bool
+dyn_virt_ask_job(DynVirt *self, virDomainPtr domain, bool *ret_job, GError **error)
+{
+    virTypedParameterPtr params = NULL;
+    int n_params = 0;
+    int operation = VIR_DOMAIN_JOB_OPERATION_UNKNOWN;
+    int type = VIR_DOMAIN_JOB_NONE;
+
+    *ret_job = false;
+    if (virDomainGetJobStats(domain, &type, &params, &n_params, 0) < 0) {
+        if (virGetLastErrorCode() == VIR_ERR_NO_SUPPORT)
+            return true;
+        return dyn_virt_fail(self, error, "cannot ask for the guest's job");
+    }
+    virTypedParamsGetInt(params, n_params, VIR_DOMAIN_JOB_OPERATION, &operation);
+    *ret_job = type != VIR_DOMAIN_JOB_NONE && operation != VIR_DOMAIN_JOB_OPERATION_BACKUP;
+    virTypedParamsFree(params, n_params);
+    return true;
+}
+
 static bool
 virt_probe(DynHypervisor *hypervisor, const char *uuid, DynProbe *ret_probe, GError **error)
 {
@@ -63,7 +83,6 @@ virt_probe(DynHypervisor *hypervisor, const char *uuid, DynProbe *ret_probe, GEr
     g_autoptr(virDomain) domain = NULL;
     DynGuestSample sample;
     virDomainControlInfo control;
-    virDomainJobInfo job;
     DynProbe probe = {0};
     int state;
 
@@ -77,7 +96,6 @@ virt_probe(DynHypervisor *hypervisor, const char *uuid, DynProbe *ret_probe, GEr
     if (!domain)
         return false;
     memset(&control, 0, sizeof(control));
-    memset(&job, 0, sizeof(job));
     if (virDomainGetState(domain, &state, NULL, 0) < 0 ||
         virDomainGetControlInfo(domain, &control, 0) < 0)
         return dyn_virt_fail(self, error, "cannot probe the guest");
@@ -85,11 +103,8 @@ virt_probe(DynHypervisor *hypervisor, const char *uuid, DynProbe *ret_probe, GEr
     probe.control_busy = control.state != VIR_DOMAIN_CONTROL_OK;
     probe.hung = probe.control_busy && control.stateTime >= DYN_VIRT_SILENT_MSEC;
     /* Not then: the question for the job would wait for whoever holds the monitor. */
-    if (!probe.control_busy) {
-        if (virDomainGetJobInfo(domain, &job) < 0 && virGetLastErrorCode() != VIR_ERR_NO_SUPPORT)
-            return dyn_virt_fail(self, error, "cannot ask for the guest's job");
-        probe.job = job.type != VIR_DOMAIN_JOB_NONE;
-    }
+    if (!probe.control_busy && !dyn_virt_ask_job(self, domain, &probe.job, error))
+        return false;
     *ret_probe = probe;
     return true;
 }

@@ -198,6 +198,33 @@ def test_snapshot(stage):
     _goes_on(stage, victim, busy, held)
 
 
+_BACKUP = """<domainbackup mode='pull'>
+  <server transport='unix' socket='/var/lib/libvirt/backup.socket'/>
+  <disks>
+    <disk name='vda' backup='yes' type='file'>
+      <driver type='qcow2'/>
+      <scratch file='/var/lib/libvirt/backup.scratch'/>
+    </disk>
+    <disk name='vdb' backup='no'/>
+  </disks>
+</domainbackup>
+"""
+
+
+def test_backup(stage):
+    """a backup, which may last for hours: the guest is balanced as ever"""
+    guest = stage.swap[0]
+    stage.start()
+    guest.domain.backupBegin(_BACKUP, None, 0)
+    assert guest.domain.jobInfo()[0], "no job"
+    load = guest.agent.load(250, rate=60)
+    served(stage, guest, load)
+    assert guest.domain.jobInfo()[0], "it ended before it was tried"
+    assert stage.actual(guest) > 240 * MIB, stage.actual(guest)
+    guest.domain.abortJob()
+    stage.check_no_oom(guest)
+
+
 def test_saved(stage):
     """a guest saved and restored: frozen meanwhile, then gone, and the same afterwards"""
     victim, busy = stage.swap[:2]
