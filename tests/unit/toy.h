@@ -13,6 +13,8 @@
 #define MIB UINT64_C(1024)
 #define SEC INT64_C(1000000)
 #define TOY_MOST 96
+/* A host that acts, and whose pool is what its memory leaves */
+#define TOY_CONF "[host]\nMode=on\nReserve=512M\n[balance]\nStartGraceSec=5\n"
 
 typedef struct ToyGuest {
     char uuid[DYN_UUID_SIZE];
@@ -125,6 +127,16 @@ toy_put(Toy *toy, const ToyGuest *guest)
     g_autoptr(DynFound) found = toy_found(guest);
 
     dyn_world_put(toy->world, found, NULL, toy->now);
+}
+
+/* As if it had been found with this maximum: live, it can only be raised. */
+static inline void
+toy_find_anew(Toy *toy, ToyGuest *guest, uint64_t maximum)
+{
+    guest->maximum = maximum;
+    guest->startup = MIN(guest->startup, maximum);
+    dyn_world_remove(toy->world, guest->uuid);
+    toy_put(toy, guest);
 }
 
 /* A guest that runs already, holding @holds_mib. */
@@ -297,6 +309,22 @@ toy_report(const DynReport *report, const ToyGuest *guest)
             ck_abort_msg("%s, second %" G_GINT64_FORMAT ", DYN_TEST_SEED=%" G_GUINT64_FORMAT,      \
                          #condition, (toy)->now / SEC, (toy)->seed);                               \
     } while (0)
+
+static inline uint64_t
+toy_assigned(const Toy *toy, const ToyGuest *guest)
+{
+    g_autoptr(DynReport) report = dyn_world_report(toy->world);
+
+    return toy_report(report, guest)->assigned_kib;
+}
+
+static inline DynHold
+toy_hold(const Toy *toy, const ToyGuest *guest)
+{
+    g_autoptr(DynReport) report = dyn_world_report(toy->world);
+
+    return toy_report(report, guest)->hold;
+}
 
 /* Invariants of one action, from what is true outside. */
 static inline void
