@@ -19,6 +19,8 @@ keep_unmanaged(DynEdit *edit, const DynEditOptions *options)
     for (guint t = 0; !edit->was_managed && !options->mode && t < edit->targets->len; t++) {
         DynEditTarget *target = edit->targets->pdata[t];
 
+        if (dyn_edit_is_empty(target))
+            continue;
         target->after->mode = DYN_MODE_OFF;
         target->after->present |= 1u << DYN_KEY_MODE;
     }
@@ -46,6 +48,16 @@ where(const DynEdit *edit)
 }
 
 static bool
+is_nothing(const DynEdit *edit)
+{
+    for (guint t = 0; t < edit->targets->len; t++) {
+        if (!dyn_edit_is_empty(edit->targets->pdata[t]))
+            return false;
+    }
+    return true;
+}
+
+static bool
 run(DynCli *cli, gconstpointer data, char **args, GError **error)
 {
     const DynEditOptions *options = data;
@@ -61,6 +73,11 @@ run(DynCli *cli, gconstpointer data, char **args, GError **error)
     edit = dyn_edit_open(cli, args[0], options, error);
     if (!edit || !dyn_edit_apply(edit, options, error))
         return false;
+    if (is_nothing(edit)) {
+        dyn_cli_say(cli, "Domain %s has no policy of its own; nothing to change.", edit->name);
+        dyn_edit_print_unchanged(edit);
+        return true;
+    }
     keep_unmanaged(edit, options);
     if (!dyn_edit_check(edit, error) || (!options->dry_run && !dyn_edit_write(edit, error)))
         return false;

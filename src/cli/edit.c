@@ -357,6 +357,12 @@ dyn_edit_obstacle(const DynEdit *edit)
     return NULL;
 }
 
+bool
+dyn_edit_is_empty(const DynEditTarget *target)
+{
+    return !target->before && target->after->present == 0;
+}
+
 /* Best effort on the way out of an error: the first failure is what the user has to read. */
 static void
 put_back(DynEdit *edit, guint n_written)
@@ -365,6 +371,8 @@ put_back(DynEdit *edit, guint n_written)
         const DynEditTarget *target = edit->targets->pdata[t - 1];
         g_autoptr(GError) error = NULL;
 
+        if (dyn_edit_is_empty(target))
+            continue;
         if (!dyn_virt_policy_write(edit->handle, target->before_xml, target->flag, &error))
             dyn_cli_warn(edit->cli, "the former policy could not be put back: %s", error->message);
     }
@@ -394,6 +402,8 @@ dyn_edit_write(DynEdit *edit, GError **error)
     for (guint t = 0; t < edit->targets->len; t++) {
         const DynEditTarget *target = edit->targets->pdata[t];
 
+        if (dyn_edit_is_empty(target))
+            continue;
         if (!dyn_virt_policy_write(edit->handle, texts->pdata[t], target->flag, error)) {
             put_back(edit, t);
             return false;

@@ -66,7 +66,11 @@ dyn_edit_check(DynEdit *edit, GError **error);
 char *
 dyn_edit_obstacle(const DynEdit *edit);
 
-/* Write every target, or nothing. */
+/* There was no policy and there would be none: an empty one would make the guest managed. */
+bool
+dyn_edit_is_empty(const DynEditTarget *target);
+
+/* Write every target that is not empty, or nothing. */
 bool
 dyn_edit_write(DynEdit *edit, GError **error);
 

@@ -179,6 +179,20 @@ START_TEST(test_default_takes_a_value_out_again)
 }
 END_TEST
 
+/* An empty policy would make it managed, one of mode off would keep a configuration from it. */
+START_TEST(test_default_leaves_a_guest_without_policy_as_it_is)
+{
+    g_autoptr(CliRun) run = cli_run("set", "vm", "--priority", "default", NULL);
+    g_autoptr(CliRun) json = cli_run("--json", "set", "vm", "--buffer", "default", NULL);
+
+    ck_assert_int_eq(run->status, 0);
+    ck_assert_str_eq(run->out, "Domain 'vm' has no policy of its own; nothing to change.\n");
+    ck_assert_int_eq(json->status, 0);
+    ck_assert_ptr_nonnull(strstr(json->out, "\"changed\": []"));
+    ck_assert_ptr_null(cli_policy(fixture.vm, CONFIG));
+}
+END_TEST
+
 START_TEST(test_transient_domain_is_changed_live)
 {
     virDomainPtr domain = virDomainCreateXML(fixture.libvirt,
@@ -328,6 +342,7 @@ writing_case(void)
     tcase_add_test(tcase, test_dry_run_writes_nothing);
     tcase_add_test(tcase, test_set_alone_does_not_enable);
     tcase_add_test(tcase, test_default_takes_a_value_out_again);
+    tcase_add_test(tcase, test_default_leaves_a_guest_without_policy_as_it_is);
     tcase_add_test(tcase, test_transient_domain_is_changed_live);
     tcase_add_test(tcase, test_disable_says_how_to_give_back);
     tcase_add_test(tcase, test_disable_of_an_unmanaged_guest_writes_nothing);
