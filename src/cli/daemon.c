@@ -83,8 +83,10 @@ call(DynCli *cli, const char *method, GVariant *parameters, const char *reply_ty
     connection = bus(cli, &dbus_error);
     if (!connection) {
         g_set_error(error, DYN_ERROR, DYN_ERROR_DISCONNECTED,
-                    "dynmemd is not running (the %s bus cannot be reached: %s)", bus_word(cli),
-                    dbus_error->message);
+                    "dynmemd is not running (the %s bus cannot be reached: %s); %s",
+                    bus_word(cli), dbus_error->message,
+                    cli->session ? "DBUS_SESSION_BUS_ADDRESS has to name it"
+                                 : "start both with 'systemctl start dbus dynmemd'");
         g_error_free(dbus_error);
         return NULL;
     }

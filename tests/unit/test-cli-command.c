@@ -148,6 +148,18 @@ START_TEST(test_what_needs_the_daemon_says_so)
 }
 END_TEST
 
+START_TEST(test_without_a_bus_the_remedy_is_named)
+{
+    g_autofree char *address = g_strdup(g_getenv("DBUS_SESSION_BUS_ADDRESS"));
+    g_autoptr(CliRun) run = NULL;
+
+    g_setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent/bus", TRUE);
+    run = cli_run("host", NULL);
+    g_setenv("DBUS_SESSION_BUS_ADDRESS", address, TRUE);
+    cli_assert_error(run, 1, "cannot be reached", "DBUS_SESSION_BUS_ADDRESS has to name it", NULL);
+}
+END_TEST
+
 START_TEST(test_usage_errors)
 {
     static const struct {
@@ -406,6 +418,7 @@ daemon_case(void)
     tcase_add_test(tcase, test_errors_of_the_daemon_are_passed_on);
     tcase_add_test(tcase, test_pause_and_resume);
     tcase_add_test(tcase, test_what_needs_the_daemon_says_so);
+    tcase_add_test(tcase, test_without_a_bus_the_remedy_is_named);
     return tcase;
 }
 
