@@ -13,9 +13,10 @@
 
 G_BEGIN_DECLS
 
-/* Chosen: with DynDecision's 128 bytes the ring is 1 MiB, and a day of 50 guests has room for 160
- * entries each. */
-#define DYN_DECISIONS_MOST 8192u
+/* Chosen: a day of 64 guests that are resized every minute and a half (tests/sim/day.sim) has its
+ * whole 24 hours. With DynDecision's 128 bytes that is 8 MiB at the most; a page of them is touched
+ * only when it is used. */
+#define DYN_DECISIONS_MOST 65536u
 #define DYN_DECISIONS_AGE_USEC (INT64_C(24) * 3600 * G_USEC_PER_SEC)
 /* What is counted in one entry, at the most: changes of less than this (the journal leaves them out
  * too), for this long. Five minutes: a guest balanced all day then takes 288 entries a

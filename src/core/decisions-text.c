@@ -145,12 +145,15 @@ dyn_decisions_format(const DynDecisions *ring)
 char *
 dyn_decisions_take_unsaved(DynDecisions *ring)
 {
+    uint64_t first = ring->next;
     GString *out;
 
     if (ring->unsaved == 0)
         return NULL;
+    for (size_t left = ring->unsaved; left > 0;)
+        left -= dyn_decisions_slot(ring, --first)->unsaved;
     out = g_string_new(NULL);
-    for (uint64_t seq = ring->first; seq < ring->next; seq++) {
+    for (uint64_t seq = first; seq < ring->next; seq++) {
         DynDecision *entry = dyn_decisions_slot(ring, seq);
         DynDecider *decider;
 

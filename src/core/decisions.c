@@ -56,7 +56,8 @@ dyn_decisions_copy(const DynDecisions *ring)
     GHashTableIter iter;
     gpointer value;
 
-    memcpy(slots, ring->slots, ring->most * sizeof *slots);
+    for (uint64_t seq = ring->first; seq < ring->next; seq++)
+        slots[seq % ring->most] = *dyn_decisions_slot(ring, seq);
     g_hash_table_iter_init(&iter, ring->deciders);
     while (g_hash_table_iter_next(&iter, NULL, &value)) {
         DynDecider *decider = g_memdup2(value, sizeof *decider);

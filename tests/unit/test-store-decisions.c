@@ -200,7 +200,7 @@ START_TEST(test_decisions_file_is_no_file)
                   truncate(place.file, DYN_STORE_DECISIONS_MAX + 1) == 0);
     ring = load(&warning);
     ck_assert_ptr_nonnull(ring);
-    ck_assert_msg(warning && strstr(warning, "not a file of at most 16777216 bytes"), "%s",
+    ck_assert_msg(warning && strstr(warning, "not a file of at most 50331648 bytes"), "%s",
                   warning);
 }
 END_TEST
