@@ -81,10 +81,11 @@ dyn_balancer_allot(const DynClaim *claims, size_t n, uint64_t pool_kib, DynScrat
 #define DYN_BAND_COARSE_LEAST_KIB (UINT64_C(16) * 1024)
 #define DYN_PAGE_KIB UINT64_C(4)
 /* A guest that has its demand, and lacks only some of its safety or buffer, grows in steps of at
- * least an eighth of what it lacks: else, under contention, its share that creeps up as another's
- * smoothed demand decays would be handed out in a resize a second. Chosen here: see
- * tests/unit/test-stability.c. */
+ * least an eighth of what it lacks and a sixteenth of its safety: else, under contention, its share
+ * that creeps up as another's smoothed demand decays would be handed out in a resize a second.
+ * Chosen here: see tests/unit/test-stability.c. */
 #define DYN_BAND_LACK_DIVISOR UINT64_C(8)
+#define DYN_BAND_SAFETY_DIVISOR UINT64_C(16)
 
 /* Idle memory comes back when the pool's free part falls under 2.5 %, up to 5 %. */
 #define DYN_POOL_LOW_PERMYRIAD 250u
@@ -99,16 +100,20 @@ dyn_balancer_allot(const DynClaim *claims, size_t n, uint64_t pool_kib, DynScrat
  * in the target that says what is idle. A growth for the buffer's sake alone waits 10 s after an
  * unforced shrink: the guest's figures are up to 2 s old, and dropping caches for the balloon keeps
  * it busy for some seconds more. Shorter, since memory that comes too late hurts and memory that is
- * taken too late does not. Neither holds up what is needed: growth below demand + safety or below
- * minimum, and shrinks under contention or above maximum, are always allowed. Both numbers chosen
- * here. */
+ * taken too late does not. What contention took from a guest comes back at once from what is free,
+ * but for 60 s not from others: among guests that all have their demand, a percent of noise in each
+ * would else be a resize a second. Nothing holds up what is needed: growth below demand + half the
+ * safety or below minimum, and shrinks under contention or above maximum, are always allowed. All
+ * numbers chosen here. */
 #define DYN_COOL_SHRINK_USEC (INT64_C(60) * 1000000)
 #define DYN_COOL_GROW_USEC (INT64_C(10) * 1000000)
+#define DYN_COOL_REGROW_USEC (INT64_C(60) * 1000000)
 
 /* What a guest holds and whether it may move. Sizes are of what is *assigned* (A). */
 typedef struct DynHolding {
     bool may_grow;
     bool may_grow_buffer;    /* not cooling down after an unforced shrink; see below */
+    bool may_regrow;         /* not cooling down after one under contention */
     bool may_shrink;         /* not in the grace after a start, not stuck */
     bool may_shrink_unforced;/* and not cooling down after a growth */
     bool idle_due;           /* above target for longer than IdleReclaim */

@@ -102,6 +102,7 @@ dyn_guest_begin_boot(DynGuest *guest, int64_t now_usec, int64_t wall_usec, bool 
     guest->emptied_usec = 0;
     guest->grew_usec = 0;
     guest->gave_usec = 0;
+    guest->squeezed_usec = 0;
     guest->shadow_kib = DYN_UNKNOWN;
     guest->vmem_kib = reset ? guest->vmem_kib : 0;
     guest->last_kernel_kib = guest->demand.kernel_kib == DYN_UNKNOWN ? 0 : guest->demand.kernel_kib;

@@ -154,6 +154,7 @@ typedef struct DynGuest {
     int64_t above_since_usec;/* above target since; 0: not */
     int64_t grew_usec;       /* last growth decided; 0: none in this run */
     int64_t gave_usec;       /* last unforced shrink decided; 0: none in this run */
+    int64_t squeezed_usec;   /* the same, under contention */
     uint64_t shadow_kib;     /* observe mode: last reported would-be target; DYN_UNKNOWN: none */
     /* last sample */
     bool sampled;

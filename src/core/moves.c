@@ -86,7 +86,8 @@ patience(const DynHolding *holding)
 
     if (position(holding) < demand)
         return 0;
-    return dyn_sat_sub(wish, position(holding)) / DYN_BAND_LACK_DIVISOR;
+    return MAX(dyn_sat_sub(wish, position(holding)) / DYN_BAND_LACK_DIVISOR,
+               holding->safety_kib / DYN_BAND_SAFETY_DIVISOR);
 }
 
 /* Why guest @i should grow to its allotment now, if it should. */
@@ -96,9 +97,11 @@ growth_due(const Round *round, size_t i, DynReason *ret_reason)
     const DynHolding *holding = &round->holdings[i];
     const uint64_t here = position(holding);
     const uint64_t goal = MIN(round->allotted[i], holding->maximum_kib);
+    bool is_cool;
 
     if (!holding->may_grow || goal <= here)
         return false;
+    is_cool = holding->may_regrow || goal - here <= round->input->available_kib;
     if (here < holding->minimum_kib) {
         *ret_reason = DYN_REASON_GROW_MINIMUM;
         return true;
@@ -107,10 +110,10 @@ growth_due(const Round *round, size_t i, DynReason *ret_reason)
         return false;
     if (here < dyn_sat_add(holding->demand_kib, holding->safety_kib)) {
         *ret_reason = DYN_REASON_GROW_DEMAND;
-        return true;
+        return is_cool || here < dyn_sat_add(holding->demand_kib, holding->safety_kib / 2);
     }
     *ret_reason = DYN_REASON_GROW_BUFFER;
-    return holding->may_grow_buffer &&
+    return is_cool && holding->may_grow_buffer &&
            here < dyn_balancer_trigger_kib(holding->demand_kib, holding->full_kib);
 }
 

@@ -119,6 +119,7 @@ holding_of(const DynWorld *world, const DynGuest *guest, Leave leave, int64_t no
         return holding;
     holding.may_grow = true;
     holding.may_grow_buffer = is_over(guest->gave_usec, DYN_COOL_GROW_USEC, now_usec);
+    holding.may_regrow = is_over(guest->squeezed_usec, DYN_COOL_REGROW_USEC, now_usec);
     holding.may_shrink = leave.shrink;
     holding.may_shrink_unforced =
         holding.may_shrink && is_over(guest->grew_usec, DYN_COOL_SHRINK_USEC, now_usec);
@@ -194,6 +195,8 @@ note_direction(DynGuest *guest, DynReason reason, int64_t now_usec)
         guest->grew_usec = now_usec;
     if (reason == DYN_REASON_SHRINK_POOL_LOW || reason == DYN_REASON_SHRINK_IDLE)
         guest->gave_usec = now_usec;
+    if (reason == DYN_REASON_SHRINK_CONTENTION)
+        guest->squeezed_usec = now_usec;
 }
 
 /* Mark and append. What would only be observed is reported once, not each cycle. */

@@ -80,7 +80,7 @@ fill_guest(Case *bench, size_t i, uint64_t *state)
     claim->target_kib = MIN(demand + demand / 5, maximum);
     claim->full_kib = MIN(demand + MAX(demand / 5, maximum / 10), maximum);
     claim->weight = 1 + dyn_random_upto(state, 100);
-    holding->may_grow = holding->may_grow_buffer = true;
+    holding->may_grow = holding->may_grow_buffer = holding->may_regrow = true;
     holding->may_shrink = holding->may_shrink_unforced = true;
     holding->assigned_kib = maximum / 16 + dyn_random_upto(state, maximum / 2);
     holding->sent_kib = holding->assigned_kib;

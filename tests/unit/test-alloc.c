@@ -137,6 +137,7 @@ START_TEST(test_alloc_of_the_balancer)
         for (size_t i = 0; i < claims.n; i++) {
             claims.claims[i] = claims_one(&state, 1 << 20);
             holdings[i] = (DynHolding){ .may_grow = true, .may_grow_buffer = true,
+                                        .may_regrow = true,
                                         .may_shrink = true, .may_shrink_unforced = true,
                                         .assigned_kib = 1 << 19, .sent_kib = 1 << 19,
                                         .maximum_kib = 1 << 20, .weight = 51 };

@@ -64,6 +64,7 @@ random_holding(Guests *guests, size_t i, uint64_t *state)
     holding->weight = claim->weight;
     holding->may_grow = !dyn_random_one_in(state, 8);
     holding->may_grow_buffer = holding->may_grow && !dyn_random_one_in(state, 6);
+    holding->may_regrow = holding->may_grow && !dyn_random_one_in(state, 6);
     holding->may_shrink = holding->may_grow && !dyn_random_one_in(state, 6);
     holding->may_shrink_unforced = holding->may_shrink && !dyn_random_one_in(state, 6);
     holding->idle_due = dyn_random_one_in(state, 5);
@@ -109,10 +110,15 @@ check_growth(const Guests *guests, size_t i, uint64_t seed)
     const DynHolding *holding = &guests->holdings[i];
     const DynMove *move = &guests->moves[i];
     const uint64_t here = holding->sent_kib;
+    const uint64_t goal = MIN(guests->allotted[i], holding->maximum_kib);
+    const uint64_t in_need =
+        MAX(holding->minimum_kib, holding->demand_kib + holding->safety_kib / 2);
 
     must(holding->may_grow, seed, "guest %zu may not grow", i);
     must(move->to_kib <= MIN(guests->allotted[i], holding->maximum_kib), seed,
          "guest %zu grows above its share", i);
+    must(holding->may_regrow || here < in_need || goal - here <= guests->available, seed,
+         "guest %zu was squeezed and takes it back from others", i);
     switch ((int)move->reason) {
     case DYN_REASON_GROW_MINIMUM:
         must(here < holding->minimum_kib, seed, "guest %zu has its minimum", i);
@@ -324,7 +330,8 @@ check_settled(const Guests *guests, uint64_t seed)
         const uint64_t goal = MIN(guests->allotted[i], holding->maximum_kib);
         const uint64_t wish = MAX(holding->demand_kib + holding->safety_kib,
                                   dyn_balancer_trigger_kib(holding->demand_kib, holding->full_kib));
-        const uint64_t patience = (wish - holding->demand_kib) / DYN_BAND_LACK_DIVISOR;
+        const uint64_t patience = MAX((wish - holding->demand_kib) / DYN_BAND_LACK_DIVISOR,
+                                      holding->safety_kib / DYN_BAND_SAFETY_DIVISOR);
 
         if (guests->world.claims[i].fixed)
             continue;
@@ -352,7 +359,7 @@ START_TEST(test_moves_come_to_an_end)
             random_holding(&guests, i, &state);
             if (guests.world.claims[i].fixed)
                 continue;
-            holding->may_grow = holding->may_grow_buffer = true;
+            holding->may_grow = holding->may_grow_buffer = holding->may_regrow = true;
             holding->may_shrink = holding->may_shrink_unforced = true;
             holding->idle_due = false;
             holding->sent_kib = holding->assigned_kib;
