@@ -109,8 +109,9 @@ fold_trend(DynDemand *demand, uint64_t raw_kib, uint64_t rise_kib, int64_t elaps
         demand->slope_kib_per_sec = 0;
         return;
     }
-    demand->slope_kib_per_sec = dyn_mul_div(rise_kib, USEC_PER_SEC,
-                                            (uint64_t)MAX(elapsed_usec, USEC_PER_SEC / 20));
+    /* records carry whole seconds: two that are seen close together may be a second apart */
+    demand->slope_kib_per_sec =
+        dyn_mul_div(rise_kib, USEC_PER_SEC, (uint64_t)MAX(elapsed_usec, USEC_PER_SEC));
     if (raw_kib >= demand->smooth_kib) {
         demand->smooth_kib = raw_kib;
     } else {

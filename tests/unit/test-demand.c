@@ -216,6 +216,21 @@ START_TEST(test_demand_counts_nothing_for_a_counter_that_runs_backwards)
 }
 END_TEST
 
+/* Records carry whole seconds; two that are seen 50 ms apart do not make a rise 20 times as steep.
+ */
+START_TEST(test_demand_leads_by_no_less_than_a_second)
+{
+    DynBalloonStats stats;
+    DynDemand demand;
+
+    settle(&demand, &without, 20, 250);
+    stats = told(&without, 40, 250, 101);
+    (void)dyn_demand_update(&demand, &without, &stats, 100 * SEC + SEC / 20);
+    ck_assert_uint_eq(demand.slope_kib_per_sec, 20 * MIB);
+    ck_assert_uint_eq(dyn_demand_lead_kib(&demand), 40 * MIB);
+}
+END_TEST
+
 START_TEST(test_demand_rises_at_once_and_falls_slowly)
 {
     DynBalloonStats stats;
@@ -443,6 +458,7 @@ main(void)
     tcase_add_test(tcase, test_demand_forgets_swap_that_was_freed);
     tcase_add_test(tcase, test_demand_does_not_lead_what_it_learns_of_the_kernel);
     tcase_add_test(tcase, test_demand_counts_nothing_for_a_counter_that_runs_backwards);
+    tcase_add_test(tcase, test_demand_leads_by_no_less_than_a_second);
     tcase_add_test(tcase, test_demand_rises_at_once_and_falls_slowly);
     tcase_add_loop_test(tcase, test_demand_does_not_believe_everything, 0, G_N_ELEMENTS(bad_rows));
     tcase_add_loop_test(tcase, test_demand_proves_a_balloon_size_wrong, 0, 2);
