@@ -81,18 +81,20 @@ dyn_balancer_allot(const DynClaim *claims, size_t n, uint64_t pool_kib, DynScrat
 #define DYN_BAND_COARSE_LEAST_KIB (UINT64_C(16) * 1024)
 #define DYN_PAGE_KIB UINT64_C(4)
 /* A guest that has its demand, and lacks only some of its safety or buffer, grows in steps of at
- * least an eighth of what it lacks and a sixteenth of its safety: else, under contention, its share
+ * least an eighth of what it lacks and a quarter of its safety: else, under contention, its share
  * that creeps up as another's smoothed demand decays would be handed out in a resize a second.
  * Chosen here: see tests/unit/test-stability.c. */
 #define DYN_BAND_LACK_DIVISOR UINT64_C(8)
-#define DYN_BAND_SAFETY_DIVISOR UINT64_C(16)
+#define DYN_BAND_SAFETY_DIVISOR UINT64_C(4)
 
 /* Idle memory comes back when the pool's free part falls under 2.5 %, up to 5 %. */
 #define DYN_POOL_LOW_PERMYRIAD 250u
 #define DYN_POOL_REFILL_PERMYRIAD 500u
-/* Timed reclaim moves max(64 MiB, 5 % of assigned) a step, so that working sets can object. */
+/* Timed reclaim moves max(64 MiB, 5 % of assigned) a step, and the next when that one has come and
+ * 3 s have gone by (two statistics), so that working sets can object. */
 #define DYN_IDLE_STEP_KIB (UINT64_C(64) * 1024)
 #define DYN_IDLE_STEP_DIVISOR UINT64_C(20)
+#define DYN_IDLE_PAUSE_USEC (INT64_C(3) * 1000000)
 
 /* Cool-down against opposite moves. Memory that came to a guest by a growth is not taken back
  * unforced (pool low, idle) for 60 s: twice the time constant with which smoothed demand falls
@@ -120,6 +122,7 @@ typedef struct DynHolding {
     uint64_t assigned_kib;   /* observed */
     /* what was asked and is not seen yet; = assigned if nothing is in flight */
     uint64_t sent_kib;
+    uint64_t coming_kib;     /* of what it gives (assigned - sent): what comes in time */
     uint64_t minimum_kib;
     uint64_t floor_kib;      /* what it must not lose, whatever the reason */
     uint64_t step_floor_kib; /* nor, beyond that, by one move under contention */

@@ -131,8 +131,8 @@ dyn_evidence_word(DynEvidenceKind kind);
 #define DYN_HARM_USEC (INT64_C(60) * 1000000)
 #define DYN_HARM_PAUSE_USEC (INT64_C(600) * 1000000)
 #define DYN_HARM_PAUSE_MOST_USEC (INT64_C(16) * DYN_HARM_PAUSE_USEC)
-/* Steps of reclaim closer together than this are undone as one. */
-#define DYN_HARM_SERIES_USEC (INT64_C(10) * 1000000)
+/* What was taken so long after the first step is undone together with it. */
+#define DYN_HARM_SERIES_USEC DYN_HARM_USEC
 
 typedef struct DynHarm {
     uint64_t from_kib;     /* held before the last series of unforced shrinks; 0: none to undo */

@@ -14,6 +14,14 @@ held_kib(const DynGuest *guest)
     return MAX(dyn_guest_assigned_kib(guest), dyn_guest_position_kib(guest));
 }
 
+/* With no more than this available it is at its edge. A large guest that has its whole target, less
+ * than a twentieth of all it could have, is not: what it reads then is just what it reads. */
+static uint64_t
+edge_kib(const DynGuest *guest)
+{
+    return MIN(dyn_guest_safety_kib(guest), MAX(guest->need.spare_kib, DYN_SAFETY_LEAST_KIB));
+}
+
 void
 dyn_guest_note_sign(DynGuest *guest, DynEvidenceKind kind, int64_t now_usec)
 {
@@ -32,7 +40,7 @@ dyn_guest_fold_evidence(DynGuest *guest, const DynConf *conf, int64_t now_usec)
         .ready = !dyn_guest_in_grace(guest, conf, now_usec),
         .confirmed = guest->confirmed,
         .has_swap = demand->has_swap,
-        .safety_kib = dyn_guest_safety_kib(guest),
+        .safety_kib = edge_kib(guest),
         .available_kib = demand->available_kib,
         .total_kib = demand->total_kib,
         .back_kib = demand->back_kib,
@@ -72,7 +80,7 @@ dyn_guest_wants_block(const DynGuest *guest, const DynConf *conf)
     const DynDemand *demand = &guest->demand;
 
     return dyn_guest_is_managed(guest, conf) && demand->known && !demand->has_swap &&
-           demand->available_kib <= BLOCK_EDGES * dyn_guest_safety_kib(guest);
+           demand->available_kib <= BLOCK_EDGES * edge_kib(guest);
 }
 
 bool

@@ -149,6 +149,19 @@ arrive(DynGuest *guest)
     guest->sent_kib = DYN_UNKNOWN;
 }
 
+uint64_t
+dyn_guest_coming_kib(const DynGuest *guest, int64_t now_usec)
+{
+    const uint64_t left = dyn_sat_sub(dyn_guest_assigned_kib(guest), dyn_guest_position_kib(guest));
+    const int64_t elapsed_usec = now_usec - guest->gives_since_usec;
+    uint64_t given;
+
+    if (left == 0 || elapsed_usec <= DYN_COMING_USEC)
+        return left;
+    given = dyn_sat_sub(guest->gives_from_kib, guest->balloon_kib);
+    return MIN(left, dyn_mul_div(given, DYN_COMING_USEC, (uint64_t)elapsed_usec));
+}
+
 static uint64_t
 distance(uint64_t a, uint64_t b)
 {
@@ -343,9 +356,14 @@ dyn_guest_sent(DynGuest *guest, const DynAction *action, int64_t now_usec)
     const uint64_t from_kib = guest->balloon_kib == DYN_UNKNOWN ? to_kib : guest->balloon_kib;
     const bool chained = guest->last_sent_kib != DYN_UNKNOWN &&
                          (guest->lingering_kib != 0 || is_moving(guest, now_usec));
+    const bool gives = guest->sent_kib != DYN_UNKNOWN && guest->sent_kib < from_kib;
 
     guest->own_least_kib = MIN(MIN(from_kib, to_kib), chained ? guest->own_least_kib : to_kib);
     guest->own_most_kib = MAX(MAX(from_kib, to_kib), chained ? guest->own_most_kib : to_kib);
+    if (!gives) {
+        guest->gives_from_kib = from_kib;
+        guest->gives_since_usec = now_usec;
+    }
     guest->op_serial = action->serial;
     guest->op_reason = action->reason;
     guest->sent_kib = to_kib;

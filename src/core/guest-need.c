@@ -83,7 +83,9 @@ dyn_guest_find_hold(const DynGuest *guest, const DynConf *conf, int64_t now_usec
         return DYN_HOLD_STUCK;
     if (now_usec < guest->pin_until_usec)
         return DYN_HOLD_PINNED;
-    return guest->need.floor_kib > guest->need.ceiling_kib ? DYN_HOLD_OVER_MAXIMUM : DYN_HOLD_NONE;
+    /* nor below what it can put away in one step, and no request may name more than the maximum */
+    return guest->need.step_floor_kib > guest->need.ceiling_kib ? DYN_HOLD_OVER_MAXIMUM
+                                                                 : DYN_HOLD_NONE;
 }
 
 uint64_t
@@ -241,6 +243,8 @@ dyn_guest_settle_need(DynGuest *guest, const DynConf *conf, int64_t now_usec)
     if (guest->running && guest->demand.known) {
         need.target_kib = dyn_guest_target_kib(guest);
         need.full_kib = dyn_guest_full_kib(guest, conf);
+        need.spare_kib =
+            MIN(dyn_guest_safety_kib(guest), dyn_sat_sub(need.full_kib, need.demand_kib) / 2);
     }
     guest->need = need;
     guest->hold = dyn_guest_find_hold(guest, conf, now_usec);

@@ -32,6 +32,8 @@
 /* A request is stuck when the balloon has moved less than DYN_FOREIGN_KIB towards it for this long
  * (squeezed: 5 s; TCG guests under load pause longer). */
 #define DYN_STUCK_USEC (INT64_C(10) * USEC_PER_SEC)
+/* What a shrink gives within this counts as coming; longer nobody waits for it (squeezed: 5 s). */
+#define DYN_COMING_USEC (INT64_C(5) * USEC_PER_SEC)
 #define DYN_STUCK_PAUSE_USEC (INT64_C(10) * USEC_PER_SEC)
 #define DYN_STUCK_PAUSE_MOST_USEC (INT64_C(320) * USEC_PER_SEC)
 /* Changes right after the first sight of a running guest may be a former daemon's last request,
@@ -78,6 +80,8 @@ typedef struct DynNeed {
     uint64_t ceiling_kib;
     uint64_t target_kib;
     uint64_t full_kib;
+    uint64_t spare_kib; /* below demand and this it is short: safety, but not more than half of what
+                           its full target has above demand (a twentieth of a large guest may be) */
 } DynNeed;
 
 typedef struct DynGuest {
@@ -136,6 +140,8 @@ typedef struct DynGuest {
     DynReason op_reason;     /* of the call that is out */
     uint64_t op_serial;      /* the call that is out; 0: none */
     bool withdraw_due;       /* a call ran into its deadline: take it back when the guest answers */
+    uint64_t gives_from_kib; /* balloon size when it was first asked for what it gives now */
+    int64_t gives_since_usec;/* and when */
     uint64_t progress_kib;   /* distance left at the last progress */
     int64_t progress_usec;
     /* what got stuck was a growth: no other one before the pause is over */
@@ -218,6 +224,11 @@ void
 dyn_guest_sent(DynGuest *guest, const DynAction *action, int64_t now_usec);
 void
 dyn_guest_outcome(DynGuest *guest, const DynOutcome *outcome);
+/* Of a shrink in flight, what can be expected within DYN_COMING_USEC: at first all of it, then as
+ * much as came in that time so far. A balloon that gives next to nothing is no reason not to ask
+ * another. */
+uint64_t
+dyn_guest_coming_kib(const DynGuest *guest, int64_t now_usec);
 /* No progress, or no answer: take the request back when possible, pause longer each time. */
 void
 dyn_guest_mark_stuck(DynGuest *guest, int64_t now_usec);

@@ -88,3 +88,14 @@ dyn_guest_safety_kib(const DynGuest *guest)
 {
     return MAX(DYN_SAFETY_LEAST_KIB, guest->visible_kib / 20);
 }
+
+/* Without swap a guest never shows more demand than it holds, however much it lacks: what it should
+ * have available stands for that, or those who show theirs would take all there is. */
+static inline uint64_t
+dyn_guest_wanted_kib(const DynGuest *guest)
+{
+    const DynNeed *need = &guest->need;
+
+    return guest->demand.has_swap ? need->demand_kib
+                                  : dyn_sat_add(need->demand_kib, need->spare_kib);
+}

@@ -21,7 +21,7 @@ typedef struct Round {
     DynScratch *scratch;
     DynMove *moves;
     bool any_short;
-    uint64_t coming_kib; /* shrinks asked and not seen yet */
+    uint64_t coming_kib; /* of shrinks asked and not seen yet: what comes in time */
     uint32_t *growers;
     size_t n_growers;
 } Round;
@@ -42,6 +42,15 @@ static uint64_t
 page_down(uint64_t kib)
 {
     return kib / DYN_PAGE_KIB * DYN_PAGE_KIB;
+}
+
+/* To a page, but not below @least, what is allowed down to the KiB. */
+static uint64_t
+page_down_to(uint64_t kib, uint64_t least)
+{
+    const uint64_t page = page_down(kib);
+
+    return page < least ? MIN(kib, least) : page;
 }
 
 static bool
@@ -87,7 +96,7 @@ patience(const DynHolding *holding)
     if (position(holding) < demand)
         return 0;
     return MAX(dyn_sat_sub(wish, position(holding)) / DYN_BAND_LACK_DIVISOR,
-               holding->safety_kib / DYN_BAND_SAFETY_DIVISOR);
+               MIN(DYN_BAND_COARSE_LEAST_KIB, holding->safety_kib / DYN_BAND_SAFETY_DIVISOR));
 }
 
 /* Why guest @i should grow to its allotment now, if it should. */
@@ -176,7 +185,7 @@ plan_growths(Round *round)
         DynMove *move = &round->moves[i];
 
         lacking = dyn_sat_add(lacking, dyn_sat_sub(goal_of(round, i), move->to_kib));
-        move->to_kib = page_down(move->to_kib);
+        move->to_kib = page_down_to(move->to_kib, round->holdings[i].minimum_kib);
         move->move = move->to_kib > position(&round->holdings[i]);
     }
     return lacking;
@@ -331,7 +340,7 @@ reclaim_idle(Round *round)
         const uint64_t here = position(holding);
 
         if (!holding->idle_due || !holding->may_shrink_unforced || round->moves[i].move ||
-            dyn_sat_sub(here, keep) <= dead_band(round, holding))
+            here != holding->assigned_kib || dyn_sat_sub(here, keep) <= dead_band(round, holding))
             continue;
         round->moves[i] = (DynMove){ true, MAX(keep, page_up(dyn_sat_sub(here, step))),
                                      DYN_REASON_SHRINK_IDLE };
@@ -344,7 +353,7 @@ cut_to_maximum(Round *round)
 {
     for (size_t i = 0; i < round->n; i++) {
         const DynHolding *holding = &round->holdings[i];
-        const uint64_t most = page_down(holding->maximum_kib);
+        const uint64_t most = page_down_to(holding->maximum_kib, holding->minimum_kib);
 
         if (holding->may_shrink && !round->moves[i].move && position(holding) > most)
             round->moves[i] = (DynMove){ true, most, DYN_REASON_SHRINK_MAXIMUM };
@@ -364,7 +373,7 @@ dyn_balancer_moves(const DynMoveInput *input, DynScratch *scratch, DynMove *ret_
         const DynHolding *holding = &input->holdings[i];
 
         round.any_short |= is_short(holding);
-        round.coming_kib += dyn_sat_sub(holding->assigned_kib, position(holding));
+        round.coming_kib += holding->coming_kib;
     }
     need = dyn_sat_add(plan_growths(&round), input->overrun_kib);
     cut_to_maximum(&round);

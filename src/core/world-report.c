@@ -85,10 +85,9 @@ hold_text(const DynGuest *guest, DynHold hold, int64_t now_usec)
         return seconds_left("stuck: asked and not moving; left alone", guest->stuck_until_usec,
                             now_usec);
     case DYN_HOLD_OVER_MAXIMUM:
-        return g_strdup_printf("over its maximum: needs %" G_GUINT64_FORMAT
-                               " MiB to stay alive; nothing is "
-                               "taken",
-                               dyn_guest_floor_kib(guest) / DYN_KIB_PER_MIB);
+        return g_strdup_printf("over its maximum: cannot do with less than %" G_GUINT64_FORMAT
+                               " MiB; nothing is taken",
+                               guest->need.step_floor_kib / DYN_KIB_PER_MIB);
     case DYN_N_HOLDS:
     default:
         return g_strdup("?");

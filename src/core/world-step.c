@@ -76,7 +76,7 @@ claim_of(const DynGuest *guest, Leave leave)
     claim.fixed = false;
     if (leave.shrink) /* else it keeps what it has: nobody may count on it */
         claim.lo_kib = MAX(guest->running->policy.minimum_kib, need->floor_kib);
-    claim.demand_kib = MIN(need->demand_kib, need->ceiling_kib);
+    claim.demand_kib = MIN(dyn_guest_wanted_kib(guest), need->ceiling_kib);
     claim.target_kib = MAX(need->target_kib, claim.demand_kib);
     claim.full_kib = MAX(need->full_kib, claim.target_kib);
     claim.weight = guest->running->policy.priority + 1;
@@ -86,26 +86,25 @@ claim_of(const DynGuest *guest, Leave leave)
 bool
 dyn_world_idle_is_timed(const DynWorld *world)
 {
-    const DynConf *conf = world->conf;
+    if (world->conf->idle_reclaim == DYN_IDLE_AUTO)
+        return world->ledger.maximum_kib > world->ledger.pool_kib;
+    return world->conf->idle_reclaim != DYN_IDLE_WHEN_NEEDED;
+}
 
-    return conf->idle_reclaim != DYN_IDLE_WHEN_NEEDED &&
-           (conf->idle_reclaim != DYN_IDLE_AUTO ||
-            world->ledger.maximum_kib > world->ledger.pool_kib);
+/* Is it @usec or more since @since_usec (0: never)? */
+static bool
+is_over(int64_t since_usec, int64_t usec, int64_t now_usec)
+{
+    return since_usec == 0 || now_usec - since_usec >= usec;
 }
 
 static bool
 idle_due(const DynWorld *world, const DynGuest *guest, int64_t now_usec)
 {
     return guest->above_since_usec != 0 && dyn_world_idle_is_timed(world) &&
+           is_over(guest->gave_usec, DYN_IDLE_PAUSE_USEC, now_usec) &&
            now_usec - guest->above_since_usec >=
                (int64_t)world->conf->idle_reclaim_sec * USEC_PER_SEC;
-}
-
-/* Has what began at @since_usec (0: never) lasted for @usec? */
-static bool
-is_over(int64_t since_usec, int64_t usec, int64_t now_usec)
-{
-    return since_usec == 0 || now_usec - since_usec >= usec;
 }
 
 static DynHolding
@@ -115,6 +114,7 @@ holding_of(const DynWorld *world, const DynGuest *guest, Leave leave, int64_t no
 
     holding.assigned_kib = dyn_guest_assigned_kib(guest);
     holding.sent_kib = dyn_guest_position_kib(guest);
+    holding.coming_kib = dyn_guest_coming_kib(guest, now_usec);
     if (!leave.shared || guest->op_serial != 0)
         return holding;
     holding.may_grow = true;
@@ -129,7 +129,7 @@ holding_of(const DynWorld *world, const DynGuest *guest, Leave leave, int64_t no
     holding.step_floor_kib = guest->need.step_floor_kib;
     holding.maximum_kib = guest->need.ceiling_kib;
     holding.demand_kib = guest->need.demand_kib;
-    holding.safety_kib = dyn_guest_safety_kib(guest);
+    holding.safety_kib = guest->need.spare_kib;
     holding.full_kib = guest->need.full_kib;
     holding.weight = guest->running->policy.priority + 1;
     return holding;

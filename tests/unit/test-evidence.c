@@ -229,9 +229,9 @@ START_TEST(test_harm_undoes_the_last_series)
     DynHarm harm = { 0 };
 
     dyn_harm_eased(&harm, 900 * MIB, 100 * SEC);
-    dyn_harm_eased(&harm, 836 * MIB, 110 * SEC);
-    dyn_harm_eased(&harm, 772 * MIB, 111 * SEC);
-    ck_assert_uint_eq(dyn_harm_sign(&harm, 112 * SEC), 772 * MIB);
+    dyn_harm_eased(&harm, 836 * MIB, 160 * SEC);
+    dyn_harm_eased(&harm, 772 * MIB, 161 * SEC);
+    ck_assert_uint_eq(dyn_harm_sign(&harm, 162 * SEC), 772 * MIB);
 }
 END_TEST
 

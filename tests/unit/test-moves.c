@@ -56,6 +56,7 @@ random_holding(Guests *guests, size_t i, uint64_t *state)
     holding->sent_kib = dyn_random_one_in(state, 6)
                             ? dyn_random_upto(state, holding->maximum_kib)
                             : holding->assigned_kib;
+    holding->coming_kib = dyn_sat_sub(holding->assigned_kib, holding->sent_kib);
     holding->minimum_kib = MIN(claim->lo_kib, dyn_random_upto(state, holding->maximum_kib));
     holding->floor_kib = claim->lo_kib;
     holding->demand_kib = claim->demand_kib;
@@ -78,7 +79,7 @@ count(Guests *guests)
         const DynHolding *holding = &guests->holdings[i];
 
         guests->claimed += MAX(holding->assigned_kib, holding->sent_kib);
-        guests->coming += dyn_sat_sub(holding->assigned_kib, holding->sent_kib);
+        guests->coming += holding->coming_kib;
     }
     guests->free = dyn_sat_sub(guests->world.pool, guests->claimed);
     guests->overrun = dyn_sat_sub(guests->claimed, guests->world.pool);
@@ -162,7 +163,8 @@ check_shrink(const Guests *guests, size_t i, uint64_t seed)
         must(holding->sent_kib - move->to_kib <= page_up(step), seed, "guest %zu: a leap", i);
         break;
     case DYN_REASON_SHRINK_MAXIMUM:
-        must(move->to_kib == holding->maximum_kib / 4 * 4, seed, "guest %zu: not its maximum", i);
+        must(move->to_kib == MAX(holding->maximum_kib / 4 * 4, holding->minimum_kib), seed,
+             "guest %zu: not its maximum", i);
         break;
     default:
         must(false, seed, "guest %zu shrinks for reason %d", i, (int)move->reason);
@@ -239,7 +241,9 @@ check_plan(const Guests *guests, uint64_t seed)
 
         if (!move->move)
             continue;
-        must(move->to_kib % DYN_PAGE_KIB == 0, seed, "guest %zu: not whole pages", i);
+        must(move->to_kib % DYN_PAGE_KIB == 0 ||
+                 move->to_kib < holding->minimum_kib + DYN_PAGE_KIB,
+             seed, "guest %zu: not whole pages", i);
         if (!is_growth(guests, i)) {
             check_shrink(guests, i, seed);
             forced = forced || move->reason == DYN_REASON_SHRINK_CONTENTION;
@@ -331,7 +335,8 @@ check_settled(const Guests *guests, uint64_t seed)
         const uint64_t wish = MAX(holding->demand_kib + holding->safety_kib,
                                   dyn_balancer_trigger_kib(holding->demand_kib, holding->full_kib));
         const uint64_t patience = MAX((wish - holding->demand_kib) / DYN_BAND_LACK_DIVISOR,
-                                      holding->safety_kib / DYN_BAND_SAFETY_DIVISOR);
+                                      MIN(DYN_BAND_COARSE_LEAST_KIB,
+                                          holding->safety_kib / DYN_BAND_SAFETY_DIVISOR));
 
         if (guests->world.claims[i].fixed)
             continue;
@@ -363,12 +368,35 @@ START_TEST(test_moves_come_to_an_end)
             holding->may_shrink = holding->may_shrink_unforced = true;
             holding->idle_due = false;
             holding->sent_kib = holding->assigned_kib;
+            holding->coming_kib = 0;
         }
         count(&guests);
         guests.available = guests.free;
         settle_world(&guests, seed);
         check_settled(&guests, seed);
     }
+}
+END_TEST
+
+/* A minimum, or maximum, need not be whole pages: no request goes past it. */
+START_TEST(test_moves_odd_bounds)
+{
+    const uint64_t odd = 262145;
+    DynHolding holding = { .may_grow = true, .may_shrink = true, .assigned_kib = 200000,
+                           .sent_kib = 200000, .minimum_kib = odd, .maximum_kib = 1 << 20,
+                           .demand_kib = 100000, .full_kib = odd, .weight = 51 };
+    DynMoveInput input = { .n = 1, .holdings = &holding, .allotted_kib = &odd,
+                           .pool_kib = 1 << 20, .available_kib = 1 << 19, .free_kib = 1 << 19 };
+    DynMove move;
+
+    dyn_balancer_moves(&input, scratch, &move);
+    ck_assert(move.move);
+    ck_assert_uint_eq(move.to_kib, odd);
+    holding.assigned_kib = holding.sent_kib = 400000;
+    holding.maximum_kib = odd;
+    dyn_balancer_moves(&input, scratch, &move);
+    ck_assert(move.move);
+    ck_assert_uint_eq(move.to_kib, odd);
 }
 END_TEST
 
@@ -382,6 +410,7 @@ main(void)
     tcase_set_timeout(tcase, 240); /* under valgrind */
     tcase_add_loop_test(tcase, test_moves_random_worlds, 0, 10);
     tcase_add_loop_test(tcase, test_moves_come_to_an_end, 0, 10);
+    tcase_add_test(tcase, test_moves_odd_bounds);
     suite_add_tcase(suite, tcase);
     return dyn_suite_run(suite);
 }

@@ -143,6 +143,75 @@ START_TEST(test_stability_crowd)
 }
 END_TEST
 
+/* MiB by which the host's own use wanders up and down, and what there is for each guest. */
+static const uint64_t host_noise[][2] = { { 4, 960 }, { 16, 960 }, { 64, 960 }, { 64, 1040 } };
+
+/* The same with guests that keep still on a host that does not (up to 3,000 resizes otherwise). */
+START_TEST(test_stability_restless_host)
+{
+    const uint64_t noise = host_noise[_i][0];
+    uint64_t state = 7;
+
+    for (int i = 0; i < 8; i++)
+        toy_add(&toy, 4096, 256, 50, host_noise[_i][1])->used = 800 * MIB;
+    toy.nonguest_kib = 1024 * MIB;
+    toy.host_kib = (512 + 1024 + 8 * (64 + host_noise[_i][1])) * MIB;
+    toy_run(&toy, 600);
+    toy.actions = 0;
+    for (int t = 0; t < HOUR; t++) {
+        toy.nonguest_kib = (1024 - noise) * MIB + dyn_random_upto(&state, 2 * noise * MIB);
+        toy_tick(&toy);
+    }
+    ck_assert_uint_le(toy.actions, 10 * 8);
+}
+END_TEST
+
+/* A large guest at its target lacks nothing though a twentieth of all it could have is more than
+ * its buffer: some faults there are no need. */
+START_TEST(test_stability_large_guest)
+{
+    ToyGuest *guest = toy_add(&toy, 65536, 512, 50, 6000);
+    Resizes resizes = { 0 };
+
+    toy_add(&toy, 65536, 512, 50, 1024)->used = 300 * MIB;
+    toy.host_kib = 40 * 1024 * MIB;
+    toy.conf->pool_kib = 30 * 1024 * MIB;
+    guest->used = 4000 * MIB;
+    toy_run(&toy, HOUR);
+    for (int t = 0; t < HOUR; t++) {
+        guest->faults += 30;
+        toy_tick(&toy);
+        note(guest, &resizes);
+    }
+    ck_assert_uint_eq(resizes.grown + resizes.forced + resizes.unforced, 0);
+}
+END_TEST
+
+/* The next step of idle reclaim waits until the last one has come, and can be objected to. */
+START_TEST(test_stability_idle_steps)
+{
+    ToyGuest *guest = toy_add(&toy, 32768, 512, 50, 32000);
+    int64_t last = 0;
+
+    guest->used = 2000 * MIB;
+    guest->speed = 200 * MIB;
+    toy.host_kib = 40 * 1024 * MIB;
+    toy_add(&toy, 32768, 512, 50, 1024)->used = 300 * MIB;
+    toy.conf->pool_kib = 34 * 1024 * MIB;
+    for (int t = 0; t < 600; t++) {
+        const uint64_t asked = guest->asked;
+
+        toy_tick(&toy);
+        if (guest->asked >= asked)
+            continue;
+        ck_assert_uint_eq(guest->balloon, asked);
+        ck_assert(last == 0 || toy.now - last >= DYN_IDLE_PAUSE_USEC);
+        last = toy.now;
+    }
+    ck_assert_int_ne(last, 0);
+}
+END_TEST
+
 /* A square wave in a roomy pool: half a minute of 1600 MiB, then of 400. The memory stays: one
  * growth in the first period, nothing afterwards. */
 START_TEST(test_stability_square_wave)
@@ -272,6 +341,9 @@ main(void)
     tcase_add_test(tcase, test_stability_noise);
     tcase_add_test(tcase, test_stability_noise_under_contention);
     tcase_add_loop_test(tcase, test_stability_crowd, 0, G_N_ELEMENTS(crowds));
+    tcase_add_loop_test(tcase, test_stability_restless_host, 0, G_N_ELEMENTS(host_noise));
+    tcase_add_test(tcase, test_stability_large_guest);
+    tcase_add_test(tcase, test_stability_idle_steps);
     tcase_add_test(tcase, test_stability_square_wave);
     tcase_add_test(tcase, test_stability_slow_square_wave);
     tcase_add_test(tcase, test_stability_two_in_turn);

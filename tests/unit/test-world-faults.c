@@ -216,6 +216,24 @@ START_TEST(test_faults_nothing_is_cut_below_what_keeps_a_guest_alive)
 }
 END_TEST
 
+/* What it uses would have to go into a swap of which nobody knows how much it takes, and no request
+ * may name more than the maximum. */
+START_TEST(test_faults_nothing_is_cut_below_what_can_be_put_away)
+{
+    ToyGuest *guest = toy_add(&toy, 4096, 64, 50, 4096);
+
+    guest->swap_out = 8 * MIB;
+    guest->used = 3000 * MIB;
+    toy_find_anew(&toy, guest, 1024);
+    toy_run(&toy, 60);
+    ck_assert_uint_eq(guest->asked, 4096 * MIB);
+    ck_assert_int_eq(toy_hold(&toy, guest), DYN_HOLD_OVER_MAXIMUM);
+    guest->used = 900 * MIB;
+    toy_run(&toy, 60);
+    ck_assert_uint_eq(guest->asked, 1024 * MIB);
+}
+END_TEST
+
 /* libvirtd dies after QEMU took the request: the late move is ours, nobody's pin, and counts until
  * then. */
 START_TEST(test_faults_a_failed_request_may_have_been_taken)
@@ -396,6 +414,7 @@ main(void)
     tcase_add_test(tcase, test_faults_a_lie_brings_no_memory);
     tcase_add_loop_test(tcase, test_faults_a_wrong_size_is_put_right_without_harm, 700, 702);
     tcase_add_test(tcase, test_faults_nothing_is_cut_below_what_keeps_a_guest_alive);
+    tcase_add_test(tcase, test_faults_nothing_is_cut_below_what_can_be_put_away);
     tcase_add_test(tcase, test_faults_a_failed_request_may_have_been_taken);
     tcase_add_test(tcase, test_faults_a_shrink_that_does_not_come_stops_no_growth);
     tcase_add_test(tcase, test_faults_the_hosts_reserve_is_never_handed_out);

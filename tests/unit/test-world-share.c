@@ -137,6 +137,52 @@ START_TEST(test_share_takes_what_the_swap_takes)
 }
 END_TEST
 
+/* KiB a second of the guest with most to give; 0: none at all. */
+static const uint64_t crawls[] = { MIB + 100, 150, 0 };
+
+/* Another one has to spare, too: who needs memory waits for the slow one no longer than it takes to
+ * see that it is slow. */
+START_TEST(test_share_waits_for_no_slow_donor)
+{
+    ToyGuest *slow = toy_add(&toy, 4096, 64, 50, 4000);
+    ToyGuest *needy;
+
+    toy_add(&toy, 4096, 64, 50, 3000);
+    needy = toy_add(&toy, 4096, 64, 50, 300);
+    toy.conf->pool_kib = 7350 * MIB;
+    toy_run(&toy, 30);
+    slow->speed = crawls[_i];
+    slow->deaf = crawls[_i] == 0;
+    needy->used = 1500 * MIB;
+    toy_run(&toy, 15);
+    ck_assert_uint_ge(needy->balloon, 1538 * MIB);
+    ck_assert_uint_eq(needy->swapped, 0);
+}
+END_TEST
+
+/* Without swap a guest shows no more demand than it holds. Beside one that shows the whole pool's
+ * worth, it gets its spare memory all the same, and with it what it grows into, up to its share. */
+START_TEST(test_share_of_a_guest_without_swap)
+{
+    ToyGuest *greedy = toy_add(&toy, 8192, 64, 50, 8192);
+    ToyGuest *plain = toy_add(&toy, 4096, 64, 50, 512);
+
+    greedy->used = 8000 * MIB;
+    plain->swap = false;
+    plain->used = 200 * MIB;
+    toy.conf->pool_kib = 5000 * MIB;
+    toy_run(&toy, 300);
+    ck_assert_uint_ge(greedy->balloon, 4000 * MIB); /* there was nobody else */
+    for (int i = 0; i < 200; i++) {
+        plain->used += 10 * MIB;
+        toy_tick(&toy);
+    }
+    toy_run(&toy, 30);
+    ck_assert_uint_eq(plain->ooms, 0);
+    ck_assert_uint_ge(plain->balloon, (38 + 2200) * MIB);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -149,6 +195,8 @@ main(void)
     tcase_add_test(tcase, test_share_leaves_the_floor_when_idle);
     tcase_add_test(tcase, test_share_liar);
     tcase_add_loop_test(tcase, test_share_takes_what_the_swap_takes, 0, G_N_ELEMENTS(swaps));
+    tcase_add_loop_test(tcase, test_share_waits_for_no_slow_donor, 0, G_N_ELEMENTS(crawls));
+    tcase_add_test(tcase, test_share_of_a_guest_without_swap);
     suite_add_tcase(suite, tcase);
     return dyn_suite_run(suite);
 }
