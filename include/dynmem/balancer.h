@@ -9,8 +9,10 @@
  *   3a fill towards T = D + b*D + lead:       x = x2 + clamp(f*W*B, 0, B), B = T - x2  -> x3
  *   3b fill the buffer floor's part over b*D: likewise with B = full - x3              -> allotment
  * Levels L, f are those at which the pool is spent: sum of x = P in the tier where it is. Tier 2 is
- * weighted max-min: a guest below the level is never short whatever others claim, so a liar cannot
- * starve it. In tier 3 guests of equal weight hold equal *fractions* of their buffers: guest i is
+ * weighted max-min: a guest below the level is never short whatever others *claim*, so claiming does
+ * not starve it. What others *hold* for good is tier 1: the floor of a guest without swap is what it
+ * uses, so one that has once been given memory, and uses it or says so, keeps it, and no priority of
+ * others takes it (it would be killed, were it honest). In tier 3 guests of equal weight hold equal *fractions* of their buffers: guest i is
  * full from f = 1/W_i on. Divisions round down; the KiB they lose go to the earliest guests that
  * are not full, one each. If not even tier 1 fits, that is reported (missing_kib), and nobody is
  * given less than lo for it.

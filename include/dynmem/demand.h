@@ -5,7 +5,9 @@
  * used     MemTotal - MemAvailable. With autodeflate='on' the guest counts ballooned pages as used
  *          (measured: MemTotal stays, MemAvailable falls by what the balloon took), so what the
  *          balloon holds is subtracted. Page cache that can be dropped is in MemAvailable: not
- *          need. Windows counts so whatever autodeflate says: see "accounting".
+ *          need. Windows counts so whatever autodeflate says: see "accounting"; its service adds
+ *          half the system cache to AvailPhys (virtio-win's memstat.cpp), so that the other half
+ *          stays in used: nothing here takes it for free memory.
  * swapped  what the guest pushed to its own swap and did not read back, from its counters. Counters
  *          do not see slots that were freed without being read, so it decays: by 1/1024 a second
  *          (half in 12 minutes), by 1/32 a second (half in 22 s) while the guest swaps nothing in

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A plan: what one cycle wants done, in order, each step with its reason and its numbers. */
+/* A plan: what one cycle wants done, each step with its reason and its numbers. In order: what must
+ * be said at once (withdrawals, a rebooting guest's safe target), then shrinks, then growths, then
+ * what is only observed. */
 #pragma once
 
 #include <glib.h>
