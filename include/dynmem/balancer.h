@@ -9,13 +9,13 @@
  *   3a fill towards T = D + b*D + lead:       x = x2 + clamp(f*W*B, 0, B), B = T - x2  -> x3
  *   3b fill the buffer floor's part over b*D: likewise with B = full - x3              -> allotment
  * Levels L, f are those at which the pool is spent: sum of x = P in the tier where it is. Tier 2 is
- * weighted max-min: a guest below the level is never short whatever others *claim*, so claiming does
- * not starve it. What others *hold* for good is tier 1: the floor of a guest without swap is what it
- * uses, so one that has once been given memory, and uses it or says so, keeps it, and no priority of
- * others takes it (it would be killed, were it honest). In tier 3 guests of equal weight hold equal *fractions* of their buffers: guest i is
- * full from f = 1/W_i on. Divisions round down; the KiB they lose go to the earliest guests that
- * are not full, one each. If not even tier 1 fits, that is reported (missing_kib), and nobody is
- * given less than lo for it.
+ * weighted max-min: a guest below the level is never short whatever others *claim*, so claiming
+ * does not starve it. What others *hold* is another matter: the floor of a guest without swap is
+ * what it uses, so one that was given memory, and uses it or says so, keeps it whatever the others'
+ * priority (were it honest, it would be killed). In tier 3 guests of equal weight hold equal
+ * *fractions* of their buffers: guest i is full from f = 1/W_i on. Divisions round down; the KiB
+ * they lose go to the earliest guests that are not full, one each. If not even tier 1 fits, that is
+ * reported (missing_kib), and nobody is given less than lo for it.
  *
  * Worked (each is a row of tests/unit/test-allot.c). lo = 0, where nothing is said.
  * (1) Pool 5.5 GiB, two guests of maximum 4, buffer floor 0.5. D = 1 and 4: 1.5 and 4 (full both).
@@ -83,11 +83,11 @@ dyn_balancer_allot(const DynClaim *claims, size_t n, uint64_t pool_kib, DynScrat
 #define DYN_BAND_COARSE_LEAST_KIB (UINT64_C(16) * 1024)
 #define DYN_PAGE_KIB UINT64_C(4)
 /* A guest that has its demand, and lacks only some of its safety or buffer, grows in steps of at
- * least an eighth of what it lacks and a quarter of its safety: else, under contention, its share
- * that creeps up as another's smoothed demand decays would be handed out in a resize a second.
- * Chosen here: see tests/unit/test-stability.c. */
+ * least an eighth of what it lacks, and an eighth of its safety up to 16 MiB: else, under
+ * contention, its share that creeps up as another's smoothed demand decays would be handed out in a
+ * resize a second. Chosen here: see tests/unit/test-stability.c. */
 #define DYN_BAND_LACK_DIVISOR UINT64_C(8)
-#define DYN_BAND_SAFETY_DIVISOR UINT64_C(4)
+#define DYN_BAND_SAFETY_DIVISOR UINT64_C(8)
 
 /* Idle memory comes back when the pool's free part falls under 2.5 %, up to 5 %. */
 #define DYN_POOL_LOW_PERMYRIAD 250u

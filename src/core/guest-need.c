@@ -231,6 +231,17 @@ dyn_guest_full_kib(const DynGuest *guest, const DynConf *conf)
     return into_bounds(guest, dyn_guest_unbound_kib(guest, conf));
 }
 
+/* With less than its safety to spare a guest is short. But at its own target it is not, and a
+ * twentieth of a large guest is more than it takes to stay alive: half of @buffer_kib, which its
+ * full target has above demand, does. */
+static uint64_t
+spare_kib(const DynGuest *guest, uint64_t buffer_kib)
+{
+    const uint64_t enough = MAX(buffer_kib / 2, DYN_SPARE_ENOUGH_KIB);
+
+    return MIN(MIN(dyn_guest_safety_kib(guest), enough), buffer_kib);
+}
+
 void
 dyn_guest_settle_need(DynGuest *guest, const DynConf *conf, int64_t now_usec)
 {
@@ -243,8 +254,7 @@ dyn_guest_settle_need(DynGuest *guest, const DynConf *conf, int64_t now_usec)
     if (guest->running && guest->demand.known) {
         need.target_kib = dyn_guest_target_kib(guest);
         need.full_kib = dyn_guest_full_kib(guest, conf);
-        need.spare_kib =
-            MIN(dyn_guest_safety_kib(guest), dyn_sat_sub(need.full_kib, need.demand_kib) / 2);
+        need.spare_kib = spare_kib(guest, dyn_sat_sub(need.full_kib, need.demand_kib));
     }
     guest->need = need;
     guest->hold = dyn_guest_find_hold(guest, conf, now_usec);

@@ -49,6 +49,8 @@
 #define DYN_WAKE_USEC (INT64_C(5) * USEC_PER_SEC)
 /* Safety: max(16 MiB, 5 % of guest-visible): measured, test guests need about 16 MiB. */
 #define DYN_SAFETY_LEAST_KIB (UINT64_C(16) * 1024)
+/* So much to spare is enough for a guest that has half its buffer (chosen here: 5 % of 5 GiB). */
+#define DYN_SPARE_ENOUGH_KIB (UINT64_C(256) * 1024)
 /* A shrink that makes a guest swap takes no more than this of what it uses, or this part of it, the
  * larger, at a time (chosen here: a second's work of a mediocre disk; a large guest in some ten
  * steps). */
@@ -80,8 +82,7 @@ typedef struct DynNeed {
     uint64_t ceiling_kib;
     uint64_t target_kib;
     uint64_t full_kib;
-    uint64_t spare_kib; /* below demand and this it is short: safety, but not more than half of what
-                           its full target has above demand (a twentieth of a large guest may be) */
+    uint64_t spare_kib; /* below demand and this it is short: see spare_kib() */
 } DynNeed;
 
 typedef struct DynGuest {
