@@ -67,11 +67,11 @@ dyn_guest_settle_evidence(DynGuest *guest, int64_t now_usec)
 }
 
 bool
-dyn_guest_wants_block(const DynGuest *guest, const DynConf *conf)
+dyn_guest_wants_block(const DynGuest *guest)
 {
     const DynDemand *demand = &guest->demand;
 
-    return dyn_guest_is_managed(guest, conf) && demand->known && !demand->has_swap &&
+    return demand->known && !demand->has_swap &&
            demand->available_kib <= BLOCK_EDGES * dyn_guest_safety_kib(guest);
 }
 

@@ -241,9 +241,9 @@ dyn_guest_note_sign(DynGuest *guest, DynEvidenceKind kind, int64_t now_usec);
 /* What evidence and harm come to in this cycle. */
 void
 dyn_guest_settle_evidence(DynGuest *guest, int64_t now_usec);
-/* Its disk reads are worth asking for: it has no swap, and little available. */
+/* Its disk reads are worth asking for if it is managed: it has no swap, and little available. */
 bool
-dyn_guest_wants_block(const DynGuest *guest, const DynConf *conf);
+dyn_guest_wants_block(const DynGuest *guest);
 /* Its balloon grew a moment ago without being asked to: by itself, or somebody else asked. */
 bool
 dyn_guest_is_rising(const DynGuest *guest, int64_t now_usec);
