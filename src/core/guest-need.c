@@ -152,81 +152,105 @@ dyn_guest_restart_kib(const DynGuest *guest)
     return MIN(MIN(MAX(policy->startup_kib, alive), policy->maximum_kib), most);
 }
 
-static uint64_t
-buffer_share(const DynGuest *guest)
+/* What its targets are made of, each worked out once. */
+typedef struct Parts {
+    uint64_t share_kib; /* b x D */
+    uint64_t floor_kib; /* the configuration's buffer floor; 0: pure Hyper-V */
+    uint64_t lead_kib;
+    uint64_t ceiling_kib;
+} Parts;
+
+static Parts
+parts_of(const DynGuest *guest, const DynConf *conf)
 {
-    return dyn_mul_div(guest->demand.smooth_kib, guest->running->policy.buffer_percent, 100);
+    const DynPolicy *policy = &guest->running->policy;
+    Parts parts;
+
+    parts.share_kib = dyn_mul_div(guest->demand.smooth_kib, policy->buffer_percent, 100);
+    parts.floor_kib = dyn_conf_buffer_floor_kib(conf, policy->maximum_kib);
+    parts.lead_kib = dyn_demand_lead_kib(&guest->demand);
+    parts.ceiling_kib = dyn_guest_ceiling_kib(guest);
+    return parts;
+}
+
+static uint64_t
+buffer_of(const DynGuest *guest, const Parts *parts)
+{
+    const uint64_t most = guest->running->policy.maximum_kib / 4;
+    uint64_t learned; /* MAX() evaluates twice: every sum once */
+
+    if (parts->floor_kib == 0)
+        return parts->share_kib;
+    learned = dyn_demand_learned_kib(&guest->demand);
+    return MAX(parts->share_kib, MAX(parts->floor_kib, MIN(learned, most)));
 }
 
 uint64_t
 dyn_guest_buffer_kib(const DynGuest *guest, const DynConf *conf)
 {
-    const uint64_t maximum = guest->running->policy.maximum_kib;
-    const uint64_t floor = dyn_conf_buffer_floor_kib(conf, maximum);
-    const uint64_t share = buffer_share(guest);
-    uint64_t learned; /* MAX() evaluates twice: every sum once, several times a guest and cycle */
+    const Parts parts = parts_of(guest, conf);
 
-    if (floor == 0)
-        return share;
-    learned = dyn_demand_learned_kib(&guest->demand);
-    return MAX(share, MAX(floor, MIN(learned, maximum / 4)));
-}
-
-static uint64_t
-into_bounds(const DynGuest *guest, uint64_t kib)
-{
-    return dyn_clamp(kib, guest->running->policy.minimum_kib, dyn_guest_ceiling_kib(guest));
+    return buffer_of(guest, &parts);
 }
 
 /* What evidence asks for gets no buffer: it is a guess as it is. But with less than safety above it
  * the guest would count as short. */
 static uint64_t
-with_lead(const DynGuest *guest, uint64_t buffer_kib)
+with_lead(const DynGuest *guest, const Parts *parts, uint64_t buffer_kib)
 {
-    const DynDemand *demand = &guest->demand;
     const uint64_t own =
-        dyn_sat_add(dyn_sat_add(demand->smooth_kib, buffer_kib), dyn_demand_lead_kib(demand));
+        dyn_sat_add(dyn_sat_add(guest->demand.smooth_kib, buffer_kib), parts->lead_kib);
 
     if (guest->raised_kib == 0)
         return own;
     return MAX(own, dyn_sat_add(guest->raised_kib, dyn_guest_safety_kib(guest)));
 }
 
-uint64_t
-dyn_guest_target_kib(const DynGuest *guest)
-{
-    return into_bounds(guest, with_lead(guest, buffer_share(guest)));
-}
-
 /* What it holds already and should keep where nobody needs it. */
 static uint64_t
-keep_kib(const DynGuest *guest, const DynConf *conf)
+keep_of(const DynGuest *guest, const Parts *parts)
 {
-    const uint64_t maximum = guest->running->policy.maximum_kib;
+    const uint64_t most = guest->running->policy.maximum_kib / 4;
     const uint64_t assigned = dyn_guest_assigned_kib(guest);
     uint64_t share;
     uint64_t cache;
 
-    if (dyn_conf_buffer_floor_kib(conf, maximum) == 0)
+    if (parts->floor_kib == 0)
         return guest->harm_floor_kib;
     share = dyn_demand_cache_share_kib(&guest->demand);
-    cache = dyn_sat_add(guest->demand.smooth_kib, MIN(share, maximum / 4));
+    cache = dyn_sat_add(guest->demand.smooth_kib, MIN(share, most));
     return MAX(guest->harm_floor_kib, MIN(cache, assigned));
 }
 
-uint64_t
-dyn_guest_unbound_kib(const DynGuest *guest, const DynConf *conf)
+static uint64_t
+unbound_of(const DynGuest *guest, const Parts *parts)
 {
-    const uint64_t led = with_lead(guest, dyn_guest_buffer_kib(guest, conf));
-    const uint64_t keep = keep_kib(guest, conf);
+    const uint64_t led = with_lead(guest, parts, buffer_of(guest, parts));
+    const uint64_t keep = keep_of(guest, parts);
 
     return MAX(led, keep);
 }
 
 uint64_t
+dyn_guest_unbound_kib(const DynGuest *guest, const DynConf *conf)
+{
+    const Parts parts = parts_of(guest, conf);
+
+    return unbound_of(guest, &parts);
+}
+
+static uint64_t
+into_bounds(const DynGuest *guest, const Parts *parts, uint64_t kib)
+{
+    return dyn_clamp(kib, guest->running->policy.minimum_kib, parts->ceiling_kib);
+}
+
+uint64_t
 dyn_guest_full_kib(const DynGuest *guest, const DynConf *conf)
 {
-    return into_bounds(guest, dyn_guest_unbound_kib(guest, conf));
+    const Parts parts = parts_of(guest, conf);
+
+    return into_bounds(guest, &parts, unbound_of(guest, &parts));
 }
 
 void
@@ -239,8 +263,11 @@ dyn_guest_settle_need(DynGuest *guest, const DynConf *conf, int64_t now_usec)
     need.step_floor_kib = step_floor_kib(guest, need.floor_kib);
     need.ceiling_kib = dyn_guest_ceiling_kib(guest);
     if (guest->running && guest->demand.known) {
-        need.target_kib = dyn_guest_target_kib(guest);
-        need.full_kib = dyn_guest_full_kib(guest, conf);
+        const Parts parts = parts_of(guest, conf);
+
+        need.target_kib =
+            into_bounds(guest, &parts, with_lead(guest, &parts, parts.share_kib));
+        need.full_kib = into_bounds(guest, &parts, unbound_of(guest, &parts));
     }
     guest->need = need;
     guest->hold = dyn_guest_find_hold(guest, conf, now_usec);

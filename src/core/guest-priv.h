@@ -70,7 +70,8 @@ typedef struct DynTold {
 } DynTold;
 
 /* What follows from all that is known of a guest, worked out once a cycle and used many times in
- * it: the functions of the same names, except that 0 stands where nothing is to be decided. */
+ * it: the functions of the same names, except that 0 stands where nothing is to be decided.
+ * @target_kib: as full, without what the buffer floor, the cache and harm add (tier 3a). */
 typedef struct DynNeed {
     uint64_t demand_kib;
     uint64_t floor_kib;
@@ -273,12 +274,9 @@ dyn_guest_restart_kib(const DynGuest *guest);
  * of its maximum so that idle memory still comes back). BufferFloor=0 is pure Hyper-V: b x D. */
 uint64_t
 dyn_guest_buffer_kib(const DynGuest *guest, const DynConf *conf);
-/* Target without and with the buffer floor's part (tier 3a and 3b), lead included, clamped to
- * minimum and ceiling. The full one also keeps what the guest holds and should not lose to unforced
- * shrinks: a share of its page cache, its floor after harm. The first is no more than it holds, so
- * no cache calls for growth. */
-uint64_t
-dyn_guest_target_kib(const DynGuest *guest);
+/* Target with the buffer floor's part (tier 3b), lead included, clamped to minimum and ceiling. It
+ * also keeps what the guest holds and should not lose to unforced shrinks: a share of its page
+ * cache, its floor after harm. The first is no more than it holds, so no cache calls for growth. */
 uint64_t
 dyn_guest_full_kib(const DynGuest *guest, const DynConf *conf);
 /* The same, not clamped. */
