@@ -302,13 +302,13 @@ remember_allotments(DynWorld *world, bool observed)
 
 /* Guests and samples are both sorted by UUID: nearly always the next guest's is the next one. */
 static const DynGuestSample *
-next_sample(const DynSnapshot *snapshot, const char *uuid, guint *at)
+next_sample(const DynSnapshot *snapshot, const char uuid[DYN_UUID_SIZE], guint *at)
 {
     const DynGuestSample *sample;
 
     if (*at < snapshot->guests->len) {
         sample = &g_array_index(snapshot->guests, DynGuestSample, *at);
-        if (strcmp(sample->uuid, uuid) == 0) {
+        if (dyn_uuid_is_same(sample->uuid, uuid)) {
             ++*at;
             return sample;
         }
