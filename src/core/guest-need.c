@@ -311,13 +311,13 @@ dyn_guest_in_grace(const DynGuest *guest, const DynConf *conf, int64_t now_usec)
 /* OK while at least 80 % of the buffer is there (see report.h). At its maximum with demand above it
  * a guest is in Warning too. */
 DynStatus
-dyn_guest_status(const DynGuest *guest, DynHold hold, const DynConf *conf)
+dyn_guest_status(const DynGuest *guest, DynHold hold)
 {
     const uint64_t assigned = dyn_guest_assigned_kib(guest);
     const uint64_t demand = dyn_guest_demand_kib(guest);
     uint64_t buffer;
 
-    if (!dyn_guest_is_managed(guest, conf))
+    if (dyn_hold_is_unmanaged(hold))
         return DYN_STATUS_UNMANAGED;
     if ((hold != DYN_HOLD_NONE && hold != DYN_HOLD_PINNED && hold != DYN_HOLD_STUCK &&
          hold != DYN_HOLD_OVER_MAXIMUM) ||

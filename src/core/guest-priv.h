@@ -286,7 +286,7 @@ int32_t
 dyn_guest_pressure(const DynGuest *guest);
 /* Memory status as Hyper-V shows it (report.h), where @hold is what dyn_guest_find_hold() says. */
 DynStatus
-dyn_guest_status(const DynGuest *guest, DynHold hold, const DynConf *conf);
+dyn_guest_status(const DynGuest *guest, DynHold hold);
 void
 dyn_guest_fold_pressure(DynGuest *guest, int64_t now_usec);
 /* Inside the time after a start in which nothing is taken. */

@@ -26,6 +26,13 @@ dyn_guest_is_managed(const DynGuest *guest, const DynConf *conf)
            dyn_guest_mode(guest, conf) != DYN_MODE_OFF;
 }
 
+/* Does @hold, as dyn_guest_find_hold() says, mean that the guest is not managed? */
+static inline bool
+dyn_hold_is_unmanaged(DynHold hold)
+{
+    return hold >= DYN_HOLD_NO_POLICY && hold <= DYN_HOLD_NOT_RUNNING;
+}
+
 /* base + DIMM: what the balloon device works on. */
 static inline uint64_t
 dyn_guest_boot_kib(const DynGuest *guest)
