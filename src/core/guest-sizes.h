@@ -53,24 +53,34 @@ dyn_guest_assigned_kib(const DynGuest *guest)
     return dyn_sat_add(guest->balloon_kib, guest->vmem_kib);
 }
 
-/* What was asked, virtio-mem included; = assigned if nothing is in flight. */
-static inline uint64_t
-dyn_guest_position_kib(const DynGuest *guest)
-{
-    if (guest->sent_kib == DYN_UNKNOWN || !guest->active || !guest->confirmed)
-        return dyn_guest_assigned_kib(guest);
-    return dyn_sat_add(guest->sent_kib, guest->vmem_kib);
-}
+/* The three sizes of one moment. */
+typedef struct DynSizes {
+    uint64_t assigned_kib;
+    /* what was asked, virtio-mem included; = assigned if nothing is in flight */
+    uint64_t position_kib;
+    /* what it may hold at the worst until everything asked is over: the pool has to cover this */
+    uint64_t claimed_kib;
+} DynSizes;
 
-/* What it may hold at the worst until everything asked is over: the pool has to cover this. */
-static inline uint64_t
-dyn_guest_claimed_kib(const DynGuest *guest)
+static inline DynSizes
+dyn_guest_sizes(const DynGuest *guest)
 {
     const uint64_t lingering =
         guest->lingering_kib != 0 ? guest->lingering_kib + guest->vmem_kib : 0;
-    const uint64_t claimed = MAX(dyn_guest_assigned_kib(guest), dyn_guest_position_kib(guest));
+    const bool stands = guest->sent_kib == DYN_UNKNOWN || !guest->active || !guest->confirmed;
+    DynSizes sizes = { .assigned_kib = dyn_guest_assigned_kib(guest) };
 
-    return guest->active ? MAX(claimed, lingering) : 0;
+    sizes.position_kib =
+        stands ? sizes.assigned_kib : dyn_sat_add(guest->sent_kib, guest->vmem_kib);
+    if (guest->active)
+        sizes.claimed_kib = MAX(MAX(sizes.assigned_kib, sizes.position_kib), lingering);
+    return sizes;
+}
+
+static inline uint64_t
+dyn_guest_position_kib(const DynGuest *guest)
+{
+    return dyn_guest_sizes(guest).position_kib;
 }
 
 /* Highest assigned a growth may reach: the policy's maximum or all it can have by balloon. */

@@ -56,31 +56,32 @@ leave_of(const DynWorld *world, const DynGuest *guest, bool with_observed, int64
     return leave;
 }
 
-static DynClaim
-claim_of(const DynGuest *guest, Leave leave)
+static void
+find_claim(const DynGuest *guest, Leave leave, const DynSizes *sizes, DynClaim *ret_claim)
 {
     const DynNeed *need = &guest->need;
-    DynClaim claim = { .fixed = true };
+    DynClaim *claim = ret_claim;
 
+    *claim = (DynClaim){ .fixed = true };
     if (!guest->active || !guest->domain)
-        return claim;
-    claim.lo_kib = dyn_guest_claimed_kib(guest);
+        return;
+    claim->lo_kib = sizes->claimed_kib;
     if (!guest->confirmed) {
-        claim.boot = true;
-        claim.boot_least_kib =
-            guest->running ? MIN(claim.lo_kib, guest->running->policy.startup_kib) : claim.lo_kib;
-        return claim;
+        claim->boot = true;
+        claim->boot_least_kib = claim->lo_kib;
+        if (guest->running)
+            claim->boot_least_kib = MIN(claim->lo_kib, guest->running->policy.startup_kib);
+        return;
     }
     if (!leave.shared)
-        return claim;
-    claim.fixed = false;
+        return;
+    claim->fixed = false;
     if (leave.shrink) /* else it keeps what it has: nobody may count on it */
-        claim.lo_kib = MAX(guest->running->policy.minimum_kib, need->floor_kib);
-    claim.demand_kib = MIN(need->demand_kib, need->ceiling_kib);
-    claim.target_kib = MAX(need->target_kib, claim.demand_kib);
-    claim.full_kib = MAX(need->full_kib, claim.target_kib);
-    claim.weight = guest->running->policy.priority + 1;
-    return claim;
+        claim->lo_kib = MAX(guest->running->policy.minimum_kib, need->floor_kib);
+    claim->demand_kib = MIN(need->demand_kib, need->ceiling_kib);
+    claim->target_kib = MAX(need->target_kib, claim->demand_kib);
+    claim->full_kib = MAX(need->full_kib, claim->target_kib);
+    claim->weight = guest->running->policy.priority + 1;
 }
 
 bool
@@ -108,30 +109,25 @@ is_over(int64_t since_usec, int64_t usec, int64_t now_usec)
     return since_usec == 0 || now_usec - since_usec >= usec;
 }
 
-static DynHolding
-holding_of(const DynWorld *world, const DynGuest *guest, Leave leave, int64_t now_usec)
+/* Of a guest that may be moved. */
+static void
+find_moves(const DynWorld *world, const DynGuest *guest, Leave leave, int64_t now_usec,
+           DynHolding *holding)
 {
-    DynHolding holding = { 0 };
-
-    holding.assigned_kib = dyn_guest_assigned_kib(guest);
-    holding.sent_kib = dyn_guest_position_kib(guest);
-    if (!leave.shared || guest->op_serial != 0)
-        return holding;
-    holding.may_grow = true;
-    holding.may_grow_buffer = is_over(guest->gave_usec, DYN_COOL_GROW_USEC, now_usec);
-    holding.may_shrink = leave.shrink;
-    holding.may_shrink_unforced =
-        holding.may_shrink && is_over(guest->grew_usec, DYN_COOL_SHRINK_USEC, now_usec);
-    holding.idle_due = idle_due(world, guest, now_usec);
-    holding.minimum_kib = guest->running->policy.minimum_kib;
-    holding.floor_kib = guest->need.floor_kib;
-    holding.step_floor_kib = guest->need.step_floor_kib;
-    holding.maximum_kib = guest->need.ceiling_kib;
-    holding.demand_kib = guest->need.demand_kib;
-    holding.safety_kib = dyn_guest_safety_kib(guest);
-    holding.full_kib = guest->need.full_kib;
-    holding.weight = guest->running->policy.priority + 1;
-    return holding;
+    holding->may_grow = true;
+    holding->may_grow_buffer = is_over(guest->gave_usec, DYN_COOL_GROW_USEC, now_usec);
+    holding->may_shrink = leave.shrink;
+    holding->may_shrink_unforced =
+        holding->may_shrink && is_over(guest->grew_usec, DYN_COOL_SHRINK_USEC, now_usec);
+    holding->idle_due = idle_due(world, guest, now_usec);
+    holding->minimum_kib = guest->running->policy.minimum_kib;
+    holding->floor_kib = guest->need.floor_kib;
+    holding->step_floor_kib = guest->need.step_floor_kib;
+    holding->maximum_kib = guest->need.ceiling_kib;
+    holding->demand_kib = guest->need.demand_kib;
+    holding->safety_kib = dyn_guest_safety_kib(guest);
+    holding->full_kib = guest->need.full_kib;
+    holding->weight = guest->running->policy.priority + 1;
 }
 
 /* Share and move, for the guests that are acted on or (@observed) for the others. */
@@ -149,9 +145,14 @@ decide(DynWorld *world, bool observed, int64_t now_usec)
     for (guint i = 0; i < n; i++) {
         const DynGuest *guest = world->guests->pdata[i];
         const Leave leave = leave_of(world, guest, observed, now_usec);
+        const DynSizes sizes = dyn_guest_sizes(guest);
+        DynHolding *holding = &g_array_index(world->holdings, DynHolding, i);
 
-        g_array_index(world->claims, DynClaim, i) = claim_of(guest, leave);
-        g_array_index(world->holdings, DynHolding, i) = holding_of(world, guest, leave, now_usec);
+        find_claim(guest, leave, &sizes, &g_array_index(world->claims, DynClaim, i));
+        *holding = (DynHolding){ .assigned_kib = sizes.assigned_kib,
+                                 .sent_kib = sizes.position_kib };
+        if (leave.shared && guest->op_serial == 0)
+            find_moves(world, guest, leave, now_usec, holding);
     }
     allotted = dyn_balancer_allot((const void *)world->claims->data, n, world->ledger.pool_kib,
                                   world->scratch, (uint64_t *)(void *)world->allotted->data);
@@ -246,9 +247,8 @@ plan_urgent(DynWorld *world, DynGuest *guest, int64_t now_usec, DynPlan *plan)
         withdraw(world, guest, now_usec, plan);
         return;
     }
-    if (!dyn_guest_is_managed(guest, world->conf) || !acts(world, guest))
-        return;
-    if (restart_is_due(guest, now_usec)) {
+    if (restart_is_due(guest, now_usec) && dyn_guest_is_managed(guest, world->conf) &&
+        acts(world, guest)) {
         const uint64_t to_kib = dyn_guest_restart_kib(guest);
 
         add_action(world, guest, action_for(world, guest, DYN_REASON_RESTART, to_kib), now_usec,
@@ -348,7 +348,7 @@ any_observed(const DynWorld *world)
     for (guint i = 0; i < world->guests->len; i++) {
         const DynGuest *guest = world->guests->pdata[i];
 
-        if (dyn_guest_is_managed(guest, world->conf) && !acts(world, guest))
+        if (!acts(world, guest) && dyn_guest_is_managed(guest, world->conf))
             return true;
     }
     return false;
@@ -483,9 +483,10 @@ dyn_world_claims(const DynWorld *world, bool observed, DynClaim *ret_claims)
 {
     for (guint i = 0; i < world->guests->len; i++) {
         const DynGuest *guest = world->guests->pdata[i];
+        const Leave leave = leave_of(world, guest, observed, world->taken_usec);
+        const DynSizes sizes = dyn_guest_sizes(guest);
 
-        ret_claims[i] =
-            claim_of(guest, leave_of(world, guest, observed, world->taken_usec));
+        find_claim(guest, leave, &sizes, &ret_claims[i]);
     }
 }
 
