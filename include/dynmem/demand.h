@@ -164,7 +164,8 @@ typedef struct DynLearned {
 
 /* One guest's estimate. Zero-initialise with dyn_demand_init(); plain value, nothing to free. */
 typedef struct DynDemand {
-    DynObservation seen[DYN_DEMAND_OBSERVATIONS]; /* oldest first */
+    DynObservation seen[DYN_DEMAND_OBSERVATIONS]; /* a ring, the oldest at @first_seen */
+    uint32_t first_seen;
     uint32_t n_seen;
     uint64_t reset_sec;     /* wall second and monotonic time of the last reset, 0: none */
     int64_t reset_usec;

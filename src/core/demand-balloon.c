@@ -24,7 +24,7 @@ dyn_demand_balloon_at(const DynDemand *demand, uint64_t sec)
     DynRange range = { UINT64_MAX, 0 };
 
     for (uint32_t i = demand->n_seen; i-- > 0;) {
-        const DynObservation *o = &demand->seen[i];
+        const DynObservation *o = dyn_demand_seen(demand, i);
 
         if (o->wall_usec >= from + USEC_PER_SEC) {
             after = o;

@@ -67,6 +67,6 @@ dyn_demand_fold_swap(DynDemand *demand, const DynDemandFacts *facts, const DynBa
     } else {
         demand->quiet_sec = 0;
     }
-    for (uint64_t i = 0; i < MIN(seconds, 60); i++)
+    for (uint64_t i = 0; i < MIN(seconds, 60) && demand->swapped_kib > 0; i++)
         demand->swapped_kib -= (demand->swapped_kib + divisor - 1) / divisor;
 }

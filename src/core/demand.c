@@ -43,14 +43,17 @@ is_from_before_reset(const DynDemand *demand, const DynBalloonStats *stats, int6
 void
 dyn_demand_observe(DynDemand *demand, uint64_t balloon_kib, int64_t wall_usec)
 {
-    if (demand->n_seen > 0 && wall_usec < demand->seen[demand->n_seen - 1].wall_usec)
+    uint32_t next;
+
+    if (demand->n_seen > 0 && wall_usec < dyn_demand_seen(demand, demand->n_seen - 1)->wall_usec)
         /* the clock was set back: what was seen before cannot be placed any more */
         demand->n_seen = 0;
     if (demand->n_seen == DYN_DEMAND_OBSERVATIONS) {
-        memmove(&demand->seen[0], &demand->seen[1], sizeof demand->seen - sizeof demand->seen[0]);
+        demand->first_seen++;
         demand->n_seen--;
     }
-    demand->seen[demand->n_seen++] = (DynObservation){ wall_usec, balloon_kib };
+    next = (demand->first_seen + demand->n_seen++) % DYN_DEMAND_OBSERVATIONS;
+    demand->seen[next] = (DynObservation){ wall_usec, balloon_kib };
 }
 
 static DynBad
