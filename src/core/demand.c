@@ -203,18 +203,6 @@ dyn_demand_update(DynDemand *demand, const DynDemandFacts *facts, const DynBallo
     return DYN_VERDICT_FRESH;
 }
 
-int64_t
-dyn_demand_age_usec(const DynDemand *demand, int64_t now_usec)
-{
-    return now_usec - demand->changed_usec;
-}
-
-uint64_t
-dyn_demand_lead_kib(const DynDemand *demand)
-{
-    return dyn_mul_div(demand->slope_kib_per_sec, DYN_DEMAND_LEAD_USEC, USEC_PER_SEC);
-}
-
 uint64_t
 dyn_demand_learned_kib(const DynDemand *demand)
 {

@@ -4,9 +4,6 @@
 
 #include "guest-sizes.h"
 
-/* A counter needs two readings: they begin before the edge is reached. */
-#define BLOCK_EDGES 2
-
 /* What it holds or will: a growth on its way is an answer already given. */
 static uint64_t
 held_kib(const DynGuest *guest)
@@ -67,24 +64,9 @@ dyn_guest_settle_evidence(DynGuest *guest, int64_t now_usec)
 }
 
 bool
-dyn_guest_wants_block(const DynGuest *guest)
-{
-    const DynDemand *demand = &guest->demand;
-
-    return demand->known && !demand->has_swap &&
-           demand->available_kib <= BLOCK_EDGES * dyn_guest_safety_kib(guest);
-}
-
-bool
 dyn_guest_is_rolling_back(const DynGuest *guest)
 {
     return guest->raised_kib > 0 && dyn_guest_assigned_kib(guest) < guest->harm_floor_kib;
-}
-
-bool
-dyn_guest_is_rising(const DynGuest *guest, int64_t now_usec)
-{
-    return guest->rose_usec != 0 && now_usec - guest->rose_usec <= DYN_CACHE_LAG_USEC;
 }
 
 bool

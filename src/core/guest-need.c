@@ -277,10 +277,12 @@ int32_t
 dyn_guest_pressure(const DynGuest *guest)
 {
     const uint64_t assigned = dyn_guest_assigned_kib(guest);
+    uint64_t permyriad;
 
     if (!guest->demand.known || assigned == 0)
         return -1;
-    return (int32_t)MIN(dyn_mul_div(dyn_guest_demand_kib(guest), 10000, assigned), INT32_MAX);
+    permyriad = dyn_mul_div(dyn_guest_demand_kib(guest), 10000, assigned);
+    return (int32_t)MIN(permyriad, INT32_MAX);
 }
 
 void
@@ -297,15 +299,6 @@ dyn_guest_fold_pressure(DynGuest *guest, int64_t now_usec)
     else
         guest->average_pressure_permyriad +=
             (int32_t)((now - guest->average_pressure_permyriad) * elapsed / DYN_PRESSURE_USEC);
-}
-
-bool
-dyn_guest_in_grace(const DynGuest *guest, const DynConf *conf, int64_t now_usec)
-{
-    if (guest->started_usec == 0)
-        return false;
-    return guest->fresh_usec == 0 ||
-           now_usec - guest->fresh_usec < (int64_t)conf->start_grace_sec * USEC_PER_SEC;
 }
 
 /* OK while at least 80 % of the buffer is there (see report.h). At its maximum with demand above it

@@ -192,8 +192,6 @@ dyn_guest_put(DynGuest *guest, const DynFound *found, const DynRecord *record, c
 /* Resolve again after a new configuration. */
 void
 dyn_guest_resolve(DynGuest *guest, const DynConf *conf);
-bool
-dyn_guest_has_record(const DynGuest *guest);
 /* NULL if nothing has to be kept. */
 DynRecord *
 dyn_guest_record(const DynGuest *guest);
@@ -242,12 +240,6 @@ dyn_guest_note_sign(DynGuest *guest, DynEvidenceKind kind, int64_t now_usec);
 /* What evidence and harm come to in this cycle. */
 void
 dyn_guest_settle_evidence(DynGuest *guest, int64_t now_usec);
-/* Its disk reads are worth asking for if it is managed: it has no swap, and little available. */
-bool
-dyn_guest_wants_block(const DynGuest *guest);
-/* Its balloon grew a moment ago without being asked to: by itself, or somebody else asked. */
-bool
-dyn_guest_is_rising(const DynGuest *guest, int64_t now_usec);
 /* At its end, as far as the last record says: less than a tenth available. */
 bool
 dyn_guest_is_at_its_end(const DynGuest *guest);
@@ -289,6 +281,3 @@ DynStatus
 dyn_guest_status(const DynGuest *guest, DynHold hold);
 void
 dyn_guest_fold_pressure(DynGuest *guest, int64_t now_usec);
-/* Inside the time after a start in which nothing is taken. */
-bool
-dyn_guest_in_grace(const DynGuest *guest, const DynConf *conf, int64_t now_usec);

@@ -105,3 +105,37 @@ dyn_guest_safety_kib(const DynGuest *guest)
 {
     return MAX(DYN_SAFETY_LEAST_KIB, guest->visible_kib / 20);
 }
+
+/* Inside the time after a start in which nothing is taken. */
+static inline bool
+dyn_guest_in_grace(const DynGuest *guest, const DynConf *conf, int64_t now_usec)
+{
+    if (guest->started_usec == 0)
+        return false;
+    return guest->fresh_usec == 0 ||
+           now_usec - guest->fresh_usec < (int64_t)conf->start_grace_sec * USEC_PER_SEC;
+}
+
+/* Its balloon grew a moment ago without being asked to: by itself, or somebody else asked. */
+static inline bool
+dyn_guest_is_rising(const DynGuest *guest, int64_t now_usec)
+{
+    return guest->rose_usec != 0 && now_usec - guest->rose_usec <= DYN_CACHE_LAG_USEC;
+}
+
+/* Its disk reads are worth asking for if it is managed: it has no swap, and little available. A
+ * counter needs two readings: they begin before the edge is reached, at twice the safety. */
+static inline bool
+dyn_guest_wants_block(const DynGuest *guest)
+{
+    const DynDemand *demand = &guest->demand;
+
+    return demand->known && !demand->has_swap &&
+           demand->available_kib <= 2 * dyn_guest_safety_kib(guest);
+}
+
+static inline bool
+dyn_guest_has_record(const DynGuest *guest)
+{
+    return guest->active && guest->incarnation && guest->running;
+}

@@ -238,10 +238,12 @@ restart_is_due(const DynGuest *guest, int64_t now_usec)
 static void
 plan_urgent(DynWorld *world, DynGuest *guest, int64_t now_usec, DynPlan *plan)
 {
-    const bool stands = guest->sample.hung || guest->sample.job || guest->run != DYN_RUN_RUNNING ||
-                        now_usec < guest->frozen_until_usec;
-
-    if (!guest->active || !guest->domain || stands || guest->op_serial != 0)
+    if (!guest->withdraw_due && !guest->restart_due)
+        return; /* as nearly always */
+    if (!guest->active || !guest->domain || guest->op_serial != 0)
+        return;
+    if (guest->sample.hung || guest->sample.job || guest->run != DYN_RUN_RUNNING ||
+        now_usec < guest->frozen_until_usec)
         return;
     if (guest->withdraw_due && guest->balloon_kib != DYN_UNKNOWN && guest->confirmed) {
         withdraw(world, guest, now_usec, plan);
