@@ -90,18 +90,16 @@ uint64_t
 dyn_guest_floor_kib(const DynGuest *guest)
 {
     const DynDemand *demand = &guest->demand;
-    uint64_t floor = guest->running ? guest->running->policy.minimum_kib : 0;
+    const uint64_t assigned = dyn_guest_assigned_kib(guest);
+    const uint64_t least = guest->running ? guest->running->policy.minimum_kib : 0;
     uint64_t alive;
 
-    if (demand->kernel_kib != DYN_UNKNOWN) {
-        alive = demand->kernel_kib + dyn_guest_safety_kib(guest);
-        if (!demand->has_swap)
-            alive = dyn_sat_add(alive, demand->used_most_kib);
-        floor = MAX(floor, alive);
-    } else {
-        floor = dyn_guest_assigned_kib(guest); /* nothing is known yet: take nothing */
-    }
-    return MIN(floor, dyn_guest_assigned_kib(guest));
+    if (demand->kernel_kib == DYN_UNKNOWN)
+        return assigned; /* nothing is known yet: take nothing */
+    alive = demand->kernel_kib + dyn_guest_safety_kib(guest);
+    if (!demand->has_swap)
+        alive = dyn_sat_add(alive, demand->used_most_kib);
+    return MIN(MAX(least, alive), assigned);
 }
 
 /* How far down one request may take it. Of what a guest with swap uses, so much may go out at a
@@ -111,11 +109,12 @@ static uint64_t
 step_floor_kib(const DynGuest *guest, uint64_t floor)
 {
     const DynDemand *demand = &guest->demand;
-    const uint64_t most = MAX(DYN_SWAP_STEP_KIB, demand->used_most_kib / DYN_SWAP_STEP_DIVISOR);
+    uint64_t most;
     uint64_t used;
 
     if (demand->kernel_kib == DYN_UNKNOWN || !demand->has_swap)
         return floor;
+    most = MAX(DYN_SWAP_STEP_KIB, demand->used_most_kib / DYN_SWAP_STEP_DIVISOR);
     used = dyn_sat_add(demand->kernel_kib, demand->used_most_kib);
     return MAX(floor, MIN(dyn_sat_sub(used, MIN(demand->swap_out_kib, most)),
                           dyn_guest_assigned_kib(guest)));
@@ -152,124 +151,105 @@ dyn_guest_restart_kib(const DynGuest *guest)
     return MIN(MIN(MAX(policy->startup_kib, alive), policy->maximum_kib), most);
 }
 
-/* What its targets are made of, each worked out once. */
-typedef struct Parts {
-    uint64_t share_kib; /* b x D */
-    uint64_t floor_kib; /* the configuration's buffer floor; 0: pure Hyper-V */
-    uint64_t lead_kib;
-    uint64_t ceiling_kib;
-} Parts;
+/* What it should hold, not clamped. */
+typedef struct Wish {
+    uint64_t buffer_kib;
+    uint64_t lean_kib; /* without what buffer floor, cache and harm add (tier 3a) */
+    uint64_t full_kib; /* with it (tier 3b) */
+} Wish;
 
-static Parts
-parts_of(const DynGuest *guest, const DynConf *conf)
+/* What its own rises call for is no more than a quarter of its maximum. */
+static uint64_t
+larger_buffer(const DynGuest *guest, uint64_t share_kib, uint64_t floor_kib)
+{
+    const uint64_t most = guest->running->policy.maximum_kib / 4;
+    const uint64_t learned = dyn_demand_learned_kib(&guest->demand);
+
+    return MAX(share_kib, MAX(floor_kib, MIN(learned, most)));
+}
+
+/* What of its page cache it holds already and should keep where nobody needs it. */
+static uint64_t
+kept_cache(const DynGuest *guest)
+{
+    const uint64_t most = guest->running->policy.maximum_kib / 4;
+    const uint64_t share = dyn_demand_cache_share_kib(&guest->demand);
+    const uint64_t cache = dyn_sat_add(guest->demand.smooth_kib, MIN(share, most));
+    const uint64_t assigned = dyn_guest_assigned_kib(guest);
+
+    return MIN(cache, assigned);
+}
+
+/* What evidence asks for gets no buffer: it is a guess as it is. But with less than safety above it
+ * the guest would count as short. */
+static Wish
+wish_of(const DynGuest *guest, const DynConf *conf)
 {
     const DynPolicy *policy = &guest->running->policy;
-    Parts parts;
+    const uint64_t smooth = guest->demand.smooth_kib;
+    const uint64_t led = dyn_sat_add(smooth, dyn_demand_lead_kib(&guest->demand));
+    const uint64_t share = dyn_mul_div(smooth, policy->buffer_percent, 100);
+    const uint64_t floor = dyn_conf_buffer_floor_kib(conf, policy->maximum_kib);
+    const uint64_t lean = dyn_sat_add(led, share);
+    Wish wish = { .buffer_kib = share };
+    uint64_t least = guest->raised_kib;
+    uint64_t keep = guest->harm_floor_kib;
+    uint64_t full = lean;
 
-    parts.share_kib = dyn_mul_div(guest->demand.smooth_kib, policy->buffer_percent, 100);
-    parts.floor_kib = dyn_conf_buffer_floor_kib(conf, policy->maximum_kib);
-    parts.lead_kib = dyn_demand_lead_kib(&guest->demand);
-    parts.ceiling_kib = dyn_guest_ceiling_kib(guest);
-    return parts;
+    if (least != 0)
+        least = dyn_sat_add(least, dyn_guest_safety_kib(guest));
+    if (floor != 0) {
+        const uint64_t cache = kept_cache(guest);
+
+        wish.buffer_kib = larger_buffer(guest, share, floor);
+        full = dyn_sat_add(led, wish.buffer_kib);
+        keep = MAX(keep, cache);
+    }
+    wish.lean_kib = MAX(lean, least);
+    wish.full_kib = MAX(MAX(full, least), keep);
+    return wish;
 }
 
 static uint64_t
-buffer_of(const DynGuest *guest, const Parts *parts)
+into_bounds(const DynGuest *guest, uint64_t ceiling_kib, uint64_t kib)
 {
-    const uint64_t most = guest->running->policy.maximum_kib / 4;
-    uint64_t learned; /* MAX() evaluates twice: every sum once */
-
-    if (parts->floor_kib == 0)
-        return parts->share_kib;
-    learned = dyn_demand_learned_kib(&guest->demand);
-    return MAX(parts->share_kib, MAX(parts->floor_kib, MIN(learned, most)));
+    return dyn_clamp(kib, guest->running->policy.minimum_kib, ceiling_kib);
 }
 
 uint64_t
 dyn_guest_buffer_kib(const DynGuest *guest, const DynConf *conf)
 {
-    const Parts parts = parts_of(guest, conf);
-
-    return buffer_of(guest, &parts);
-}
-
-/* What evidence asks for gets no buffer: it is a guess as it is. But with less than safety above it
- * the guest would count as short. */
-static uint64_t
-with_lead(const DynGuest *guest, const Parts *parts, uint64_t buffer_kib)
-{
-    const uint64_t own =
-        dyn_sat_add(dyn_sat_add(guest->demand.smooth_kib, buffer_kib), parts->lead_kib);
-
-    if (guest->raised_kib == 0)
-        return own;
-    return MAX(own, dyn_sat_add(guest->raised_kib, dyn_guest_safety_kib(guest)));
-}
-
-/* What it holds already and should keep where nobody needs it. */
-static uint64_t
-keep_of(const DynGuest *guest, const Parts *parts)
-{
-    const uint64_t most = guest->running->policy.maximum_kib / 4;
-    const uint64_t assigned = dyn_guest_assigned_kib(guest);
-    uint64_t share;
-    uint64_t cache;
-
-    if (parts->floor_kib == 0)
-        return guest->harm_floor_kib;
-    share = dyn_demand_cache_share_kib(&guest->demand);
-    cache = dyn_sat_add(guest->demand.smooth_kib, MIN(share, most));
-    return MAX(guest->harm_floor_kib, MIN(cache, assigned));
-}
-
-static uint64_t
-unbound_of(const DynGuest *guest, const Parts *parts)
-{
-    const uint64_t led = with_lead(guest, parts, buffer_of(guest, parts));
-    const uint64_t keep = keep_of(guest, parts);
-
-    return MAX(led, keep);
+    return wish_of(guest, conf).buffer_kib;
 }
 
 uint64_t
 dyn_guest_unbound_kib(const DynGuest *guest, const DynConf *conf)
 {
-    const Parts parts = parts_of(guest, conf);
-
-    return unbound_of(guest, &parts);
-}
-
-static uint64_t
-into_bounds(const DynGuest *guest, const Parts *parts, uint64_t kib)
-{
-    return dyn_clamp(kib, guest->running->policy.minimum_kib, parts->ceiling_kib);
+    return wish_of(guest, conf).full_kib;
 }
 
 uint64_t
 dyn_guest_full_kib(const DynGuest *guest, const DynConf *conf)
 {
-    const Parts parts = parts_of(guest, conf);
-
-    return into_bounds(guest, &parts, unbound_of(guest, &parts));
+    return into_bounds(guest, dyn_guest_ceiling_kib(guest), wish_of(guest, conf).full_kib);
 }
 
 void
 dyn_guest_settle_need(DynGuest *guest, const DynConf *conf, int64_t now_usec)
 {
-    DynNeed need = { 0 };
+    DynNeed *need = &guest->need;
 
-    need.demand_kib = dyn_guest_demand_kib(guest);
-    need.floor_kib = dyn_guest_floor_kib(guest);
-    need.step_floor_kib = step_floor_kib(guest, need.floor_kib);
-    need.ceiling_kib = dyn_guest_ceiling_kib(guest);
+    need->demand_kib = dyn_guest_demand_kib(guest);
+    need->floor_kib = dyn_guest_floor_kib(guest);
+    need->step_floor_kib = step_floor_kib(guest, need->floor_kib);
+    need->ceiling_kib = dyn_guest_ceiling_kib(guest);
+    need->target_kib = need->full_kib = 0;
     if (guest->running && guest->demand.known) {
-        const Parts parts = parts_of(guest, conf);
+        const Wish wish = wish_of(guest, conf);
 
-        need.target_kib =
-            into_bounds(guest, &parts, with_lead(guest, &parts, parts.share_kib));
-        need.full_kib = into_bounds(guest, &parts, unbound_of(guest, &parts));
+        need->target_kib = into_bounds(guest, need->ceiling_kib, wish.lean_kib);
+        need->full_kib = into_bounds(guest, need->ceiling_kib, wish.full_kib);
     }
-    guest->need = need;
     guest->hold = dyn_guest_find_hold(guest, conf, now_usec);
 }
 
