@@ -171,9 +171,10 @@ dyn_demand_fold_balloon(DynDemand *demand, const DynDemandFacts *facts,
     const DynStand now = { balloon.most, dyn_sat_sub(stats->total_kib, facts->vmem_kib) };
     const DynAccounting before = demand->accounting;
     const bool did_stay = stays(demand, facts);
+    const bool still = is_still(balloon);
 
-    note_stand(demand, &now, is_still(balloon));
-    count_stays(demand, facts, is_still(balloon));
+    note_stand(demand, &now, still);
+    count_stays(demand, facts, still);
     demand->accounting = demand->stays_records >= DYN_DEMAND_STAYS_RECORDS
                              ? DYN_ACCOUNTING_STAYS
                              : learn_accounting(demand, facts);

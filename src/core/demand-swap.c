@@ -22,7 +22,8 @@ plenty_kib(const DynDemand *demand)
 static uint64_t
 moved(uint64_t before, uint64_t now, uint64_t most)
 {
-    if (before == DYN_UNKNOWN || now == DYN_UNKNOWN || now < before || now - before > most)
+    /* it mostly stands still: asked first, with what was not known before as the largest number */
+    if (now <= before || now == DYN_UNKNOWN || now - before > most)
         return 0;
     return now - before;
 }

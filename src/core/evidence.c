@@ -33,7 +33,8 @@ moved(uint64_t before, uint64_t now, uint64_t most_per_sec, int64_t usec)
 {
     uint64_t seconds;
 
-    if (before == DYN_UNKNOWN || now == DYN_UNKNOWN || now <= before)
+    /* it mostly stands still: asked first, with what was not known before as the largest number */
+    if (now <= before || now == DYN_UNKNOWN)
         return 0;
     seconds = (uint64_t)(MAX(usec, 0) / USEC_PER_SEC) + 1;
     return now - before > most_per_sec * MIN(seconds, 3600) ? 0 : now - before;
