@@ -17,13 +17,21 @@ dyn_guest_mode(const DynGuest *guest, const DynConf *conf)
     return MIN(guest->wanted->policy.mode, conf->mode);
 }
 
+/* Is that mode "on"? */
+static inline bool
+dyn_guest_is_on(const DynGuest *guest, const DynConf *conf)
+{
+    return conf->mode == DYN_MODE_ON && guest->wanted && !guest->released &&
+           guest->wanted->policy.mode == DYN_MODE_ON;
+}
+
 /* Has a usable policy of mode on or observe, and runs. */
 static inline bool
 dyn_guest_is_managed(const DynGuest *guest, const DynConf *conf)
 {
     return guest->domain && guest->active && guest->running && !guest->policy_error &&
-           guest->domain->obstacle == DYN_OBSTACLE_NONE &&
-           dyn_guest_mode(guest, conf) != DYN_MODE_OFF;
+           guest->domain->obstacle == DYN_OBSTACLE_NONE && guest->wanted && !guest->released &&
+           guest->wanted->policy.mode != DYN_MODE_OFF && conf->mode != DYN_MODE_OFF;
 }
 
 /* Does @hold, as dyn_guest_find_hold() says, mean that the guest is not managed? */

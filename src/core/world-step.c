@@ -23,7 +23,7 @@
 static bool
 acts(const DynWorld *world, const DynGuest *guest)
 {
-    return !world->paused && dyn_guest_mode(guest, world->conf) == DYN_MODE_ON;
+    return !world->paused && dyn_guest_is_on(guest, world->conf);
 }
 
 /* What may be done with a guest now, whatever the pool says. */
@@ -275,10 +275,9 @@ plan_moves(DynWorld *world, bool observed, bool grow, int64_t now_usec, DynPlan 
     for (guint i = 0; i < world->guests->len; i++) {
         DynGuest *guest = world->guests->pdata[i];
         const DynMove *move = &g_array_index(world->moves, DynMove, i);
-        const DynHolding *holding = &g_array_index(world->holdings, DynHolding, i);
 
-        if (!move->move || (move->to_kib > holding->sent_kib) != grow ||
-            acts(world, guest) == observed)
+        if (!move->move || acts(world, guest) == observed ||
+            (move->to_kib > g_array_index(world->holdings, DynHolding, i).sent_kib) != grow)
             continue;
         add_action(
             world, guest,
