@@ -4,6 +4,7 @@
 #pragma once
 
 #include <dynmem/policy.h>
+#include <dynmem/units.h>
 
 G_BEGIN_DECLS
 
@@ -93,10 +94,15 @@ dyn_conf_format(const DynConf *conf, bool commented);
 const DynConfGroup *
 dyn_conf_group_for(const DynConf *conf, const char *name);
 
-/* Buffer floor of a guest with that maximum: BufferFloor percent of it, at most 1 GiB, or the
- * size. */
-uint64_t
-dyn_conf_buffer_floor_kib(const DynConf *conf, uint64_t maximum_kib);
+/* Buffer floor of a guest with that maximum: BufferFloor percent of it, at most 1 GiB (more is page
+ * cache for its own sake), or the size. */
+static inline uint64_t
+dyn_conf_buffer_floor_kib(const DynConf *conf, uint64_t maximum_kib)
+{
+    if (conf->buffer_floor_is_size)
+        return conf->buffer_floor_kib;
+    return MIN(dyn_mul_div(maximum_kib, conf->buffer_floor_percent, 100), DYN_KIB_PER_GIB);
+}
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DynConf, dyn_conf_free)
 

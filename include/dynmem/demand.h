@@ -166,7 +166,8 @@ typedef struct DynLearned {
 
 /* One guest's estimate. Zero-initialise with dyn_demand_init(); plain value, nothing to free. */
 typedef struct DynDemand {
-    DynObservation seen[DYN_DEMAND_OBSERVATIONS]; /* oldest first */
+    DynObservation seen[DYN_DEMAND_OBSERVATIONS]; /* a ring, the oldest at @first_seen */
+    uint32_t first_seen;
     uint32_t n_seen;
     uint64_t reset_sec;     /* wall second and monotonic time of the last reset, 0: none */
     int64_t reset_usec;
@@ -239,12 +240,18 @@ dyn_demand_update(DynDemand *demand, const DynDemandFacts *facts, const DynBallo
                   int64_t now_usec);
 
 /* Age of the last new record. */
-int64_t
-dyn_demand_age_usec(const DynDemand *demand, int64_t now_usec);
+static inline int64_t
+dyn_demand_age_usec(const DynDemand *demand, int64_t now_usec)
+{
+    return now_usec - demand->changed_usec;
+}
 
 /* Demand to come within the lead: slope x DYN_DEMAND_LEAD_USEC. */
-uint64_t
-dyn_demand_lead_kib(const DynDemand *demand);
+static inline uint64_t
+dyn_demand_lead_kib(const DynDemand *demand)
+{
+    return dyn_mul_div(demand->slope_kib_per_sec, DYN_DEMAND_LEAD_USEC, 1000000);
+}
 
 /* The buffer learned from its own rises, as of the last record. */
 uint64_t

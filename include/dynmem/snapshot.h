@@ -5,6 +5,7 @@
 #include <glib.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <dynmem/units.h>
 
@@ -16,6 +17,14 @@ G_BEGIN_DECLS
  * which goes byte by byte, was a tenth of a cycle. */
 void
 dyn_uuid_copy(char ret_uuid[DYN_UUID_SIZE], const char *uuid);
+
+/* Is it the same in all DYN_UUID_SIZE bytes? A quick first look: whoever is told no and has to be
+ * sure compares texts. */
+static inline bool
+dyn_uuid_is_same(const char a[DYN_UUID_SIZE], const char b[DYN_UUID_SIZE])
+{
+    return memcmp(a, b, DYN_UUID_SIZE) == 0;
+}
 
 typedef struct DynHostSample {
     uint64_t mem_total_kib;     /* /proc/meminfo MemTotal */
@@ -90,9 +99,11 @@ dyn_snapshot_new(int64_t taken_usec, int64_t wall_usec);
 void
 dyn_snapshot_reserve(DynSnapshot *snapshot, guint n);
 
-/* A sample with everything unknown. */
+/* A sample with everything unknown; cleared: of nobody yet. */
 void
 dyn_guest_sample_init(DynGuestSample *sample, const char *uuid);
+void
+dyn_guest_sample_clear(DynGuestSample *sample);
 
 /* Sort the guests; afterwards nothing may change. */
 void

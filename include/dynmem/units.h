@@ -51,13 +51,17 @@ dyn_size_split(uint64_t kib, const char **ret_unit);
 static inline uint64_t
 dyn_sat_add(uint64_t a, uint64_t b)
 {
-    return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+    uint64_t sum;
+
+    return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
 }
 
 static inline uint64_t
 dyn_sat_sub(uint64_t a, uint64_t b)
 {
-    return a > b ? a - b : 0;
+    uint64_t rest;
+
+    return __builtin_sub_overflow(a, b, &rest) ? 0 : rest;
 }
 
 /* floor(@a * @b / @c) in 128 bits, stopping at UINT64_MAX; @c must not be 0. In 64 bits it is

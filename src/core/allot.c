@@ -173,6 +173,18 @@ fill_buffers(Sharing *sharing, bool full)
     }
 }
 
+/* Of all tiers, where the pool holds them. */
+static void
+give_all(Sharing *sharing)
+{
+    for (size_t i = 0; i < sharing->n; i++) {
+        const DynClaim *claim = &sharing->claims[i];
+
+        if (!claim->fixed)
+            sharing->have[i] = MAX(sharing->have[i], claim->full_kib);
+    }
+}
+
 /* Tiers with booting guests charged fully, or (@least) only what they will hold once up. */
 static DynAllotted
 allot_once(Sharing *sharing, uint64_t pool_kib, bool least)
@@ -180,6 +192,7 @@ allot_once(Sharing *sharing, uint64_t pool_kib, bool least)
     DynAllotted result = { 0 };
     uint64_t base = 0;
     uint64_t targets = 0;
+    uint64_t all = 0;
 
     for (size_t i = 0; i < sharing->n; i++) {
         const DynClaim *claim = &sharing->claims[i];
@@ -188,9 +201,14 @@ allot_once(Sharing *sharing, uint64_t pool_kib, bool least)
         sharing->have[i] = have;
         base = dyn_sat_add(base, have);
         targets = dyn_sat_add(targets, claim->fixed ? have : MAX(have, claim->target_kib));
+        all = dyn_sat_add(all, claim->fixed ? have : MAX(have, claim->full_kib));
     }
     result.contention = targets > pool_kib;
     result.missing_kib = dyn_sat_sub(base, pool_kib);
+    if (all <= pool_kib) {
+        give_all(sharing);
+        return result;
+    }
     sharing->left = dyn_sat_sub(pool_kib, base);
     if (sharing->left == 0)
         return result;

@@ -5,9 +5,6 @@
 
 #include "conf-priv.h"
 
-/* More than that is page cache for its own sake. */
-#define BUFFER_FLOOR_MOST_KIB DYN_KIB_PER_GIB
-
 static void
 group_free(gpointer data)
 {
@@ -60,12 +57,4 @@ dyn_conf_group_for(const DynConf *conf, const char *name)
             return group;
     }
     return NULL;
-}
-
-uint64_t
-dyn_conf_buffer_floor_kib(const DynConf *conf, uint64_t maximum_kib)
-{
-    if (conf->buffer_floor_is_size)
-        return conf->buffer_floor_kib;
-    return MIN(dyn_mul_div(maximum_kib, conf->buffer_floor_percent, 100), BUFFER_FLOOR_MOST_KIB);
 }

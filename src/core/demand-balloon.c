@@ -24,7 +24,7 @@ dyn_demand_balloon_at(const DynDemand *demand, uint64_t sec)
     DynRange range = { UINT64_MAX, 0 };
 
     for (uint32_t i = demand->n_seen; i-- > 0;) {
-        const DynObservation *o = &demand->seen[i];
+        const DynObservation *o = dyn_demand_seen(demand, i);
 
         if (o->wall_usec >= from + USEC_PER_SEC) {
             after = o;
@@ -171,9 +171,10 @@ dyn_demand_fold_balloon(DynDemand *demand, const DynDemandFacts *facts,
     const DynStand now = { balloon.most, dyn_sat_sub(stats->total_kib, facts->vmem_kib) };
     const DynAccounting before = demand->accounting;
     const bool did_stay = stays(demand, facts);
+    const bool still = is_still(balloon);
 
-    note_stand(demand, &now, is_still(balloon));
-    count_stays(demand, facts, is_still(balloon));
+    note_stand(demand, &now, still);
+    count_stays(demand, facts, still);
     demand->accounting = demand->stays_records >= DYN_DEMAND_STAYS_RECORDS
                              ? DYN_ACCOUNTING_STAYS
                              : learn_accounting(demand, facts);

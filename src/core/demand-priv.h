@@ -12,6 +12,13 @@ typedef struct DynRange {
     uint64_t most;
 } DynRange;
 
+/* The balloon size seen as @index-th, from the oldest on. */
+static inline const DynObservation *
+dyn_demand_seen(const DynDemand *demand, uint32_t index)
+{
+    return &demand->seen[(demand->first_seen + index) % DYN_DEMAND_OBSERVATIONS];
+}
+
 /* ---- demand-balloon.c ---- */
 DynRange
 dyn_demand_balloon_at(const DynDemand *demand, uint64_t sec);

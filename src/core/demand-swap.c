@@ -22,7 +22,8 @@ plenty_kib(const DynDemand *demand)
 static uint64_t
 moved(uint64_t before, uint64_t now, uint64_t most)
 {
-    if (before == DYN_UNKNOWN || now == DYN_UNKNOWN || now < before || now - before > most)
+    /* it mostly stands still: asked first, with what was not known before as the largest number */
+    if (now <= before || now == DYN_UNKNOWN || now - before > most)
         return 0;
     return now - before;
 }
@@ -67,6 +68,6 @@ dyn_demand_fold_swap(DynDemand *demand, const DynDemandFacts *facts, const DynBa
     } else {
         demand->quiet_sec = 0;
     }
-    for (uint64_t i = 0; i < MIN(seconds, 60); i++)
+    for (uint64_t i = 0; i < MIN(seconds, 60) && demand->swapped_kib > 0; i++)
         demand->swapped_kib -= (demand->swapped_kib + divisor - 1) / divisor;
 }

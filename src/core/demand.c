@@ -43,14 +43,17 @@ is_from_before_reset(const DynDemand *demand, const DynBalloonStats *stats, int6
 void
 dyn_demand_observe(DynDemand *demand, uint64_t balloon_kib, int64_t wall_usec)
 {
-    if (demand->n_seen > 0 && wall_usec < demand->seen[demand->n_seen - 1].wall_usec)
+    uint32_t next;
+
+    if (demand->n_seen > 0 && wall_usec < dyn_demand_seen(demand, demand->n_seen - 1)->wall_usec)
         /* the clock was set back: what was seen before cannot be placed any more */
         demand->n_seen = 0;
     if (demand->n_seen == DYN_DEMAND_OBSERVATIONS) {
-        memmove(&demand->seen[0], &demand->seen[1], sizeof demand->seen - sizeof demand->seen[0]);
+        demand->first_seen++;
         demand->n_seen--;
     }
-    demand->seen[demand->n_seen++] = (DynObservation){ wall_usec, balloon_kib };
+    next = (demand->first_seen + demand->n_seen++) % DYN_DEMAND_OBSERVATIONS;
+    demand->seen[next] = (DynObservation){ wall_usec, balloon_kib };
 }
 
 static DynBad
@@ -199,18 +202,6 @@ dyn_demand_update(DynDemand *demand, const DynDemandFacts *facts, const DynBallo
     }
     fold(demand, facts, stats, balloon, now_usec);
     return DYN_VERDICT_FRESH;
-}
-
-int64_t
-dyn_demand_age_usec(const DynDemand *demand, int64_t now_usec)
-{
-    return now_usec - demand->changed_usec;
-}
-
-uint64_t
-dyn_demand_lead_kib(const DynDemand *demand)
-{
-    return dyn_mul_div(demand->slope_kib_per_sec, DYN_DEMAND_LEAD_USEC, USEC_PER_SEC);
 }
 
 uint64_t

@@ -31,12 +31,13 @@ dyn_evidence_reset(DynEvidence *evidence)
 static uint64_t
 moved(uint64_t before, uint64_t now, uint64_t most_per_sec, int64_t usec)
 {
-    const uint64_t seconds = (uint64_t)(MAX(usec, 0) / USEC_PER_SEC) + 1;
+    uint64_t seconds;
 
-    if (before == DYN_UNKNOWN || now == DYN_UNKNOWN || now < before ||
-        now - before > most_per_sec * MIN(seconds, 3600))
+    /* it mostly stands still: asked first, with what was not known before as the largest number */
+    if (now <= before || now == DYN_UNKNOWN)
         return 0;
-    return now - before;
+    seconds = (uint64_t)(MAX(usec, 0) / USEC_PER_SEC) + 1;
+    return now - before > most_per_sec * MIN(seconds, 3600) ? 0 : now - before;
 }
 
 /* Is @amount in @usec at least @per_sec? Readings closer together than a second count as one. */
@@ -62,15 +63,15 @@ is_swapping(const DynEvidenceView *view, int64_t usec)
 static DynEvidenceKind
 find_rate(const DynEvidence *before, const DynEvidenceView *view, int64_t usec)
 {
-    const uint64_t faults =
-        moved(before->major_faults, view->major_faults, DYN_EVIDENCE_FAULTS_MOST, usec);
-    const uint64_t read =
-        moved(before->read_bytes, view->read_bytes, DYN_EVIDENCE_READ_MOST, usec);
+    uint64_t faults;
+    uint64_t read;
 
     if (is_swapping(view, usec))
         return DYN_EVIDENCE_SWAP_IN;
     if (view->available_kib > view->safety_kib)
         return DYN_EVIDENCE_NONE;
+    faults = moved(before->major_faults, view->major_faults, DYN_EVIDENCE_FAULTS_MOST, usec);
+    read = moved(before->read_bytes, view->read_bytes, DYN_EVIDENCE_READ_MOST, usec);
     if (is_rate(faults, DYN_EVIDENCE_FAULTS_PER_SEC, usec))
         return DYN_EVIDENCE_FAULTS;
     if (!view->has_swap && is_rate(read, DYN_EVIDENCE_READ_PER_SEC, usec))

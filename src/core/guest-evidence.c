@@ -4,22 +4,11 @@
 
 #include "guest-sizes.h"
 
-/* A counter needs two readings: they begin before the edge is reached. */
-#define BLOCK_EDGES 2
-
 /* What it holds or will: a growth on its way is an answer already given. */
 static uint64_t
 held_kib(const DynGuest *guest)
 {
     return MAX(dyn_guest_assigned_kib(guest), dyn_guest_position_kib(guest));
-}
-
-/* With no more than this available it is at its edge. A large guest that has its whole target, less
- * than a twentieth of all it could have, is not: what it reads then is just what it reads. */
-static uint64_t
-edge_kib(const DynGuest *guest)
-{
-    return MIN(dyn_guest_safety_kib(guest), MAX(guest->need.spare_kib, DYN_SAFETY_LEAST_KIB));
 }
 
 void
@@ -40,7 +29,7 @@ dyn_guest_fold_evidence(DynGuest *guest, const DynConf *conf, int64_t now_usec)
         .ready = !dyn_guest_in_grace(guest, conf, now_usec),
         .confirmed = guest->confirmed,
         .has_swap = demand->has_swap,
-        .safety_kib = edge_kib(guest),
+        .safety_kib = dyn_guest_edge_kib(guest),
         .available_kib = demand->available_kib,
         .total_kib = demand->total_kib,
         .back_kib = demand->back_kib,
@@ -75,24 +64,9 @@ dyn_guest_settle_evidence(DynGuest *guest, int64_t now_usec)
 }
 
 bool
-dyn_guest_wants_block(const DynGuest *guest, const DynConf *conf)
-{
-    const DynDemand *demand = &guest->demand;
-
-    return dyn_guest_is_managed(guest, conf) && demand->known && !demand->has_swap &&
-           demand->available_kib <= BLOCK_EDGES * edge_kib(guest);
-}
-
-bool
 dyn_guest_is_rolling_back(const DynGuest *guest)
 {
     return guest->raised_kib > 0 && dyn_guest_assigned_kib(guest) < guest->harm_floor_kib;
-}
-
-bool
-dyn_guest_is_rising(const DynGuest *guest, int64_t now_usec)
-{
-    return guest->rose_usec != 0 && now_usec - guest->rose_usec <= DYN_CACHE_LAG_USEC;
 }
 
 bool

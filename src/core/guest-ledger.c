@@ -395,12 +395,10 @@ dyn_guest_mark_stuck(DynGuest *guest, int64_t now_usec)
 void
 dyn_guest_check_progress(DynGuest *guest, int64_t now_usec)
 {
-    const bool stands = guest->sample.hung || guest->sample.job || guest->run != DYN_RUN_RUNNING ||
-                        !guest->confirmed; /* its driver is not back yet */
-
     if (guest->sent_kib == DYN_UNKNOWN || guest->op_serial != 0)
         return;
-    if (stands)
+    if (guest->sample.hung || guest->sample.job || guest->run != DYN_RUN_RUNNING ||
+        !guest->confirmed) /* its driver is not back yet */
         guest->progress_usec = now_usec; /* frozen is not stuck */
     if (now_usec - guest->progress_usec <= DYN_STUCK_USEC)
         return;

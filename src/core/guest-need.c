@@ -92,18 +92,16 @@ uint64_t
 dyn_guest_floor_kib(const DynGuest *guest)
 {
     const DynDemand *demand = &guest->demand;
-    uint64_t floor = guest->running ? guest->running->policy.minimum_kib : 0;
+    const uint64_t assigned = dyn_guest_assigned_kib(guest);
+    const uint64_t least = guest->running ? guest->running->policy.minimum_kib : 0;
     uint64_t alive;
 
-    if (demand->kernel_kib != DYN_UNKNOWN) {
-        alive = demand->kernel_kib + dyn_guest_safety_kib(guest);
-        if (!demand->has_swap)
-            alive = dyn_sat_add(alive, demand->used_most_kib);
-        floor = MAX(floor, alive);
-    } else {
-        floor = dyn_guest_assigned_kib(guest); /* nothing is known yet: take nothing */
-    }
-    return MIN(floor, dyn_guest_assigned_kib(guest));
+    if (demand->kernel_kib == DYN_UNKNOWN)
+        return assigned; /* nothing is known yet: take nothing */
+    alive = demand->kernel_kib + dyn_guest_safety_kib(guest);
+    if (!demand->has_swap)
+        alive = dyn_sat_add(alive, demand->used_most_kib);
+    return MIN(MAX(least, alive), assigned);
 }
 
 /* How far down one request may take it. Of what a guest with swap uses, so much may go out at a
@@ -113,11 +111,12 @@ static uint64_t
 step_floor_kib(const DynGuest *guest, uint64_t floor)
 {
     const DynDemand *demand = &guest->demand;
-    const uint64_t most = MAX(DYN_SWAP_STEP_KIB, demand->used_most_kib / DYN_SWAP_STEP_DIVISOR);
+    uint64_t most;
     uint64_t used;
 
     if (demand->kernel_kib == DYN_UNKNOWN || !demand->has_swap)
         return floor;
+    most = MAX(DYN_SWAP_STEP_KIB, demand->used_most_kib / DYN_SWAP_STEP_DIVISOR);
     used = dyn_sat_add(demand->kernel_kib, demand->used_most_kib);
     return MAX(floor, MIN(dyn_sat_sub(used, MIN(demand->swap_out_kib, most)),
                           dyn_guest_assigned_kib(guest)));
@@ -154,81 +153,87 @@ dyn_guest_restart_kib(const DynGuest *guest)
     return MIN(MIN(MAX(policy->startup_kib, alive), policy->maximum_kib), most);
 }
 
+/* What it should hold, not clamped. */
+typedef struct Wish {
+    uint64_t buffer_kib;
+    uint64_t lean_kib; /* without what buffer floor, cache and harm add (tier 3a) */
+    uint64_t full_kib; /* with it (tier 3b) */
+} Wish;
+
+/* What its own rises call for is no more than a quarter of its maximum. */
 static uint64_t
-buffer_share(const DynGuest *guest)
+larger_buffer(const DynGuest *guest, uint64_t share_kib, uint64_t floor_kib)
 {
-    return dyn_mul_div(guest->demand.smooth_kib, guest->running->policy.buffer_percent, 100);
+    const uint64_t most = guest->running->policy.maximum_kib / 4;
+    const uint64_t learned = dyn_demand_learned_kib(&guest->demand);
+
+    return MAX(share_kib, MAX(floor_kib, MIN(learned, most)));
+}
+
+/* What of its page cache it holds already and should keep where nobody needs it. */
+static uint64_t
+kept_cache(const DynGuest *guest)
+{
+    const uint64_t most = guest->running->policy.maximum_kib / 4;
+    const uint64_t share = dyn_demand_cache_share_kib(&guest->demand);
+    const uint64_t cache = dyn_sat_add(guest->demand.smooth_kib, MIN(share, most));
+    const uint64_t assigned = dyn_guest_assigned_kib(guest);
+
+    return MIN(cache, assigned);
+}
+
+/* What evidence asks for gets no buffer: it is a guess as it is. But with less than safety above it
+ * the guest would count as short. */
+static Wish
+wish_of(const DynGuest *guest, const DynConf *conf)
+{
+    const DynPolicy *policy = &guest->running->policy;
+    const uint64_t smooth = guest->demand.smooth_kib;
+    const uint64_t led = dyn_sat_add(smooth, dyn_demand_lead_kib(&guest->demand));
+    const uint64_t share = dyn_mul_div(smooth, policy->buffer_percent, 100);
+    const uint64_t floor = dyn_conf_buffer_floor_kib(conf, policy->maximum_kib);
+    const uint64_t lean = dyn_sat_add(led, share);
+    Wish wish = { .buffer_kib = share };
+    uint64_t least = guest->raised_kib;
+    uint64_t keep = guest->harm_floor_kib;
+    uint64_t full = lean;
+
+    if (least != 0)
+        least = dyn_sat_add(least, dyn_guest_safety_kib(guest));
+    if (floor != 0) {
+        const uint64_t cache = kept_cache(guest);
+
+        wish.buffer_kib = larger_buffer(guest, share, floor);
+        full = dyn_sat_add(led, wish.buffer_kib);
+        keep = MAX(keep, cache);
+    }
+    wish.lean_kib = MAX(lean, least);
+    wish.full_kib = MAX(MAX(full, least), keep);
+    return wish;
+}
+
+static uint64_t
+into_bounds(const DynGuest *guest, uint64_t ceiling_kib, uint64_t kib)
+{
+    return dyn_clamp(kib, guest->running->policy.minimum_kib, ceiling_kib);
 }
 
 uint64_t
 dyn_guest_buffer_kib(const DynGuest *guest, const DynConf *conf)
 {
-    const uint64_t maximum = guest->running->policy.maximum_kib;
-    const uint64_t floor = dyn_conf_buffer_floor_kib(conf, maximum);
-    const uint64_t share = buffer_share(guest);
-    uint64_t learned; /* MAX() evaluates twice: every sum once, several times a guest and cycle */
-
-    if (floor == 0)
-        return share;
-    learned = dyn_demand_learned_kib(&guest->demand);
-    return MAX(share, MAX(floor, MIN(learned, maximum / 4)));
-}
-
-static uint64_t
-into_bounds(const DynGuest *guest, uint64_t kib)
-{
-    return dyn_clamp(kib, guest->running->policy.minimum_kib, dyn_guest_ceiling_kib(guest));
-}
-
-/* What evidence asks for gets no buffer: it is a guess as it is. But with less than safety above it
- * the guest would count as short. */
-static uint64_t
-with_lead(const DynGuest *guest, uint64_t buffer_kib)
-{
-    const DynDemand *demand = &guest->demand;
-    const uint64_t own =
-        dyn_sat_add(dyn_sat_add(demand->smooth_kib, buffer_kib), dyn_demand_lead_kib(demand));
-
-    if (guest->raised_kib == 0)
-        return own;
-    return MAX(own, dyn_sat_add(guest->raised_kib, dyn_guest_safety_kib(guest)));
-}
-
-uint64_t
-dyn_guest_target_kib(const DynGuest *guest)
-{
-    return into_bounds(guest, with_lead(guest, buffer_share(guest)));
-}
-
-/* What it holds already and should keep where nobody needs it. */
-static uint64_t
-keep_kib(const DynGuest *guest, const DynConf *conf)
-{
-    const uint64_t maximum = guest->running->policy.maximum_kib;
-    const uint64_t assigned = dyn_guest_assigned_kib(guest);
-    uint64_t share;
-    uint64_t cache;
-
-    if (dyn_conf_buffer_floor_kib(conf, maximum) == 0)
-        return guest->harm_floor_kib;
-    share = dyn_demand_cache_share_kib(&guest->demand);
-    cache = dyn_sat_add(guest->demand.smooth_kib, MIN(share, maximum / 4));
-    return MAX(guest->harm_floor_kib, MIN(cache, assigned));
+    return wish_of(guest, conf).buffer_kib;
 }
 
 uint64_t
 dyn_guest_unbound_kib(const DynGuest *guest, const DynConf *conf)
 {
-    const uint64_t led = with_lead(guest, dyn_guest_buffer_kib(guest, conf));
-    const uint64_t keep = keep_kib(guest, conf);
-
-    return MAX(led, keep);
+    return wish_of(guest, conf).full_kib;
 }
 
 uint64_t
 dyn_guest_full_kib(const DynGuest *guest, const DynConf *conf)
 {
-    return into_bounds(guest, dyn_guest_unbound_kib(guest, conf));
+    return into_bounds(guest, dyn_guest_ceiling_kib(guest), wish_of(guest, conf).full_kib);
 }
 
 /* With less than its safety to spare a guest is short. But at its own target it is not, and a
@@ -245,18 +250,20 @@ spare_kib(const DynGuest *guest, uint64_t buffer_kib)
 void
 dyn_guest_settle_need(DynGuest *guest, const DynConf *conf, int64_t now_usec)
 {
-    DynNeed need = { 0 };
+    DynNeed *need = &guest->need;
 
-    need.demand_kib = dyn_guest_demand_kib(guest);
-    need.floor_kib = dyn_guest_floor_kib(guest);
-    need.step_floor_kib = step_floor_kib(guest, need.floor_kib);
-    need.ceiling_kib = dyn_guest_ceiling_kib(guest);
+    need->demand_kib = dyn_guest_demand_kib(guest);
+    need->floor_kib = dyn_guest_floor_kib(guest);
+    need->step_floor_kib = step_floor_kib(guest, need->floor_kib);
+    need->ceiling_kib = dyn_guest_ceiling_kib(guest);
+    need->target_kib = need->full_kib = need->spare_kib = 0;
     if (guest->running && guest->demand.known) {
-        need.target_kib = dyn_guest_target_kib(guest);
-        need.full_kib = dyn_guest_full_kib(guest, conf);
-        need.spare_kib = spare_kib(guest, dyn_sat_sub(need.full_kib, need.demand_kib));
+        const Wish wish = wish_of(guest, conf);
+
+        need->target_kib = into_bounds(guest, need->ceiling_kib, wish.lean_kib);
+        need->full_kib = into_bounds(guest, need->ceiling_kib, wish.full_kib);
+        need->spare_kib = spare_kib(guest, dyn_sat_sub(need->full_kib, need->demand_kib));
     }
-    guest->need = need;
     guest->hold = dyn_guest_find_hold(guest, conf, now_usec);
 }
 
@@ -264,10 +271,12 @@ int32_t
 dyn_guest_pressure(const DynGuest *guest)
 {
     const uint64_t assigned = dyn_guest_assigned_kib(guest);
+    uint64_t permyriad;
 
     if (!guest->demand.known || assigned == 0)
         return -1;
-    return (int32_t)MIN(dyn_mul_div(dyn_guest_demand_kib(guest), 10000, assigned), INT32_MAX);
+    permyriad = dyn_mul_div(dyn_guest_demand_kib(guest), 10000, assigned);
+    return (int32_t)MIN(permyriad, INT32_MAX);
 }
 
 void
@@ -286,25 +295,16 @@ dyn_guest_fold_pressure(DynGuest *guest, int64_t now_usec)
             (int32_t)((now - guest->average_pressure_permyriad) * elapsed / DYN_PRESSURE_USEC);
 }
 
-bool
-dyn_guest_in_grace(const DynGuest *guest, const DynConf *conf, int64_t now_usec)
-{
-    if (guest->started_usec == 0)
-        return false;
-    return guest->fresh_usec == 0 ||
-           now_usec - guest->fresh_usec < (int64_t)conf->start_grace_sec * USEC_PER_SEC;
-}
-
 /* OK while at least 80 % of the buffer is there (see report.h). At its maximum with demand above it
  * a guest is in Warning too. */
 DynStatus
-dyn_guest_status(const DynGuest *guest, DynHold hold, const DynConf *conf)
+dyn_guest_status(const DynGuest *guest, DynHold hold)
 {
     const uint64_t assigned = dyn_guest_assigned_kib(guest);
     const uint64_t demand = dyn_guest_demand_kib(guest);
     uint64_t buffer;
 
-    if (!dyn_guest_is_managed(guest, conf))
+    if (dyn_hold_is_unmanaged(hold))
         return DYN_STATUS_UNMANAGED;
     if ((hold != DYN_HOLD_NONE && hold != DYN_HOLD_PINNED && hold != DYN_HOLD_STUCK &&
          hold != DYN_HOLD_OVER_MAXIMUM) ||

@@ -144,12 +144,6 @@ dyn_guest_put(DynGuest *guest, const DynFound *found, const DynRecord *record, c
     dyn_guest_settle_need(guest, conf, now_usec);
 }
 
-bool
-dyn_guest_has_record(const DynGuest *guest)
-{
-    return guest->active && guest->incarnation && guest->running;
-}
-
 DynRecord *
 dyn_guest_record(const DynGuest *guest)
 {

@@ -74,7 +74,8 @@ typedef struct DynTold {
 } DynTold;
 
 /* What follows from all that is known of a guest, worked out once a cycle and used many times in
- * it: the functions of the same names, except that 0 stands where nothing is to be decided. */
+ * it: the functions of the same names, except that 0 stands where nothing is to be decided.
+ * @target_kib: as full, without what the buffer floor, the cache and harm add (tier 3a). */
 typedef struct DynNeed {
     uint64_t demand_kib;
     uint64_t floor_kib;
@@ -199,8 +200,6 @@ dyn_guest_put(DynGuest *guest, const DynFound *found, const DynRecord *record, c
 /* Resolve again after a new configuration. */
 void
 dyn_guest_resolve(DynGuest *guest, const DynConf *conf);
-bool
-dyn_guest_has_record(const DynGuest *guest);
 /* NULL if nothing has to be kept. */
 DynRecord *
 dyn_guest_record(const DynGuest *guest);
@@ -254,12 +253,6 @@ dyn_guest_note_sign(DynGuest *guest, DynEvidenceKind kind, int64_t now_usec);
 /* What evidence and harm come to in this cycle. */
 void
 dyn_guest_settle_evidence(DynGuest *guest, int64_t now_usec);
-/* Its disk reads are worth asking for: it has no swap, and little available. */
-bool
-dyn_guest_wants_block(const DynGuest *guest, const DynConf *conf);
-/* Its balloon grew a moment ago without being asked to: by itself, or somebody else asked. */
-bool
-dyn_guest_is_rising(const DynGuest *guest, int64_t now_usec);
 /* At its end, as far as the last record says: less than a tenth available. */
 bool
 dyn_guest_is_at_its_end(const DynGuest *guest);
@@ -286,12 +279,9 @@ dyn_guest_restart_kib(const DynGuest *guest);
  * of its maximum so that idle memory still comes back). BufferFloor=0 is pure Hyper-V: b x D. */
 uint64_t
 dyn_guest_buffer_kib(const DynGuest *guest, const DynConf *conf);
-/* Target without and with the buffer floor's part (tier 3a and 3b), lead included, clamped to
- * minimum and ceiling. The full one also keeps what the guest holds and should not lose to unforced
- * shrinks: a share of its page cache, its floor after harm. The first is no more than it holds, so
- * no cache calls for growth. */
-uint64_t
-dyn_guest_target_kib(const DynGuest *guest);
+/* Target with the buffer floor's part (tier 3b), lead included, clamped to minimum and ceiling. It
+ * also keeps what the guest holds and should not lose to unforced shrinks: a share of its page
+ * cache, its floor after harm. The first is no more than it holds, so no cache calls for growth. */
 uint64_t
 dyn_guest_full_kib(const DynGuest *guest, const DynConf *conf);
 /* The same, not clamped. */
@@ -301,9 +291,6 @@ int32_t
 dyn_guest_pressure(const DynGuest *guest);
 /* Memory status as Hyper-V shows it (report.h), where @hold is what dyn_guest_find_hold() says. */
 DynStatus
-dyn_guest_status(const DynGuest *guest, DynHold hold, const DynConf *conf);
+dyn_guest_status(const DynGuest *guest, DynHold hold);
 void
 dyn_guest_fold_pressure(DynGuest *guest, int64_t now_usec);
-/* Inside the time after a start in which nothing is taken. */
-bool
-dyn_guest_in_grace(const DynGuest *guest, const DynConf *conf, int64_t now_usec);

@@ -17,13 +17,28 @@ dyn_guest_mode(const DynGuest *guest, const DynConf *conf)
     return MIN(guest->wanted->policy.mode, conf->mode);
 }
 
+/* Is that mode "on"? */
+static inline bool
+dyn_guest_is_on(const DynGuest *guest, const DynConf *conf)
+{
+    return conf->mode == DYN_MODE_ON && guest->wanted && !guest->released &&
+           guest->wanted->policy.mode == DYN_MODE_ON;
+}
+
 /* Has a usable policy of mode on or observe, and runs. */
 static inline bool
 dyn_guest_is_managed(const DynGuest *guest, const DynConf *conf)
 {
     return guest->domain && guest->active && guest->running && !guest->policy_error &&
-           guest->domain->obstacle == DYN_OBSTACLE_NONE &&
-           dyn_guest_mode(guest, conf) != DYN_MODE_OFF;
+           guest->domain->obstacle == DYN_OBSTACLE_NONE && guest->wanted && !guest->released &&
+           guest->wanted->policy.mode != DYN_MODE_OFF && conf->mode != DYN_MODE_OFF;
+}
+
+/* Does @hold, as dyn_guest_find_hold() says, mean that the guest is not managed? */
+static inline bool
+dyn_hold_is_unmanaged(DynHold hold)
+{
+    return hold >= DYN_HOLD_NO_POLICY && hold <= DYN_HOLD_NOT_RUNNING;
 }
 
 /* base + DIMM: what the balloon device works on. */
@@ -46,24 +61,34 @@ dyn_guest_assigned_kib(const DynGuest *guest)
     return dyn_sat_add(guest->balloon_kib, guest->vmem_kib);
 }
 
-/* What was asked, virtio-mem included; = assigned if nothing is in flight. */
-static inline uint64_t
-dyn_guest_position_kib(const DynGuest *guest)
-{
-    if (guest->sent_kib == DYN_UNKNOWN || !guest->active || !guest->confirmed)
-        return dyn_guest_assigned_kib(guest);
-    return dyn_sat_add(guest->sent_kib, guest->vmem_kib);
-}
+/* The three sizes of one moment. */
+typedef struct DynSizes {
+    uint64_t assigned_kib;
+    /* what was asked, virtio-mem included; = assigned if nothing is in flight */
+    uint64_t position_kib;
+    /* what it may hold at the worst until everything asked is over: the pool has to cover this */
+    uint64_t claimed_kib;
+} DynSizes;
 
-/* What it may hold at the worst until everything asked is over: the pool has to cover this. */
-static inline uint64_t
-dyn_guest_claimed_kib(const DynGuest *guest)
+static inline DynSizes
+dyn_guest_sizes(const DynGuest *guest)
 {
     const uint64_t lingering =
         guest->lingering_kib != 0 ? guest->lingering_kib + guest->vmem_kib : 0;
-    const uint64_t claimed = MAX(dyn_guest_assigned_kib(guest), dyn_guest_position_kib(guest));
+    const bool stands = guest->sent_kib == DYN_UNKNOWN || !guest->active || !guest->confirmed;
+    DynSizes sizes = { .assigned_kib = dyn_guest_assigned_kib(guest) };
 
-    return guest->active ? MAX(claimed, lingering) : 0;
+    sizes.position_kib =
+        stands ? sizes.assigned_kib : dyn_sat_add(guest->sent_kib, guest->vmem_kib);
+    if (guest->active)
+        sizes.claimed_kib = MAX(MAX(sizes.assigned_kib, sizes.position_kib), lingering);
+    return sizes;
+}
+
+static inline uint64_t
+dyn_guest_position_kib(const DynGuest *guest)
+{
+    return dyn_guest_sizes(guest).position_kib;
 }
 
 /* Highest assigned a growth may reach: the policy's maximum or all it can have by balloon. */
@@ -98,4 +123,46 @@ dyn_guest_wanted_kib(const DynGuest *guest)
 
     return guest->demand.has_swap ? need->demand_kib
                                   : dyn_sat_add(need->demand_kib, need->spare_kib);
+}
+
+/* With no more than this available it is at its edge. A large guest that has its whole target, less
+ * than a twentieth of all it could have, is not: what it reads then is just what it reads. */
+static inline uint64_t
+dyn_guest_edge_kib(const DynGuest *guest)
+{
+    return MIN(dyn_guest_safety_kib(guest), MAX(guest->need.spare_kib, DYN_SAFETY_LEAST_KIB));
+}
+
+/* Inside the time after a start in which nothing is taken. */
+static inline bool
+dyn_guest_in_grace(const DynGuest *guest, const DynConf *conf, int64_t now_usec)
+{
+    if (guest->started_usec == 0)
+        return false;
+    return guest->fresh_usec == 0 ||
+           now_usec - guest->fresh_usec < (int64_t)conf->start_grace_sec * USEC_PER_SEC;
+}
+
+/* Its balloon grew a moment ago without being asked to: by itself, or somebody else asked. */
+static inline bool
+dyn_guest_is_rising(const DynGuest *guest, int64_t now_usec)
+{
+    return guest->rose_usec != 0 && now_usec - guest->rose_usec <= DYN_CACHE_LAG_USEC;
+}
+
+/* Its disk reads are worth asking for if it is managed: it has no swap, and little available. A
+ * counter needs two readings: they begin before the edge is reached, at twice as much. */
+static inline bool
+dyn_guest_wants_block(const DynGuest *guest)
+{
+    const DynDemand *demand = &guest->demand;
+
+    return demand->known && !demand->has_swap &&
+           demand->available_kib <= 2 * dyn_guest_edge_kib(guest);
+}
+
+static inline bool
+dyn_guest_has_record(const DynGuest *guest)
+{
+    return guest->active && guest->incarnation && guest->running;
 }

@@ -40,28 +40,37 @@ dyn_snapshot_reserve(DynSnapshot *snapshot, guint n)
 }
 
 void
+dyn_guest_sample_clear(DynGuestSample *sample)
+{
+    static const DynGuestSample blank = {
+        .run = DYN_RUN_OFF,
+        .balloon_kib = DYN_UNKNOWN,
+        .vmem_kib = DYN_UNKNOWN,
+        .rss_kib = DYN_UNKNOWN,
+        .host_swap_kib = DYN_UNKNOWN,
+        .block_read_bytes = DYN_UNKNOWN,
+        .stats = {
+            .total_kib = DYN_UNKNOWN,
+            .available_kib = DYN_UNKNOWN,
+            .free_kib = DYN_UNKNOWN,
+            .swap_in_kib = DYN_UNKNOWN,
+            .swap_out_kib = DYN_UNKNOWN,
+            .major_faults = DYN_UNKNOWN,
+            .minor_faults = DYN_UNKNOWN,
+            .cache_kib = DYN_UNKNOWN,
+            .last_update_sec = 0,
+            .oom_kills = DYN_UNKNOWN,
+        },
+    };
+
+    *sample = blank;
+}
+
+void
 dyn_guest_sample_init(DynGuestSample *sample, const char *uuid)
 {
-    memset(sample, 0, sizeof(*sample));
+    dyn_guest_sample_clear(sample);
     dyn_uuid_copy(sample->uuid, uuid);
-    sample->run = DYN_RUN_OFF;
-    sample->balloon_kib = DYN_UNKNOWN;
-    sample->vmem_kib = DYN_UNKNOWN;
-    sample->rss_kib = DYN_UNKNOWN;
-    sample->host_swap_kib = DYN_UNKNOWN;
-    sample->block_read_bytes = DYN_UNKNOWN;
-    sample->stats = (DynBalloonStats){
-        .total_kib = DYN_UNKNOWN,
-        .available_kib = DYN_UNKNOWN,
-        .free_kib = DYN_UNKNOWN,
-        .swap_in_kib = DYN_UNKNOWN,
-        .swap_out_kib = DYN_UNKNOWN,
-        .major_faults = DYN_UNKNOWN,
-        .minor_faults = DYN_UNKNOWN,
-        .cache_kib = DYN_UNKNOWN,
-        .last_update_sec = 0,
-        .oom_kills = DYN_UNKNOWN,
-    };
 }
 
 static int
@@ -73,12 +82,24 @@ compare_guests(gconstpointer a, gconstpointer b)
     return strcmp(left->uuid, right->uuid);
 }
 
+/* Nearly all UUIDs differ in their first eight characters already. */
+static uint64_t
+head_of(const DynGuestSample *sample)
+{
+    uint64_t head;
+
+    memcpy(&head, sample->uuid, sizeof head);
+    return GUINT64_FROM_BE(head);
+}
+
 static bool
 is_sorted(const GArray *guests)
 {
     for (guint i = 1; i < guests->len; i++) {
-        if (compare_guests(&g_array_index(guests, DynGuestSample, i - 1),
-                           &g_array_index(guests, DynGuestSample, i)) > 0)
+        const DynGuestSample *left = &g_array_index(guests, DynGuestSample, i - 1);
+        const DynGuestSample *right = &g_array_index(guests, DynGuestSample, i);
+
+        if (head_of(left) >= head_of(right) && compare_guests(left, right) > 0)
             return false;
     }
     return true;

@@ -11,8 +11,8 @@ tell(const DynWorld *world, const DynGuest *guest)
     DynTold now = { .ever = true };
 
     now.hold = dyn_guest_find_hold(guest, world->conf, world->taken_usec);
-    now.status = dyn_guest_status(guest, now.hold, world->conf);
-    now.period_sec = dyn_guest_is_managed(guest, world->conf) ? world->conf->interval_sec : 0;
+    now.status = dyn_guest_status(guest, now.hold);
+    now.period_sec = dyn_hold_is_unmanaged(now.hold) ? 0 : world->conf->interval_sec;
     now.has_record = dyn_guest_has_record(guest);
     if (!now.has_record)
         return now;
@@ -47,9 +47,10 @@ dyn_world_next_change(DynWorld *world, guint *cursor, DynChange *ret_change)
         ret_change->status = !guest->told.ever || guest->told.status != now.status ||
                              guest->told.hold != now.hold;
         ret_change->keep = !is_kept_alike(&guest->told, &now);
+        if (!ret_change->status && !ret_change->keep)
+            continue;
         guest->told = now;
-        if (ret_change->status || ret_change->keep)
-            return true;
+        return true;
     }
     return false;
 }

@@ -28,13 +28,13 @@ reclaimable(const DynGuest *guest, uint64_t assigned_kib)
 static void
 count_guest(const DynWorld *world, const DynGuest *guest, DynLedger *ledger, uint64_t *rss_kib)
 {
-    const uint64_t assigned = dyn_guest_assigned_kib(guest);
-    const uint64_t claimed = dyn_guest_claimed_kib(guest);
+    const DynSizes sizes = dyn_guest_sizes(guest);
+    const uint64_t assigned = sizes.assigned_kib;
     const uint64_t rss = guest->sample.rss_kib == DYN_UNKNOWN ? 0 : guest->sample.rss_kib;
 
     ledger->assigned_kib += assigned;
-    ledger->claimed_kib += claimed;
-    ledger->grow_flight_kib += dyn_sat_sub(claimed, assigned);
+    ledger->claimed_kib += sizes.claimed_kib;
+    ledger->grow_flight_kib += dyn_sat_sub(sizes.claimed_kib, assigned);
     ledger->overhead_kib += guest->overhead_kib;
     if (!guest->confirmed)
         ledger->boot_rest_kib += dyn_sat_sub(assigned + guest->overhead_kib, rss);

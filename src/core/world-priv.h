@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The world's insides, shared by world.c (what is there), world-step.c (what to do) and
- * world-report.c (what to say). */
+/* The world's insides, shared by world.c (what is there), world-share.c (who should hold how much),
+ * world-step.c (what to do) and world-report.c (what to say). */
 #pragma once
 
 #include <dynmem/world.h>
@@ -58,11 +58,22 @@ dyn_world_count(const DynWorld *world, DynLedger *ret_ledger);
 uint64_t
 dyn_reserve_auto_kib(uint64_t total_kib);
 
-/* world-step.c: what a cycle would share between, for world-explain.c. @ret_claims has a place for
- * each guest. @observed as in a cycle: also those that are not acted on are free to move. */
+/* Requests to it are sent. */
+static inline bool
+dyn_world_acts(const DynWorld *world, const DynGuest *guest)
+{
+    return !world->paused && dyn_guest_is_on(guest, world->conf);
+}
+
+/* ---- world-share.c ---- */
+
+/* Share the pool and say who moves (into @world), for the guests that are acted on or (@observed)
+ * for the others. */
+DynAllotted
+dyn_world_share(DynWorld *world, bool observed, int64_t now_usec);
+/* What a cycle would share between, for world-explain.c. @ret_claims has a place for each guest.
+ * @observed as in a cycle: also those that are not acted on are free to move. */
 void
 dyn_world_claims(const DynWorld *world, bool observed, DynClaim *ret_claims);
-bool
-dyn_world_acts(const DynWorld *world, const DynGuest *guest);
 bool
 dyn_world_idle_is_timed(const DynWorld *world);

@@ -179,7 +179,7 @@ report_guest(const DynWorld *world, const DynGuest *guest)
     out->managed = dyn_guest_is_managed(guest, world->conf);
     out->hold = hold;
     out->hold_text = hold_text(guest, hold, world->taken_usec);
-    out->status = dyn_guest_status(guest, hold, world->conf);
+    out->status = dyn_guest_status(guest, hold);
     out->effective = dyn_effective_copy(guest->running ? guest->running : guest->wanted);
     out->pending = guest->pending;
     out->wanted = guest->pending != 0 ? dyn_effective_copy(guest->wanted) : NULL;

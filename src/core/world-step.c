@@ -20,160 +20,10 @@
  * often. QEMU keeps the target over a reset, so once is enough for each. */
 #define RESTART_PAUSE_USEC (INT64_C(5) * USEC_PER_SEC)
 
-static bool
-acts(const DynWorld *world, const DynGuest *guest)
-{
-    return !world->paused && dyn_guest_mode(guest, world->conf) == DYN_MODE_ON;
-}
-
-/* What may be done with a guest now, whatever the pool says. */
-typedef struct Leave {
-    /* nothing holds it, or only a shrink that did not come: such a guest may still grow */
-    bool shared;
-    bool shrink;
-} Leave;
-
-/* A driver that gave all back unasked may be about to go: suspended to memory, unloaded. A request
- * now would take the place of the size it comes back to. */
-static bool
-has_let_go(const DynGuest *guest, int64_t now_usec)
-{
-    return guest->emptied_usec != 0 && now_usec - guest->emptied_usec <= DYN_CACHE_LAG_USEC;
-}
-
-static Leave
-leave_of(const DynWorld *world, const DynGuest *guest, bool with_observed, int64_t now_usec)
-{
-    const DynHold hold = guest->hold;
-    Leave leave = { 0 };
-
-    if (!guest->active || !guest->running || (!with_observed && !acts(world, guest)))
-        return leave; /* in between two cycles its policy may be gone */
-    leave.shared = hold == DYN_HOLD_NONE ||
-                   (hold == DYN_HOLD_STUCK && !guest->stuck_growing && !guest->withdraw_due);
-    leave.shrink = hold == DYN_HOLD_NONE && !dyn_guest_in_grace(guest, world->conf, now_usec) &&
-                   !has_let_go(guest, now_usec);
-    return leave;
-}
-
-static DynClaim
-claim_of(const DynGuest *guest, Leave leave)
-{
-    const DynNeed *need = &guest->need;
-    DynClaim claim = { .fixed = true };
-
-    if (!guest->active || !guest->domain)
-        return claim;
-    claim.lo_kib = dyn_guest_claimed_kib(guest);
-    if (!guest->confirmed) {
-        claim.boot = true;
-        claim.boot_least_kib =
-            guest->running ? MIN(claim.lo_kib, guest->running->policy.startup_kib) : claim.lo_kib;
-        return claim;
-    }
-    if (!leave.shared)
-        return claim;
-    claim.fixed = false;
-    if (leave.shrink) /* else it keeps what it has: nobody may count on it */
-        claim.lo_kib = MAX(guest->running->policy.minimum_kib, need->floor_kib);
-    claim.demand_kib = MIN(dyn_guest_wanted_kib(guest), need->ceiling_kib);
-    claim.target_kib = MAX(need->target_kib, claim.demand_kib);
-    claim.full_kib = MAX(need->full_kib, claim.target_kib);
-    claim.weight = guest->running->policy.priority + 1;
-    return claim;
-}
-
-bool
-dyn_world_idle_is_timed(const DynWorld *world)
-{
-    if (world->conf->idle_reclaim == DYN_IDLE_AUTO)
-        return world->ledger.maximum_kib > world->ledger.pool_kib;
-    return world->conf->idle_reclaim != DYN_IDLE_WHEN_NEEDED;
-}
-
-/* Is it @usec or more since @since_usec (0: never)? */
-static bool
-is_over(int64_t since_usec, int64_t usec, int64_t now_usec)
-{
-    return since_usec == 0 || now_usec - since_usec >= usec;
-}
-
-static bool
-idle_due(const DynWorld *world, const DynGuest *guest, int64_t now_usec)
-{
-    return guest->above_since_usec != 0 && dyn_world_idle_is_timed(world) &&
-           is_over(guest->gave_usec, DYN_IDLE_PAUSE_USEC, now_usec) &&
-           now_usec - guest->above_since_usec >=
-               (int64_t)world->conf->idle_reclaim_sec * USEC_PER_SEC;
-}
-
-static DynHolding
-holding_of(const DynWorld *world, const DynGuest *guest, Leave leave, int64_t now_usec)
-{
-    DynHolding holding = { 0 };
-
-    holding.assigned_kib = dyn_guest_assigned_kib(guest);
-    holding.sent_kib = dyn_guest_position_kib(guest);
-    holding.coming_kib = dyn_guest_coming_kib(guest, now_usec);
-    if (!leave.shared || guest->op_serial != 0)
-        return holding;
-    holding.may_grow = true;
-    holding.may_grow_buffer = is_over(guest->gave_usec, DYN_COOL_GROW_USEC, now_usec);
-    holding.may_regrow = is_over(guest->squeezed_usec, DYN_COOL_REGROW_USEC, now_usec);
-    holding.may_shrink = leave.shrink;
-    holding.may_shrink_unforced =
-        holding.may_shrink && is_over(guest->grew_usec, DYN_COOL_SHRINK_USEC, now_usec);
-    holding.idle_due = idle_due(world, guest, now_usec);
-    holding.minimum_kib = guest->running->policy.minimum_kib;
-    holding.floor_kib = guest->need.floor_kib;
-    holding.step_floor_kib = guest->need.step_floor_kib;
-    holding.maximum_kib = guest->need.ceiling_kib;
-    holding.demand_kib = guest->need.demand_kib;
-    holding.safety_kib = guest->need.spare_kib;
-    holding.full_kib = guest->need.full_kib;
-    holding.weight = guest->running->policy.priority + 1;
-    return holding;
-}
-
-/* Share and move, for the guests that are acted on or (@observed) for the others. */
-static DynAllotted
-decide(DynWorld *world, bool observed, int64_t now_usec)
-{
-    const guint n = world->guests->len;
-    DynMoveInput input = { 0 };
-    DynAllotted allotted;
-
-    g_array_set_size(world->claims, n);
-    g_array_set_size(world->holdings, n);
-    g_array_set_size(world->moves, n);
-    g_array_set_size(world->allotted, n);
-    for (guint i = 0; i < n; i++) {
-        const DynGuest *guest = world->guests->pdata[i];
-        const Leave leave = leave_of(world, guest, observed, now_usec);
-
-        g_array_index(world->claims, DynClaim, i) = claim_of(guest, leave);
-        g_array_index(world->holdings, DynHolding, i) = holding_of(world, guest, leave, now_usec);
-    }
-    allotted = dyn_balancer_allot((const void *)world->claims->data, n, world->ledger.pool_kib,
-                                  world->scratch, (uint64_t *)(void *)world->allotted->data);
-    input.n = n;
-    input.holdings = (const DynHolding *)(const void *)world->holdings->data;
-    input.allotted_kib = (const uint64_t *)(const void *)world->allotted->data;
-    input.pool_kib = world->ledger.pool_kib;
-    input.available_kib = world->ledger.available_kib;
-    input.overrun_kib = dyn_sat_sub(world->ledger.claimed_kib, world->ledger.pool_kib);
-    input.free_kib = dyn_sat_sub(world->ledger.pool_kib, world->ledger.claimed_kib);
-    input.dead_band_kib =
-        world->conf->dead_band_kib == DYN_SIZE_AUTO ? 0 : world->conf->dead_band_kib;
-    input.contention = allotted.contention;
-    dyn_balancer_moves(&input, world->scratch, (DynMove *)(void *)world->moves->data);
-    return allotted;
-}
-
 static DynAction
 action_for(const DynWorld *world, const DynGuest *guest, DynReason reason, uint64_t to_kib)
 {
-    DynAction action = { .reason = reason, .act = acts(world, guest) };
+    DynAction action = { .reason = reason, .act = dyn_world_acts(world, guest) };
 
     dyn_uuid_copy(action.uuid, guest->uuid);
     action.from_kib =
@@ -240,18 +90,19 @@ restart_is_due(const DynGuest *guest, int64_t now_usec)
 static void
 plan_urgent(DynWorld *world, DynGuest *guest, int64_t now_usec, DynPlan *plan)
 {
-    const bool stands = guest->sample.hung || guest->sample.job || guest->run != DYN_RUN_RUNNING ||
-                        now_usec < guest->frozen_until_usec;
-
-    if (!guest->active || !guest->domain || stands || guest->op_serial != 0)
+    if (!guest->withdraw_due && !guest->restart_due)
+        return; /* as nearly always */
+    if (!guest->active || !guest->domain || guest->op_serial != 0)
+        return;
+    if (guest->sample.hung || guest->sample.job || guest->run != DYN_RUN_RUNNING ||
+        now_usec < guest->frozen_until_usec)
         return;
     if (guest->withdraw_due && guest->balloon_kib != DYN_UNKNOWN && guest->confirmed) {
         withdraw(world, guest, now_usec, plan);
         return;
     }
-    if (!dyn_guest_is_managed(guest, world->conf) || !acts(world, guest))
-        return;
-    if (restart_is_due(guest, now_usec)) {
+    if (restart_is_due(guest, now_usec) && dyn_guest_is_managed(guest, world->conf) &&
+        dyn_world_acts(world, guest)) {
         const uint64_t to_kib = dyn_guest_restart_kib(guest);
 
         add_action(world, guest, action_for(world, guest, DYN_REASON_RESTART, to_kib), now_usec,
@@ -276,10 +127,9 @@ plan_moves(DynWorld *world, bool observed, bool grow, int64_t now_usec, DynPlan 
     for (guint i = 0; i < world->guests->len; i++) {
         DynGuest *guest = world->guests->pdata[i];
         const DynMove *move = &g_array_index(world->moves, DynMove, i);
-        const DynHolding *holding = &g_array_index(world->holdings, DynHolding, i);
 
-        if (!move->move || (move->to_kib > holding->sent_kib) != grow ||
-            acts(world, guest) == observed)
+        if (!move->move || dyn_world_acts(world, guest) == observed ||
+            (move->to_kib > g_array_index(world->holdings, DynHolding, i).sent_kib) != grow)
             continue;
         add_action(
             world, guest,
@@ -296,7 +146,7 @@ remember_allotments(DynWorld *world, bool observed)
         DynGuest *guest = world->guests->pdata[i];
         const DynClaim *claim = &g_array_index(world->claims, DynClaim, i);
 
-        if (acts(world, guest) == observed)
+        if (dyn_world_acts(world, guest) == observed)
             continue;
         guest->allotted_kib =
             claim->fixed ? DYN_UNKNOWN : g_array_index(world->allotted, uint64_t, i);
@@ -305,13 +155,13 @@ remember_allotments(DynWorld *world, bool observed)
 
 /* Guests and samples are both sorted by UUID: nearly always the next guest's is the next one. */
 static const DynGuestSample *
-next_sample(const DynSnapshot *snapshot, const char *uuid, guint *at)
+next_sample(const DynSnapshot *snapshot, const char uuid[DYN_UUID_SIZE], guint *at)
 {
     const DynGuestSample *sample;
 
     if (*at < snapshot->guests->len) {
         sample = &g_array_index(snapshot->guests, DynGuestSample, *at);
-        if (strcmp(sample->uuid, uuid) == 0) {
+        if (dyn_uuid_is_same(sample->uuid, uuid)) {
             ++*at;
             return sample;
         }
@@ -351,7 +201,7 @@ any_observed(const DynWorld *world)
     for (guint i = 0; i < world->guests->len; i++) {
         const DynGuest *guest = world->guests->pdata[i];
 
-        if (dyn_guest_is_managed(guest, world->conf) && !acts(world, guest))
+        if (!dyn_world_acts(world, guest) && dyn_guest_is_managed(guest, world->conf))
             return true;
     }
     return false;
@@ -384,7 +234,7 @@ dyn_world_step(DynWorld *world, const DynSnapshot *snapshot)
         plan_urgent(world, world->guests->pdata[i], now_usec, plan);
     dyn_world_count(world, &world->ledger);
 
-    allotted = decide(world, false, now_usec);
+    allotted = dyn_world_share(world, false, now_usec);
     world->contention = allotted.contention;
     world->missing_kib = allotted.missing_kib;
     remember_allotments(world, false);
@@ -392,7 +242,7 @@ dyn_world_step(DynWorld *world, const DynSnapshot *snapshot)
     plan_moves(world, false, true, now_usec, plan);
     if (any_observed(world)) {
         /* the verdicts on the pool are those of the real sharing */
-        (void)decide(world, true, now_usec);
+        (void)dyn_world_share(world, true, now_usec);
         remember_allotments(world, true);
         plan_moves(world, true, false, now_usec, plan);
         plan_moves(world, true, true, now_usec, plan);
@@ -414,13 +264,13 @@ dyn_world_dry_plan(DynWorld *world, int64_t now_usec)
             dyn_guest_settle_need(guest, world->conf, now_usec);
     }
     for (int observed = 0; observed <= 1; observed++) {
-        (void)decide(world, observed, now_usec); /* only the moves are of interest */
+        (void)dyn_world_share(world, observed, now_usec); /* only the moves are of interest */
         for (guint i = 0; i < world->guests->len; i++) {
             const DynGuest *guest = world->guests->pdata[i];
             const DynMove *move = &g_array_index(world->moves, DynMove, i);
             DynAction action;
 
-            if (!move->move || acts(world, guest) == observed)
+            if (!move->move || dyn_world_acts(world, guest) == observed)
                 continue;
             action =
                 action_for(world, guest, reason_of(guest, move),
@@ -479,21 +329,4 @@ dyn_world_release_undo(DynWorld *world, const char *uuid)
         return;
     guest->released = false;
     g_clear_pointer(&guest->released_policy, g_free);
-}
-
-void
-dyn_world_claims(const DynWorld *world, bool observed, DynClaim *ret_claims)
-{
-    for (guint i = 0; i < world->guests->len; i++) {
-        const DynGuest *guest = world->guests->pdata[i];
-
-        ret_claims[i] =
-            claim_of(guest, leave_of(world, guest, observed, world->taken_usec));
-    }
-}
-
-bool
-dyn_world_acts(const DynWorld *world, const DynGuest *guest)
-{
-    return acts(world, guest);
 }

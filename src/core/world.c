@@ -227,14 +227,12 @@ dyn_world_event(DynWorld *world, const DynEvent *event)
 }
 
 /* libvirt's cached balloon size is right most of the time; QEMU itself is asked where it matters,
- * and for every guest now and then. */
+ * and for every managed guest now and then. */
 static bool
 wants_exact(const DynWorld *world, const DynGuest *guest, guint index)
 {
     const uint64_t edge_kib = dyn_guest_demand_kib(guest);
 
-    if (!dyn_guest_is_managed(guest, world->conf))
-        return false;
     if (guest->sent_kib != DYN_UNKNOWN || !guest->confirmed || guest->balloon_kib == DYN_UNKNOWN ||
         guest->doubted)
         return true;
@@ -244,20 +242,31 @@ wants_exact(const DynWorld *world, const DynGuest *guest, guint index)
            dyn_guest_assigned_kib(guest) < dyn_sat_add(edge_kib, dyn_guest_safety_kib(guest));
 }
 
+static void
+ask(const DynWorld *world, const DynGuest *guest, guint index, DynAsk *ret_ask)
+{
+    const bool managed = dyn_guest_is_managed(guest, world->conf);
+
+    memcpy(ret_ask->uuid, guest->uuid, sizeof ret_ask->uuid);
+    ret_ask->exact = managed && wants_exact(world, guest, index);
+    ret_ask->block = managed && dyn_guest_wants_block(guest);
+}
+
 DynSampleRequest *
 dyn_world_sample_request(const DynWorld *world, int64_t now_usec)
 {
     DynSampleRequest *request = dyn_sample_request_new(world->guests->len);
+    guint n = 0;
 
     (void)now_usec; /* levels of sampling by time come with on-demand statistics */
+    g_array_set_size(request->asks, world->guests->len);
     for (guint i = 0; i < world->guests->len; i++) {
         const DynGuest *guest = world->guests->pdata[i];
 
-        if (!guest->active || !guest->domain)
-            continue;
-        dyn_sample_request_add(request, guest->uuid, wants_exact(world, guest, i),
-                               dyn_guest_wants_block(guest, world->conf));
+        if (guest->active && guest->domain)
+            ask(world, guest, i, &g_array_index(request->asks, DynAsk, n++));
     }
+    g_array_set_size(request->asks, n);
     return request;
 }
 

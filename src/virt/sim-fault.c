@@ -172,6 +172,7 @@ static void
 begin_while(DynSim *sim, DynSimGuest *guest, DynSimFault fault, uint64_t usec)
 {
     guest->until_usec[fault] = sim->now_usec + (int64_t)usec;
+    guest->lasting |= 1u << fault;
     if (fault == DYN_SIM_PAUSE)
         dyn_sim_tell(sim, guest, DYN_EVENT_SUSPENDED, 0);
 }
@@ -229,10 +230,11 @@ befall_random(DynSim *sim, DynSimGuest *guest)
 static void
 end_while(DynSim *sim, DynSimGuest *guest)
 {
-    for (guint i = DYN_SIM_PAUSE; i <= DYN_SIM_DEAF; i++) {
+    for (guint i = DYN_SIM_PAUSE; guest->lasting != 0 && i <= DYN_SIM_DEAF; i++) {
         if (guest->until_usec[i] == 0 || sim->now_usec < guest->until_usec[i])
             continue;
         guest->until_usec[i] = 0;
+        guest->lasting &= ~(1u << i);
         guest->calm_usec = sim->now_usec;
         sim->changed_usec = sim->now_usec;
         dyn_sim_guest_touch(guest);

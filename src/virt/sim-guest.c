@@ -123,6 +123,7 @@ dyn_sim_guest_boot(DynSimGuest *guest, int64_t now_usec, bool reset)
     guest->period_sec = (uint32_t)spec->period_sec;
     guest->record = (DynBalloonStats){ 0 };
     memset(guest->until_usec, 0, sizeof(guest->until_usec));
+    guest->lasting = 0;
 }
 
 void
@@ -141,18 +142,6 @@ dyn_sim_guest_begin(DynSimGuest *guest, int64_t now_usec)
     guest->want_kib = guest->resident_kib =
         MIN(spec->use_kib, dyn_sat_sub(spec->holds_kib, spec->kernel_kib));
     guest->touched_kib = MIN(boot_touch(guest), spec->holds_kib);
-}
-
-bool
-dyn_sim_guest_is(const DynSimGuest *guest, DynSimFault fault, int64_t now_usec)
-{
-    return now_usec < guest->until_usec[fault];
-}
-
-uint64_t
-dyn_sim_guest_rss_kib(const DynSimGuest *guest)
-{
-    return guest->running ? guest->touched_kib + guest->spec->overhead_kib : 0;
 }
 
 uint64_t

@@ -106,6 +106,7 @@ typedef struct DynSimGuest {
     int64_t driver_usec;     /* when it comes */
     int64_t stats_from_usec; /* no statistics before */
     int64_t until_usec[DYN_N_SIM_FAULTS]; /* a fault of some length ends */
+    uint32_t lasting;        /* bit per DynSimFault that has not ended: none, nothing to look for */
     uint64_t late_kib;       /* a call that fires when DYN_SIM_LATE ends; 0: none */
     int64_t late_usec;       /* when DYN_SIM_LATE ends for what was left */
     guint next_event;
@@ -227,13 +228,20 @@ dyn_sim_guest_live(DynSim *sim, DynSimGuest *guest, int64_t dt_usec);
 /* Something outside has changed: not still any more. */
 void
 dyn_sim_guest_touch(DynSimGuest *guest);
-uint64_t
-dyn_sim_guest_rss_kib(const DynSimGuest *guest);
+static inline uint64_t
+dyn_sim_guest_rss_kib(const DynSimGuest *guest)
+{
+    return guest->running ? guest->touched_kib + guest->spec->overhead_kib : 0;
+}
+
 /* K + what the workload wants. */
 uint64_t
 dyn_sim_guest_need_kib(const DynSimGuest *guest);
-bool
-dyn_sim_guest_is(const DynSimGuest *guest, DynSimFault fault, int64_t now_usec);
+static inline bool
+dyn_sim_guest_is(const DynSimGuest *guest, DynSimFault fault, int64_t now_usec)
+{
+    return now_usec < guest->until_usec[fault];
+}
 
 /* ---- sim-stats.c ---- */
 

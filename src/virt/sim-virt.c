@@ -127,14 +127,12 @@ remember_told(DynSimGuest *guest, const DynGuestSample *sample)
 }
 
 static void
-sample_guest(const DynSim *sim, DynSimGuest *guest, bool exact, GArray *samples)
+sample_guest(const DynSim *sim, DynSimGuest *guest, bool exact, DynGuestSample *sample)
 {
     const bool hung = dyn_sim_guest_is(guest, DYN_SIM_HANG, sim->now_usec);
-    DynGuestSample *sample;
 
-    g_array_set_size(samples, samples->len + 1);
-    sample = &g_array_index(samples, DynGuestSample, samples->len - 1);
-    dyn_guest_sample_init(sample, guest->uuid);
+    dyn_guest_sample_clear(sample);
+    memcpy(sample->uuid, guest->uuid, sizeof(sample->uuid));
     sample->run = run_of(sim, guest);
     if (sample->run != DYN_RUN_OFF) {
         sample->hung = hung;
@@ -165,17 +163,18 @@ fill_host(const DynSim *sim, DynHostSample *host)
 
 /* Requests name guests in the order of their UUIDs; others are found as well, only slower. */
 static DynSimGuest *
-next_guest(const DynSim *sim, const char *uuid, guint *cursor)
+next_guest(const DynSim *sim, const char uuid[DYN_UUID_SIZE], guint *cursor)
 {
     while (*cursor < sim->guests->len) {
         DynSimGuest *guest = sim->guests->pdata[*cursor];
-        const int order = strcmp(guest->uuid, uuid);
 
-        if (order > 0)
+        if (dyn_uuid_is_same(guest->uuid, uuid)) {
+            (*cursor)++;
+            return guest;
+        }
+        if (strcmp(guest->uuid, uuid) > 0)
             break;
         (*cursor)++;
-        if (order == 0)
-            return guest;
     }
     return dyn_sim_find(sim, uuid);
 }
@@ -186,20 +185,23 @@ sim_sample(DynHypervisor *self, const DynSampleRequest *request, GError **error)
     DynSim *sim = (DynSim *)self;
     DynSnapshot *snapshot;
     guint cursor = 0;
+    guint n = 0;
 
     if (!is_there(sim, error))
         return NULL;
     sim->grown = false;
     snapshot = dyn_snapshot_new(sim->now_usec, DYN_SIM_WALL_USEC + sim->now_usec);
-    dyn_snapshot_reserve(snapshot, request->asks->len);
+    g_array_set_size(snapshot->guests, request->asks->len);
     fill_host(sim, &snapshot->host);
     for (guint i = 0; i < request->asks->len; i++) {
         const DynAsk *ask = &g_array_index(request->asks, DynAsk, i);
         DynSimGuest *guest = next_guest(sim, ask->uuid, &cursor);
 
         if (guest)
-            sample_guest(sim, guest, ask->exact, snapshot->guests);
+            sample_guest(sim, guest, ask->exact,
+                         &g_array_index(snapshot->guests, DynGuestSample, n++));
     }
+    g_array_set_size(snapshot->guests, n);
     dyn_snapshot_seal(snapshot);
     return snapshot;
 }
