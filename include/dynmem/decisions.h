@@ -19,8 +19,8 @@ G_BEGIN_DECLS
 #define DYN_DECISIONS_MOST 65536u
 #define DYN_DECISIONS_AGE_USEC (INT64_C(24) * 3600 * G_USEC_PER_SEC)
 /* What is counted in one entry, at the most: changes of less than this (the journal leaves them out
- * too), for this long. Five minutes: a guest balanced all day then takes 288 entries a
- * direction. */
+ * too), for this long and in one direction: whatever else is done to the guest begins an entry of
+ * its own. Five minutes: a guest that creeps all day takes 288 entries. */
 #define DYN_DECISIONS_SMALL_KIB (DYN_KIB_PER_MIB)
 #define DYN_DECISIONS_MERGE_USEC (INT64_C(300) * G_USEC_PER_SEC)
 /* Changes of a guest's state that get an entry of their own within DYN_DECISIONS_MERGE_USEC; a

@@ -87,24 +87,70 @@ START_TEST(test_decisions_finds_its_way)
 }
 END_TEST
 
-/* Steps of 512 KiB each second for an hour, up and down. */
+static DynDecision
+small_step(int64_t from_kib, int64_t delta_kib, int second)
+{
+    DynDecision decision = step(WEB, 0, delta_kib > 0, WALL + second * SEC);
+
+    decision.from_kib = (uint64_t)from_kib;
+    decision.to_kib = (uint64_t)(from_kib + delta_kib);
+    return decision;
+}
+
+/* Steps of 512 KiB each second for an hour. */
 START_TEST(test_decisions_counts_small_steps)
 {
     g_autoptr(DynDecisions) ring = dyn_decisions_new(100, BOOT, 0);
     unsigned count = 0;
 
     for (int second = 0; second < 3600; second++) {
-        DynDecision decision = step(WEB, 100, second % 2 ? 101 : 99, WALL + second * SEC);
+        const DynDecision decision = small_step(100 * 1024 + second * 512, 512, second);
 
-        decision.to_kib = second % 2 ? 100 * MIB + 512 : 100 * MIB - 512;
         (void)dyn_decisions_add(ring, &decision, NULL, second * SEC);
     }
-    ck_assert_uint_eq(dyn_decisions_count(ring), 24);
-    for (size_t i = 0; i < 24; i++) {
+    ck_assert_uint_eq(dyn_decisions_count(ring), 12);
+    for (size_t i = 0; i < 12; i++) {
         count += dyn_decisions_get(ring, i)->count;
         ck_assert_uint_ge(dyn_decisions_get(ring, i)->span_sec, 298);
     }
     ck_assert_uint_eq(count, 3600);
+}
+END_TEST
+
+/* Up three times, down twice, up: what is last, and what stood then, is what was done then. */
+START_TEST(test_decisions_counts_no_way_back)
+{
+    static const int deltas[] = { 500, 500, 500, -900, -900, 500 };
+    g_autoptr(DynDecisions) ring = dyn_decisions_new(100, BOOT, 0);
+    int64_t at_kib = 100 * 1024;
+
+    for (int second = 0; second < (int)G_N_ELEMENTS(deltas); second++) {
+        const DynDecision decision = small_step(at_kib, deltas[second], second);
+
+        (void)dyn_decisions_add(ring, &decision, NULL, second * SEC);
+        at_kib += deltas[second];
+    }
+    ck_assert_uint_eq(dyn_decisions_count(ring), 3);
+    for (size_t i = 0; i < 3; i++) {
+        const DynDecision *entry = dyn_decisions_get(ring, i);
+
+        ck_assert((entry->reason == DYN_REASON_GROW_DEMAND) == (entry->to_kib > entry->from_kib));
+        ck_assert_uint_eq(entry->count, 3 - i);
+    }
+    ck_assert_uint_eq(dyn_decisions_last_action(ring, WEB)->to_kib, (uint64_t)at_kib);
+    ck_assert_uint_eq(dyn_decisions_at(ring, WEB, WALL + 4 * SEC)->count, 2);
+}
+END_TEST
+
+/* Two growths between which the guest gave up more by itself are not one that led downwards. */
+START_TEST(test_decisions_counts_no_growth_that_shrinks)
+{
+    g_autoptr(DynDecisions) ring = dyn_decisions_new(100, BOOT, 0);
+    const DynDecision first = small_step(100 * 1024, 500, 1);
+    const DynDecision second = small_step(90 * 1024, 500, 2);
+
+    ck_assert(dyn_decisions_add(ring, &first, NULL, SEC));
+    ck_assert(dyn_decisions_add(ring, &second, NULL, 2 * SEC));
 }
 END_TEST
 
@@ -169,6 +215,8 @@ main(void)
     tcase_add_test(tcase, test_decisions_survives_steps_of_the_wall_clock);
     tcase_add_test(tcase, test_decisions_finds_its_way);
     tcase_add_test(tcase, test_decisions_counts_small_steps);
+    tcase_add_test(tcase, test_decisions_counts_no_way_back);
+    tcase_add_test(tcase, test_decisions_counts_no_growth_that_shrinks);
     tcase_add_test(tcase, test_decisions_keeps_large_steps_apart);
     tcase_add_test(tcase, test_decisions_counts_flapping);
     tcase_add_test(tcase, test_decisions_copy);
