@@ -26,7 +26,7 @@ G_BEGIN_DECLS
 /* Changes of a guest's state that get an entry of their own within DYN_DECISIONS_MERGE_USEC; a
  * state that flaps faster is counted in the last one. */
 #define DYN_DECISIONS_STATES 4u
-/* "In the same minute": who gave and who took. */
+/* "In the same minute": who was asked for memory or offered some. */
 #define DYN_DECISIONS_NEAR_USEC (INT64_C(60) * G_USEC_PER_SEC)
 
 typedef enum {

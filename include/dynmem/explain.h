@@ -2,8 +2,9 @@
 /* Explain: why a guest has the size it has, as numbers and in plain sentences. Pure: times become
  * text by a function that the caller gives, since time zones are files.
  *
- * Of now: the world's numbers, the guest's last decision, who gave and who took in the same minute,
- * and what would change its size. Of an earlier time: what the ring of decisions kept. */
+ * Of now: the world's numbers, the guest's last decision, who was asked for memory or offered some
+ * in the same minute, and what would change its size. Of an earlier time: what the ring of
+ * decisions kept. */
 #pragma once
 
 #include <dynmem/decisions.h>
@@ -12,7 +13,10 @@
 
 G_BEGIN_DECLS
 
-/* A guest that gave (@delta_kib < 0) or took memory near a decision. */
+/* Moves of other guests that are smaller are not told. */
+#define DYN_EXPLAIN_MOVE_LEAST_KIB INT64_C(64)
+
+/* A guest that was asked for (@delta_kib < 0) or offered memory near a decision. */
 typedef struct DynExplainedMove {
     char *name;
     int64_t delta_kib;
@@ -36,7 +40,7 @@ typedef struct DynExplanation {
     char *name;
     int64_t wall_usec;         /* the time it speaks of */
     bool past;                 /* that is not now: only what the ring kept follows below */
-    /* of now */
+    /* of now; with @past only @status, @hold and @assigned_kib, where nothing came after it */
     DynRunState run;
     DynMode mode;              /* after the host's ceiling */
     DynStatus status;
@@ -121,8 +125,8 @@ void
 dyn_explain_decisions(DynExplanation *explanation, const DynDecisions *ring, int64_t now_usec,
                       int64_t now_wall_usec);
 
-/* The sentences: first why, then who gave or took, then what would change it. NULL-terminated; free
- * with g_strfreev(). */
+/* The sentences: first why, then who was asked for memory or offered some, then what would change
+ * it. NULL-terminated; free with g_strfreev(). */
 char **
 dyn_explain_sentences(const DynExplanation *explanation, const DynExplainStyle *style);
 

@@ -38,7 +38,7 @@ add_sizes(GVariantBuilder *builder, const DynExplanation *about)
         const char *key;
         uint64_t kib;
     } sizes[] = {
-        { "Assigned", about->assigned_kib },
+        { about->past ? "AssignedNow" : "Assigned", about->assigned_kib },
         { "Asked", about->asked_kib },
         { "Demand", about->demand_kib },
         { "RaisedDemand", about->raised_kib ? about->raised_kib : DYN_UNKNOWN },
@@ -117,7 +117,7 @@ add_decision(GVariantBuilder *builder, const char *key, const DynExplainedDecisi
         add(builder, key, decision_dict(&decision->decision));
 }
 
-/* Name to bytes: negative gave. */
+/* Name to bytes: negative was asked for. */
 static GVariant *
 others_dict(const DynExplanation *about)
 {

@@ -221,6 +221,7 @@ dyn_engine_explain(DynEngine *engine, const char *uuid, int64_t wall_usec,
                    DynExplanation **ret_explanation, GError **error)
 {
     g_autoptr(DynExplanation) explanation = dyn_world_explain(engine->world, uuid);
+    g_autoptr(DynExplanation) now = NULL;
     const DynEngineGuest *guest = g_hash_table_lookup(engine->guests, uuid);
 
     if (!explanation) {
@@ -230,8 +231,11 @@ dyn_engine_explain(DynEngine *engine, const char *uuid, int64_t wall_usec,
     if (wall_usec != 0) {
         if (!check_time(engine, wall_usec, error))
             return false;
-        dyn_explanation_free(explanation);
+        now = g_steal_pointer(&explanation);
         explanation = dyn_explain_past(uuid, guest && guest->name ? guest->name : uuid, wall_usec);
+        explanation->status = now->status;
+        explanation->hold = now->hold;
+        explanation->assigned_kib = now->assigned_kib;
     }
     dyn_decisions_expire(engine->decisions, dyn_engine_now(engine));
     if (engine->has_wall)

@@ -335,7 +335,7 @@ def test_decisions_survive(place):
     for line in before:
         expect_in(line, decisions(place))
     expect("E 7 8 9" not in decisions(place), decisions(place))
-    expect_in("its state became", explain_at(place, then))
+    expect_in(" on it was left alone, as it sent no ", explain_at(place, then))
     expect("damaged" not in place.log(), place.log())
 
 

@@ -11,9 +11,9 @@
   "'web-1' holds 800 MiB.\n"
   "Its demand is 400 MiB; with a buffer of 80 MiB (20 %) its target is 480 MiB.\n"
   "It holds 320 MiB more than its target: memory nobody needs stays where it is.\n"
-  "Last, at 11:50:00 it was grown to 800 MiB from 500 MiB, as it held less than its "
-  "demand and a safety margin.\n"
-  "In the same minute 'web-3' gave 256 MiB and 'db' took 64 MiB.\n"
+  "Last, at 11:50:00 it was asked to grow from 500 MiB to 800 MiB, as it held less "
+  "than its demand and a safety margin.\n"
+  "In the same minute 'web-3' was asked for 256 MiB and 'db' was offered 64 MiB.\n"
   "It would grow if its demand rose above 454 MiB.\n"
   "It would shrink if another guest lacked memory, if less than 102 MiB of the pool "
   "were free, or once it held more than its target for 300 s." },
@@ -21,10 +21,10 @@
   "'web-1' holds 410 MiB and is being given memory up to 480 MiB.\n"
   "Its demand is 400 MiB; with a buffer of 80 MiB (20 %) its target is 480 MiB.\n"
   "That is enough: it is given more once half its buffer is gone, below 440 MiB.\n"
-  "Last, at 11:50:00 it was grown to 480 MiB from 410 MiB in 12 small steps within 65 "
-  "s, as more than half its buffer was gone.\n"
-  "In the same minute 'a' gave 40 MiB, 'b' gave 20 MiB, 'c' took 10 MiB, 'd' gave 3 "
-  "MiB and 2 more guests changed.\n"
+  "Last, between 11:50:00 and 11:51:05 it was asked in 12 small steps to grow from 410 "
+  "MiB to 480 MiB, as more than half its buffer was gone.\n"
+  "About that time 'a' was asked for 40 MiB, 'b' was asked for 20 MiB, 'c' was offered "
+  "10 MiB, 'd' was asked for 3 MiB, and 2 more guests were asked to change, too.\n"
   "It would grow if its demand rose above 454 MiB.\n"
   "It would shrink if another guest lacked memory, though not below 256 MiB." },
 { make_waiting,
@@ -140,8 +140,9 @@
   "Its demand is 400 MiB; with a buffer of 80 MiB (20 %) its target is 480 MiB.\n"
   "It would be given 70 MiB more.\n"
   "Nothing of this is done: it is only observed.\n"
-  "Last, at 11:50:00 it would have been shrunk to 480 MiB from 800 MiB, as it had held "
-  "idle memory for long; it was only observed.\n"
+  "Last, at 11:50:00 it would have been asked to shrink from 800 MiB to 480 MiB, as it "
+  "had held idle memory for long; nothing was sent, as it was only observed or dynmem "
+  "was paused.\n"
   "It would grow if its demand rose above 454 MiB.\n"
   "It would shrink if another guest lacked memory, though not below 256 MiB." },
 { make_paused,
@@ -181,32 +182,83 @@
   "'web-1' holds 490 MiB, and nothing is done to it now: stuck: asked and not moving; "
   "left alone for 20 s more.\n"
   "The last it told was a demand of 400 MiB, which makes a target of 480 MiB.\n"
-  "Last, at 11:50:00 it was to be shrunk to 300 MiB from 500 MiB, as others needed "
-  "memory and the pool had none left, but libvirt did not answer in time.\n"
+  "Last, at 11:50:00 it was to be asked to shrink from 500 MiB to 300 MiB, as others "
+  "needed memory and the pool had none left, but libvirt did not answer in time.\n"
   "It is asked again when that time is over." },
+{ make_withdrawn,
+  "'web-1' holds 490 MiB.\n"
+  "Its demand is 400 MiB; with a buffer of 80 MiB (20 %) its target is 480 MiB.\n"
+  "That is enough: it is given more once half its buffer is gone, below 440 MiB.\n"
+  "Last, at 11:50:00 it was asked to stay at 490 MiB, as it had not answered the "
+  "request before, which was taken back.\n"
+  "It would grow if its demand rose above 454 MiB.\n"
+  "It would shrink if another guest lacked memory, though not below 256 MiB." },
+{ make_kept,
+  "'web-1' holds 490 MiB.\n"
+  "Its demand is 400 MiB; with a buffer of 80 MiB (20 %) its target is 480 MiB.\n"
+  "That is enough: it is given more once half its buffer is gone, below 440 MiB.\n"
+  "Last, at 11:50:00 it was asked to keep 500 MiB of 600 MiB, more than it was asked "
+  "to before, as it was to hold less than its demand and a safety margin.\n"
+  "It would grow if its demand rose above 454 MiB.\n"
+  "It would shrink if another guest lacked memory, though not below 256 MiB." },
+{ make_held_back,
+  "'web-1' holds 490 MiB.\n"
+  "Its demand is 400 MiB; with a buffer of 80 MiB (20 %) its target is 480 MiB.\n"
+  "That is enough: it is given more once half its buffer is gone, below 440 MiB.\n"
+  "Last, at 11:50:00 it was asked to grow from 400 MiB only to 490 MiB, less than it "
+  "was asked to before, as others needed memory and the pool had none left.\n"
+  "It would grow if its demand rose above 454 MiB.\n"
+  "It would shrink if another guest lacked memory, though not below 256 MiB." },
+{ make_restarted,
+  "'web-1' holds 490 MiB.\n"
+  "Its demand is 400 MiB; with a buffer of 80 MiB (20 %) its target is 480 MiB.\n"
+  "That is enough: it is given more once half its buffer is gone, below 440 MiB.\n"
+  "Last, at 11:50:00 it was asked to hold 512 MiB, as it had restarted: that is safe "
+  "until its balloon driver is back.\n"
+  "It would grow if its demand rose above 454 MiB.\n"
+  "It would shrink if another guest lacked memory, though not below 256 MiB." },
 { make_no_stats,
   "'web-1' holds 490 MiB, and nothing is done to it now: no statistics yet.\n"
   "It would be balanced if its balloon driver sent memory statistics; Windows needs "
   "the balloon service for that." },
 { make_past,
   "The last decision about 'web-1' until 12:00:00:\n"
-  "At 11:50:00 it was shrunk to 400 MiB from 480 MiB, as others needed memory and the "
-  "pool had none left.\n"
+  "At 11:50:00 it was asked to shrink from 480 MiB to 400 MiB, as others needed memory "
+  "and the pool had none left.\n"
   "Then its demand was 400 MiB and its target 480 MiB; 64 MiB of the pool of 4 GiB "
   "could be handed out, and the guests' targets exceeded the pool.\n"
-  "In the same minute 'db' took 80 MiB.\n"
-  "Next, at 12:01:00 it was grown to 480 MiB from 400 MiB, as it held less than its "
-  "demand and a safety margin." },
+  "In the same minute 'db' was offered 80 MiB.\n"
+  "Next, at 12:01:00 it was asked to grow from 400 MiB to 480 MiB, as it held less "
+  "than its demand and a safety margin." },
+{ make_past_middle,
+  "The last decision about 'web-1' until 12:00:00:\n"
+  "Between 11:59:50 and 12:00:26 it was asked in 30 small steps to grow from 470 MiB "
+  "to 480 MiB, as more than half its buffer was gone.\n"
+  "At the last of them, which came later than that time, its demand was 400 MiB and "
+  "its target 480 MiB; 64 MiB of the pool of 4 GiB could be handed out.\n"
+  "Nothing was decided about it after that.\n"
+  "Now it holds 480 MiB." },
 { make_past_refused,
   "The last decision about 'web-1' until 12:00:00:\n"
-  "At 11:50:00 and for 9 s after that it was to be grown to 480 MiB from 400 MiB (7 "
-  "attempts), as it held less than its demand and a safety margin, but the host had no "
+  "Between 11:50:00 and 11:50:09 it was to be asked (7 times) to grow from 400 MiB to "
+  "480 MiB, as it held less than its demand and a safety margin, but the host had no "
   "room for it any more.\n"
-  "Then its demand was 400 MiB and its target 480 MiB; 64 MiB of the pool of 4 GiB "
-  "could be handed out.\n"
+  "At the last of them its demand was 400 MiB and its target 480 MiB; 64 MiB of the "
+  "pool of 4 GiB could be handed out.\n"
   "dynmemd was started at 11:59:55; what happened before it is not known.\n"
-  "Nothing was decided about it after that." },
+  "Nothing was decided about it after that.\n"
+  "Now it holds 490 MiB." },
 { make_past_state,
-  "Nothing was decided about 'web-1' from 11:00:00 to 12:00:00.\n"
-  "At 11:59:30 its state became 'stuck'; it held 512 MiB and its demand was 400 MiB.\n"
-  "Next, at 12:00:30 its state became 'warning', the last of many changes." },
+  "From 11:00:00 to 12:00:00 dynmem asked nothing of 'web-1'.\n"
+  "From 11:59:30 on it was left alone for a while, as it did not do what it was asked; "
+  "it held 512 MiB and its demand was 400 MiB.\n"
+  "Next, at 12:00:30 its state changed 9 times: at the end it was balanced, and held "
+  "less than its demand." },
+{ make_past_off,
+  "From 11:00:00 to 12:00:00 dynmem asked nothing of 'web-1'.\n"
+  "Nothing was decided about it after that.\n"
+  "Now it is not running." },
+{ make_past_unmanaged,
+  "From 11:00:00 to 12:00:00 dynmem asked nothing of 'web-1'.\n"
+  "Nothing was decided about it after that.\n"
+  "Now it is not managed and holds 490 MiB." },

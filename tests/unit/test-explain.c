@@ -207,6 +207,31 @@ make_no_stats(DynExplanation *about)
 }
 
 static void
+make_withdrawn(DynExplanation *about)
+{
+    set_last(about, action(DYN_REASON_WITHDRAW, 490, 490));
+}
+
+/* It was to go down to less than it needs, and had not got there yet. */
+static void
+make_kept(DynExplanation *about)
+{
+    set_last(about, action(DYN_REASON_GROW_DEMAND, 600, 500));
+}
+
+static void
+make_held_back(DynExplanation *about)
+{
+    set_last(about, action(DYN_REASON_SHRINK_CONTENTION, 400, 490));
+}
+
+static void
+make_restarted(DynExplanation *about)
+{
+    set_last(about, action(DYN_REASON_RESTART, 512, 512));
+}
+
+static void
 make_past(DynExplanation *about)
 {
     about->past = true;
@@ -246,6 +271,34 @@ make_past_state(DynExplanation *about)
     about->next.decision.status = DYN_STATUS_WARNING;
     about->next.decision.count = 9;
     about->next.decision.wall_usec = NOON + 30 * SEC;
+}
+
+/* Steps that went on after the time that is asked for. */
+static void
+make_past_middle(DynExplanation *about)
+{
+    about->past = true;
+    set_last(about, action(DYN_REASON_GROW_BUFFER, 470, 480));
+    about->last.decision.wall_usec = NOON - 10 * SEC;
+    about->last.decision.count = 30;
+    about->last.decision.span_sec = 36;
+    about->assigned_kib = 480 * MIB;
+}
+
+/* As of a guest that has been off all day. */
+static void
+make_past_off(DynExplanation *about)
+{
+    about->past = true;
+    hold(about, DYN_HOLD_NOT_RUNNING, "not running");
+}
+
+static void
+make_past_unmanaged(DynExplanation *about)
+{
+    about->past = true;
+    about->status = DYN_STATUS_UNMANAGED;
+    hold(about, DYN_HOLD_OFF, "mode off");
 }
 
 typedef struct Row {
@@ -293,7 +346,7 @@ START_TEST(test_explain_has_words_for_all)
     for (int i = 0; i < DYN_N_REASONS + DYN_N_OUTCOMES; i++) {
         g_autoptr(DynExplanation) about = content();
         g_auto(GStrv) sentences = NULL;
-        DynDecision decision = action(DYN_REASON_GROW_DEMAND, 100, 100);
+        DynDecision decision = action(DYN_REASON_GROW_DEMAND, 100, 200);
 
         if (i < DYN_N_REASONS)
             decision.reason = (uint8_t)i;
@@ -357,8 +410,17 @@ START_TEST(test_explain_numbers)
 }
 END_TEST
 
-/* What another guest gave and took around a decision is one sum; a minute away it is not counted,
- * nor what was not sent. */
+static void
+assert_move(const DynExplanation *about, guint at, const char *name, int64_t delta_mib)
+{
+    const DynExplainedMove *move = about->others->pdata[at];
+
+    ck_assert_str_eq(move->name, name);
+    ck_assert_int_eq(move->delta_kib, delta_mib * 1024);
+}
+
+/* What another guest was asked around a decision is one sum; a minute away it is not counted, nor
+ * what was not sent, nor what came to nothing: asked twice, or taken back, be it later. */
 START_TEST(test_explain_collects_who_gave_and_took)
 {
     g_autoptr(DynDecisions) ring = dyn_decisions_new(100, NULL, 0);
@@ -373,14 +435,21 @@ START_TEST(test_explain_collects_who_gave_and_took)
         { "c", "giver", 41, 300, 250, DYN_OUTCOME_SENT },
         { "d", "taker", 60, 100, 120, DYN_OUTCOME_SENT },
         { WEB, "web-1", 100, 100, 200, DYN_OUTCOME_SENT },
+        { "f", "same", 100, 500, 500, DYN_OUTCOME_SENT },
+        { "g", "stuck", 100, 500, 700, DYN_OUTCOME_SENT },
+        { "h", "asked twice", 100, 500, 490, DYN_OUTCOME_SENT },
+        { "h", "asked twice", 101, 500, 490, DYN_OUTCOME_SENT },
         { "c", "giver", 101, 250, 200, DYN_OUTCOME_SENT },
         { "e", "deaf", 102, 300, 100, DYN_OUTCOME_TIMEOUT },
         { "b", "late", 161, 100, 50, DYN_OUTCOME_SENT },
+        { "g", "stuck", 170, 500, 500, DYN_OUTCOME_SENT }, /* the only ones that ask for nothing */
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(steps); i++) {
         DynDecision decision = action(DYN_REASON_GROW_DEMAND, steps[i].from_mib, steps[i].to_mib);
 
+        if (steps[i].from_mib == steps[i].to_mib)
+            decision.reason = DYN_REASON_WITHDRAW;
         g_strlcpy(decision.uuid, steps[i].uuid, sizeof decision.uuid);
         decision.outcome = (uint8_t)steps[i].outcome;
         decision.wall_usec = NOON + steps[i].sec * SEC;
@@ -389,10 +458,10 @@ START_TEST(test_explain_collects_who_gave_and_took)
     dyn_explain_decisions(about, ring, 200 * SEC, NOON + 200 * SEC);
     ck_assert(about->last.known);
     ck_assert_uint_eq(about->last.decision.to_kib, 200 * MIB);
-    ck_assert_uint_eq(about->others->len, 2);
-    ck_assert_str_eq(((DynExplainedMove *)about->others->pdata[0])->name, "giver");
-    ck_assert_int_eq(((DynExplainedMove *)about->others->pdata[0])->delta_kib, -100 * 1024);
-    ck_assert_str_eq(((DynExplainedMove *)about->others->pdata[1])->name, "taker");
+    ck_assert_uint_eq(about->others->len, 3);
+    assert_move(about, 0, "giver", -100);
+    assert_move(about, 1, "taker", 20);
+    assert_move(about, 2, "asked twice", -10);
 }
 END_TEST
 
