@@ -61,84 +61,6 @@ say_held(DynWriter *writer)
 }
 
 static const char *
-evidence_text(DynEvidenceKind kind)
-{
-    static const char *const texts[DYN_N_EVIDENCES] = {
-        [DYN_EVIDENCE_SWAP_IN] = "it reads back what it swapped out",
-        [DYN_EVIDENCE_FAULTS] = "it faults in what it just dropped",
-        [DYN_EVIDENCE_READS] = "it reads from its disks with next to no memory free",
-        [DYN_EVIDENCE_DEFLATION] = "its balloon gave memory up by itself",
-        [DYN_EVIDENCE_OOM_KILL] = "its kernel killed a process for lack of memory",
-    };
-
-    return (guint)kind < DYN_N_EVIDENCES && texts[kind] ? texts[kind] : "it shows signs of need";
-}
-
-static void
-say_evidence(DynWriter *writer)
-{
-    const DynExplanation *about = writer->about;
-
-    if (about->raised_kib > 0)
-        dyn_writer_say(writer, "Its demand is taken to be at least %s for a while, as %s.",
-                       dyn_writer_size(writer, about->raised_kib),
-                       evidence_text(about->evidence));
-}
-
-static const char *
-buffer_text(const DynExplanation *about)
-{
-    if (about->buffer_floor)
-        return "BufferFloor, more than its ";
-    return about->buffer_learned ? "by how it rises at times, more than its " : "";
-}
-
-/* Where demand and buffer are not all of the target. */
-static void
-say_additions(DynWriter *writer)
-{
-    const DynExplanation *about = writer->about;
-
-    if (about->harm_kib > 0)
-        dyn_writer_say(writer, "It is left %s for a while, as taking memory did it harm.",
-                       dyn_writer_size(writer, about->harm_kib));
-    else if (about->cache_kib > 0)
-        dyn_writer_say(writer, "It is left %s for the sake of its page cache.",
-                       dyn_writer_size(writer, about->cache_kib));
-    if (about->late_kib > about->demand_kib + DYN_KIB_PER_MIB)
-        dyn_writer_say(writer, "Its demand was higher of late, which still counts: %s.",
-                       dyn_writer_size(writer, about->late_kib));
-    if (about->lead_kib > DYN_KIB_PER_MIB)
-        dyn_writer_say(writer, "Its demand rises: %s are added for the time that giving takes.",
-                       dyn_writer_size(writer, about->lead_kib));
-}
-
-static void
-say_target(DynWriter *writer)
-{
-    const DynExplanation *about = writer->about;
-    const char *demand = dyn_writer_size(writer, about->demand_kib);
-    const char *buffer = dyn_writer_size(writer, about->buffer_kib);
-    const char *ideal = dyn_writer_size(writer, about->ideal_kib);
-
-    if (about->unbound_kib < about->ideal_kib)
-        dyn_writer_say(writer,
-                       "Its demand is %s; with a buffer of %s that is less than its minimum, so "
-                       "its target is the minimum: %s.",
-                       demand, buffer, ideal);
-    else if (about->unbound_kib > about->ideal_kib)
-        dyn_writer_say(writer,
-                       "Its demand is %s; with a buffer of %s that is more than it may have, so "
-                       "its target is the most it can reach: %s.",
-                       demand, buffer, ideal);
-    else
-        dyn_writer_say(writer,
-                       "Its demand is %s; with a buffer of %s (%s%u %%) its target is %s.",
-                       demand, buffer, buffer_text(about),
-                       about->buffer_percent, ideal);
-}
-
-static const char *
 part_text(DynWriter *writer, uint64_t kib)
 {
     return kib == 0 ? "nothing" : dyn_writer_size(writer, kib);
@@ -239,108 +161,15 @@ say_mode(DynWriter *writer)
 }
 
 static void
-say_growth(DynWriter *writer)
-{
-    const DynExplanation *about = writer->about;
-
-    if (about->assigned_kib >= about->ceiling_kib)
-        dyn_writer_say(writer, about->ceiling_kib < about->maximum_kib
-                                   ? "It cannot grow: it has all the memory of its domain, %s; "
-                                     "more <memory> there would let it, at its next start."
-                                   : "It cannot grow: it is at its maximum of %s; a higher one "
-                                     "would let it.",
-                       dyn_writer_size(writer, about->ceiling_kib));
-    else if (about->wanted_kib == DYN_UNKNOWN && about->grow_demand_kib != DYN_UNKNOWN &&
-             about->grow_demand_kib > about->demand_kib)
-        dyn_writer_say(writer, "It would grow if its demand rose above %s.",
-                       dyn_writer_size(writer, about->grow_demand_kib));
-}
-
-static void
-say_priority(DynWriter *writer)
-{
-    const DynExplanation *about = writer->about;
-    const char *what = about->tier_target_kib > 0 || about->wanted_kib > about->demand_kib
-                           ? "target before the host's additions to small buffers"
-                           : "demand";
-
-    if (about->wanted_kib == DYN_UNKNOWN)
-        return;
-    if (about->enough_priority <= 100)
-        dyn_writer_say(writer, "A priority of at least %u instead of %u would bring it %s, its %s.",
-                       about->enough_priority, about->priority,
-                       dyn_writer_size(writer, about->wanted_kib), what);
-    else if (about->priority < 100)
-        dyn_writer_say(writer,
-                       "No priority would bring it %s, its %s: with 100 instead of %u it would get "
-                       "%s.",
-                       dyn_writer_size(writer, about->wanted_kib), what, about->priority,
-                       dyn_writer_size(writer, about->most_kib));
-    else
-        dyn_writer_say(writer, "It has the highest priority; only a larger pool or less demand "
-                               "elsewhere would bring it more.");
-}
-
-static void
-say_neighbours(DynWriter *writer)
-{
-    const DynExplanation *about = writer->about;
-
-    if (about->asked_kib + DYN_PAGE_KIB >= about->ideal_kib)
-        return;
-    if (about->excess.name)
-        dyn_writer_say(writer,
-                       "%s holds %s more than its own target: given back, that could go to %s.",
-                       dyn_writer_quote(writer, about->excess.name),
-                       dyn_writer_size(writer, about->excess.kib), writer->name);
-    if (about->need.name)
-        dyn_writer_say(writer, "%s lacks most: %s of its demand.",
-                       dyn_writer_quote(writer, about->need.name),
-                       dyn_writer_size(writer, about->need.kib));
-}
-
-static void
-say_shrinking(DynWriter *writer)
-{
-    const DynExplanation *about = writer->about;
-    const char *low = dyn_writer_size(writer, about->low_kib);
-
-    if (about->assigned_kib <= about->floor_kib + DYN_PAGE_KIB) {
-        dyn_writer_say(writer, "It would not shrink: it holds no more than its minimum or what it "
-                               "needs to stay alive, %s.",
-                       dyn_writer_size(writer, about->floor_kib));
-        return;
-    }
-    if (about->assigned_kib > about->ideal_kib + DYN_BAND_COARSE_LEAST_KIB && about->idle_timed)
-        dyn_writer_say(writer,
-                       "It would shrink if another guest lacked memory, if less than %s of the pool "
-                       "were free, or once it held more than its target for %u s.",
-                       low, about->idle_sec);
-    else if (about->assigned_kib > about->ideal_kib + DYN_BAND_COARSE_LEAST_KIB)
-        dyn_writer_say(writer, "It would shrink if another guest lacked memory, or if less than %s "
-                               "of the pool were free.",
-                       low);
-    else
-        dyn_writer_say(writer, "It would shrink if another guest lacked memory, though not below "
-                               "%s.",
-                       dyn_writer_size(writer, about->floor_kib));
-}
-
-static void
 say_balanced(DynWriter *writer)
 {
     say_held(writer);
-    say_target(writer);
-    say_evidence(writer);
-    say_additions(writer);
+    dyn_writer_need(writer);
     say_share(writer);
     say_position(writer);
     say_mode(writer);
     dyn_writer_last(writer);
-    say_growth(writer);
-    say_priority(writer);
-    say_neighbours(writer);
-    say_shrinking(writer);
+    dyn_writer_change(writer);
 }
 
 char **
