@@ -59,6 +59,8 @@ typedef struct DynExplanation {
     bool buffer_floor;         /* that is BufferFloor, more than its percentage */
     bool buffer_learned;       /* or more than both: what its demand rises by at times */
     uint64_t late_kib;         /* demand of late, where that is more than now; 0: it is not */
+    uint64_t counted_kib;      /* the demand that the target goes by: now, or of late */
+    uint64_t own_kib;          /* that with buffer and lead, or what signs of need ask for */
     uint64_t lead_kib;         /* what its demand will have risen by when memory gets there */
     uint64_t harm_kib;         /* left to it for a while, as taking did harm; 0: nothing */
     uint64_t cache_kib;        /* left to it for its page cache; 0: nothing beyond the buffer */

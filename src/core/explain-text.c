@@ -16,6 +16,7 @@ dyn_writer_say(DynWriter *writer, const char *format, ...)
     va_end(args);
 }
 
+/* All in one unit, so that what is said to add up is seen to. */
 const char *
 dyn_writer_size(DynWriter *writer, uint64_t kib)
 {
@@ -24,7 +25,7 @@ dyn_writer_size(DynWriter *writer, uint64_t kib)
     if (kib == DYN_UNKNOWN)
         return "an unknown amount";
     text = writer->style->bytes ? g_strdup_printf("%" G_GUINT64_FORMAT " bytes", kib * 1024)
-                                : dyn_size_format(kib);
+                                : dyn_size_format_mib(kib);
     return g_string_chunk_insert(writer->words, text);
 }
 

@@ -95,6 +95,8 @@ explain_target(DynExplanation *out, const DynWorld *world, const DynGuest *guest
     own = dyn_sat_add(dyn_sat_add(demand->smooth_kib, out->buffer_kib), out->lead_kib);
     if (guest->raised_kib > 0)
         own = MAX(own, dyn_sat_add(guest->raised_kib, dyn_guest_safety_kib(guest)));
+    out->counted_kib = demand->smooth_kib;
+    out->own_kib = own;
     if (out->unbound_kib > own && guest->harm_floor_kib == out->unbound_kib)
         out->harm_kib = out->unbound_kib;
     else if (out->unbound_kib > own)

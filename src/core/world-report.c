@@ -24,11 +24,11 @@ static char *
 bad_stats_text(const DynGuest *guest)
 {
     const DynBalloonStats *stats = &guest->sample.stats;
-    g_autofree char *total = dyn_size_format(stats->total_kib);
-    g_autofree char *available = dyn_size_format(stats->available_kib);
-    g_autofree char *unused = dyn_size_format(stats->free_kib);
-    g_autofree char *most = dyn_size_format(dyn_guest_boot_kib(guest) + guest->vmem_kib);
-    g_autofree char *balloon = dyn_size_format(guest->balloon_kib);
+    g_autofree char *total = dyn_size_format_mib(stats->total_kib);
+    g_autofree char *available = dyn_size_format_mib(stats->available_kib);
+    g_autofree char *unused = dyn_size_format_mib(stats->free_kib);
+    g_autofree char *most = dyn_size_format_mib(dyn_guest_boot_kib(guest) + guest->vmem_kib);
+    g_autofree char *balloon = dyn_size_format_mib(guest->balloon_kib);
 
     return g_strdup_printf("impossible statistics: %s (total %s, available %s, free %s; balloon "
                            "size %s of %s)",

@@ -71,30 +71,28 @@
   "'d b\\x1b' lacks most: 64 MiB of its demand.\n"
   "It would shrink if another guest lacked memory, though not below 256 MiB." },
 { make_full,
-  "'web-1' holds 1 GiB.\n"
-  "Its demand is 1000 MiB; with a buffer of 200 MiB that is more than it may have, so "
-  "its target is the most it can reach: 1 GiB.\n"
+  "'web-1' holds 1024 MiB.\n"
   "Its demand is taken to be at least 1100 MiB for a while, as it reads back what it "
-  "swapped out.\n"
+  "swapped out; with a safety margin of 64 MiB that makes 1164 MiB, so its target is "
+  "the most it can have: 1024 MiB.\n"
   "That is all it can have.\n"
   "dynmem has not changed it since 11:00:00.\n"
-  "It cannot grow: it is at its maximum of 1 GiB; a higher one would let it.\n"
+  "It cannot grow: it is at its maximum of 1024 MiB; a higher one would let it.\n"
   "It would shrink if another guest lacked memory, though not below 256 MiB." },
 { make_domain_full,
-  "'web-1' holds 1 GiB.\n"
-  "Its demand is 1000 MiB; with a buffer of 200 MiB that is more than it may have, so "
-  "its target is the most it can reach: 1 GiB.\n"
+  "'web-1' holds 1024 MiB.\n"
   "Its demand is taken to be at least 1100 MiB for a while, as it reads back what it "
-  "swapped out.\n"
+  "swapped out; by its own figures it is 1000 MiB; with a buffer of 200 MiB (20 %) "
+  "that makes 1200 MiB, so its target is the most it can have: 1024 MiB.\n"
   "That is all it can have.\n"
   "dynmem has not changed it since 11:00:00.\n"
-  "It cannot grow: it has all the memory of its domain, 1 GiB; more <memory> there "
+  "It cannot grow: it has all the memory of its domain, 1024 MiB; more <memory> there "
   "would let it, at its next start.\n"
   "It would shrink if another guest lacked memory, though not below 256 MiB." },
 { make_small,
   "'web-1' holds 256 MiB.\n"
-  "Its demand is 100 MiB; with a buffer of 20 MiB that is less than its minimum, so "
-  "its target is the minimum: 256 MiB.\n"
+  "Its demand is 100 MiB; with a buffer of 20 MiB (20 %) that makes 120 MiB, less than "
+  "its minimum, so its target is the minimum: 256 MiB.\n"
   "That is enough: it is given more once half its buffer is gone, below 178 MiB.\n"
   "dynmem has not changed it since 11:00:00.\n"
   "It would grow if its demand rose above 212 MiB.\n"
@@ -102,8 +100,8 @@
   "alive, 256 MiB." },
 { make_generous,
   "'web-1' holds 600 MiB.\n"
-  "Its demand is 400 MiB; with a buffer of 80 MiB (BufferFloor, more than its 20 %) "
-  "its target is 480 MiB.\n"
+  "Its demand is 400 MiB; with a buffer of 80 MiB (the host's BufferFloor, which is "
+  "more than its 20 %) its target is 480 MiB.\n"
   "It holds 120 MiB more than its target, which others may ask for.\n"
   "dynmem has not changed it since 11:00:00.\n"
   "It would grow if its demand rose above 454 MiB.\n"
@@ -111,26 +109,26 @@
   "were free." },
 { make_rising,
   "'web-1' holds 680 MiB.\n"
-  "Its demand is 400 MiB; with a buffer of 200 MiB (by how it rises at times, more "
-  "than its 20 %) its target is 680 MiB.\n"
-  "Its demand was higher of late, which still counts: 450 MiB.\n"
-  "Its demand rises: 30 MiB are added for the time that giving takes.\n"
+  "Its demand is 400 MiB now, but its target goes by 450 MiB, as it was more of late; "
+  "with a buffer of 200 MiB (what its demand rises by at times, which is more than its "
+  "20 %) and 30 MiB ahead of a further rise, its target is 680 MiB.\n"
   "That is enough: it is given more once half its buffer is gone, below 440 MiB.\n"
   "dynmem has not changed it since 11:00:00.\n"
   "It would grow if its demand rose above 454 MiB.\n"
   "It would shrink if another guest lacked memory, though not below 256 MiB." },
 { make_harmed,
   "'web-1' holds 490 MiB.\n"
-  "Its demand is 400 MiB; with a buffer of 80 MiB (20 %) its target is 490 MiB.\n"
-  "It is left 490 MiB for a while, as taking memory did it harm.\n"
+  "Its demand is 400 MiB; with a buffer of 80 MiB (20 %) that makes 480 MiB.\n"
+  "It is left 490 MiB for a while, as taking memory did it harm, so its target is 490 "
+  "MiB.\n"
   "That is enough: it is given more once half its buffer is gone, below 440 MiB.\n"
   "dynmem has not changed it since 11:00:00.\n"
   "It would grow if its demand rose above 454 MiB.\n"
   "It would shrink if another guest lacked memory, though not below 256 MiB." },
 { make_cached,
   "'web-1' holds 490 MiB.\n"
-  "Its demand is 400 MiB; with a buffer of 80 MiB (20 %) its target is 490 MiB.\n"
-  "It is left 490 MiB for the sake of its page cache.\n"
+  "Its demand is 400 MiB; with a buffer of 80 MiB (20 %) that makes 480 MiB.\n"
+  "It is left 490 MiB for its page cache, so its target is 490 MiB.\n"
   "That is enough: it is given more once half its buffer is gone, below 440 MiB.\n"
   "dynmem has not changed it since 11:00:00.\n"
   "It would grow if its demand rose above 454 MiB.\n"
@@ -158,7 +156,7 @@
 { make_off,
   "'web-1' is not running: it holds nothing.\n"
   "Once started it has at least 512 MiB (startup), and later between 256 MiB (minimum) "
-  "and 1 GiB (maximum)." },
+  "and 1024 MiB (maximum)." },
 { make_off_unmanaged,
   "'web-1' is not running: it holds nothing.\n"
   "It is not managed: dynmem will leave it alone when it starts." },
@@ -225,7 +223,7 @@
   "The last decision about 'web-1' until 12:00:00:\n"
   "At 11:50:00 it was asked to shrink from 480 MiB to 400 MiB, as others needed memory "
   "and the pool had none left.\n"
-  "Then its demand was 400 MiB and its target 480 MiB; 64 MiB of the pool of 4 GiB "
+  "Then its demand was 400 MiB and its target 480 MiB; 64 MiB of the pool of 4096 MiB "
   "could be handed out, and the guests' targets exceeded the pool.\n"
   "In the same minute 'db' was offered 80 MiB.\n"
   "Next, at 12:01:00 it was asked to grow from 400 MiB to 480 MiB, as it held less "
@@ -235,7 +233,7 @@
   "Between 11:59:50 and 12:00:26 it was asked in 30 small steps to grow from 470 MiB "
   "to 480 MiB, as more than half its buffer was gone.\n"
   "At the last of them, which came later than that time, its demand was 400 MiB and "
-  "its target 480 MiB; 64 MiB of the pool of 4 GiB could be handed out.\n"
+  "its target 480 MiB; 64 MiB of the pool of 4096 MiB could be handed out.\n"
   "Nothing was decided about it after that.\n"
   "Now it holds 480 MiB." },
 { make_past_refused,
@@ -244,7 +242,7 @@
   "480 MiB, as it held less than its demand and a safety margin, but the host had no "
   "room for it any more.\n"
   "At the last of them its demand was 400 MiB and its target 480 MiB; 64 MiB of the "
-  "pool of 4 GiB could be handed out.\n"
+  "pool of 4096 MiB could be handed out.\n"
   "dynmemd was started at 11:59:55; what happened before it is not known.\n"
   "Nothing was decided about it after that.\n"
   "Now it holds 490 MiB." },

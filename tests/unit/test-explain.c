@@ -72,11 +72,11 @@ static void
 make_full(DynExplanation *about)
 {
     about->assigned_kib = about->asked_kib = 1024 * MIB;
-    about->demand_kib = 1000 * MIB;
+    about->demand_kib = about->raised_kib = 1100 * MIB;
+    about->counted_kib = 800 * MIB;
     about->buffer_kib = 200 * MIB;
     about->ideal_kib = about->allotted_kib = about->ceiling_kib;
-    about->unbound_kib = 1200 * MIB;
-    about->raised_kib = 1100 * MIB;
+    about->unbound_kib = about->own_kib = 1164 * MIB;
     about->evidence = DYN_EVIDENCE_SWAP_IN;
 }
 
@@ -85,15 +85,17 @@ make_domain_full(DynExplanation *about)
 {
     make_full(about);
     about->maximum_kib = 2048 * MIB;
+    about->counted_kib = 1000 * MIB;
+    about->own_kib = about->unbound_kib = 1200 * MIB;
 }
 
 static void
 make_small(DynExplanation *about)
 {
     about->assigned_kib = about->asked_kib = about->ideal_kib = about->allotted_kib = 256 * MIB;
-    about->demand_kib = 100 * MIB;
+    about->demand_kib = about->counted_kib = 100 * MIB;
     about->buffer_kib = 20 * MIB;
-    about->unbound_kib = 120 * MIB;
+    about->unbound_kib = about->own_kib = 120 * MIB;
     about->trigger_kib = 178 * MIB;
     about->grow_demand_kib = 212 * MIB;
 }
@@ -112,9 +114,9 @@ make_rising(DynExplanation *about)
 {
     about->buffer_learned = true;
     about->buffer_kib = 200 * MIB;
-    about->late_kib = 450 * MIB;
+    about->late_kib = about->counted_kib = 450 * MIB;
     about->lead_kib = 30 * MIB;
-    about->ideal_kib = about->unbound_kib = about->allotted_kib = 680 * MIB;
+    about->ideal_kib = about->unbound_kib = about->own_kib = about->allotted_kib = 680 * MIB;
     about->asked_kib = about->assigned_kib = 680 * MIB;
 }
 
