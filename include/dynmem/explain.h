@@ -46,6 +46,8 @@ typedef struct DynExplanation {
     DynStatus status;
     DynHold hold;
     char *hold_text;
+    uint64_t oom_kills;        /* processes its kernel killed, as far as it tells */
+    uint64_t rollbacks;        /* times that taking memory did it harm */
     bool managed;
     bool paused;               /* dynmem itself */
     bool connected;

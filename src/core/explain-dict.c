@@ -140,6 +140,8 @@ add_now(GVariantBuilder *builder, const DynExplanation *about)
     add(builder, "Status", text(dyn_status_word(about->status)));
     add(builder, "Hold", text(dyn_hold_word(about->hold)));
     add(builder, "Reason", text(about->hold_text));
+    add(builder, "OomKills", g_variant_new_uint64(about->oom_kills));
+    add(builder, "Rollbacks", g_variant_new_uint64(about->rollbacks));
     add(builder, "Managed", g_variant_new_boolean(about->managed));
     add(builder, "Paused", g_variant_new_boolean(about->paused));
     add(builder, "Contention", g_variant_new_boolean(about->contention));

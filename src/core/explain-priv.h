@@ -27,6 +27,13 @@ dyn_writer_time(DynWriter *writer, int64_t wall_usec);
 const char *
 dyn_writer_quote(DynWriter *writer, const char *name);
 
+/* "It would", or on what condition it would. */
+const char *
+dyn_writer_would(const DynWriter *writer);
+/* It is to be given more than there is to hand out. */
+bool
+dyn_writer_waits(const DynExplanation *about);
+
 /* explain-hold.c: true if it said all there is to say. */
 bool
 dyn_writer_hold(DynWriter *writer);

@@ -92,28 +92,146 @@ say_share(DynWriter *writer)
                    part_text(writer, about->tier_target_kib + about->tier_full_kib));
 }
 
+const char *
+dyn_writer_would(const DynWriter *writer)
+{
+    if (writer->about->mode != DYN_MODE_ON)
+        return "In mode 'on' it would";
+    return writer->about->paused ? "Once dynmem is resumed it would" : "It would";
+}
+
 static bool
 is_observed(const DynExplanation *about)
 {
     return about->paused || about->mode != DYN_MODE_ON;
 }
 
+/* What it is to be brought to. */
+static uint64_t
+goal_of(const DynExplanation *about)
+{
+    return MIN(MIN(about->allotted_kib, about->ideal_kib), about->ceiling_kib);
+}
+
+/* A growth that is smaller waits until it is worth a resize, unless the guest lacks its demand: the
+ * bands of the balancer. */
+static bool
+is_due(const DynExplanation *about)
+{
+    const uint64_t here = about->asked_kib;
+    const uint64_t least = here < about->demand_kib
+                               ? DYN_BAND_FINE_MOST_KIB
+                               : MAX(DYN_BAND_FINE_MOST_KIB,
+                                     (about->trigger_kib - here) / DYN_BAND_LACK_DIVISOR);
+
+    return here < about->trigger_kib && goal_of(about) > here + least;
+}
+
+bool
+dyn_writer_waits(const DynExplanation *about)
+{
+    return !is_observed(about) && is_due(about) &&
+           about->available_kib < goal_of(about) - about->asked_kib;
+}
+
 static void
-say_waiting(DynWriter *writer, uint64_t goal_kib)
+say_due(DynWriter *writer)
 {
     const DynExplanation *about = writer->about;
-    const uint64_t lacking_kib = goal_kib - about->asked_kib;
-    const char *lacking = dyn_writer_size(writer, lacking_kib);
-    const char *available = dyn_writer_size(writer, about->available_kib);
+    const char *lacking = dyn_writer_size(writer, goal_of(about) - about->asked_kib);
 
     if (is_observed(about))
-        dyn_writer_say(writer, "It would be given %s more.", lacking);
-    else if (about->available_kib >= lacking_kib)
-        dyn_writer_say(writer, "It is about to be given %s more.", lacking);
-    else
+        dyn_writer_say(writer, "%s be given %s more.", dyn_writer_would(writer), lacking);
+    else if (dyn_writer_waits(about))
         dyn_writer_say(writer,
                        "It waits for %s more: %s of the host's memory can be handed out now.",
-                       lacking, available);
+                       lacking, dyn_writer_size(writer, about->available_kib));
+    else
+        dyn_writer_say(writer, "It is about to be given %s more.", lacking);
+}
+
+static void
+say_status(DynWriter *writer)
+{
+    const DynExplanation *about = writer->about;
+
+    if (about->status == DYN_STATUS_WARNING)
+        dyn_writer_say(writer, "It holds less than its demand, so its status is 'warning'.");
+    else if (about->status == DYN_STATUS_LOW)
+        dyn_writer_say(writer,
+                       "It holds its demand but less than 80 %% of its buffer of %u %%, so its "
+                       "status is 'low'.",
+                       about->buffer_percent);
+    if (about->oom_kills > 0)
+        dyn_writer_say(writer,
+                       "It has run out of memory: its kernel has killed processes for lack of it, "
+                       "%" G_GUINT64_FORMAT " since dynmemd was started.",
+                       about->oom_kills);
+    if (about->rollbacks > 0)
+        dyn_writer_say(writer,
+                       "Taking memory has done it harm and was undone, %" G_GUINT64_FORMAT
+                       " times since dynmemd was started.",
+                       about->rollbacks);
+}
+
+/* It holds @over_kib more than its target or share (@what). */
+static void
+say_over(DynWriter *writer, const char *what, uint64_t over_kib)
+{
+    const DynExplanation *about = writer->about;
+    const char *over = dyn_writer_size(writer, over_kib);
+
+    if (is_observed(about))
+        dyn_writer_say(writer, "It holds %s more than its %s.", over, what);
+    else if (about->contention)
+        dyn_writer_say(writer,
+                       "It holds %s more than its %s, and can be asked for that as others lack "
+                       "memory.",
+                       over, what);
+    else
+        dyn_writer_say(writer,
+                       "It holds %s more than its %s: memory nobody needs stays where it is.", over,
+                       what);
+}
+
+/* Its demand could rise by so much. What is below its minimum it never gets to. */
+static void
+say_enough(DynWriter *writer, const char *lead)
+{
+    const DynExplanation *about = writer->about;
+
+    if (about->trigger_kib > about->minimum_kib)
+        dyn_writer_say(writer, "%s: it is given more once half its buffer is gone, below %s.", lead,
+                       dyn_writer_size(writer, about->trigger_kib));
+    else
+        dyn_writer_say(writer, "%s.", lead);
+}
+
+/* It holds no more than its share, and is not about to get more. */
+static void
+say_within(DynWriter *writer)
+{
+    const DynExplanation *about = writer->about;
+    const uint64_t here = about->asked_kib;
+    const uint64_t goal_kib = goal_of(about);
+    const bool cut = goal_kib + DYN_PAGE_KIB < MIN(about->ideal_kib, about->ceiling_kib);
+    g_autofree char *lead = NULL;
+
+    if (here >= about->ceiling_kib) {
+        dyn_writer_say(writer, "That is all it can have.");
+    } else if (here < about->trigger_kib && here + DYN_PAGE_KIB < goal_kib) {
+        dyn_writer_say(writer, "It lacks %s of its %s, which is not worth a resize yet.",
+                       dyn_writer_size(writer, goal_kib - here), cut ? "share" : "target");
+    } else if (cut && here + DYN_PAGE_KIB < goal_kib) {
+        lead = g_strdup_printf("It holds %s less than its share, as it does not need that yet",
+                               dyn_writer_size(writer, goal_kib - here));
+        say_enough(writer, lead);
+    } else if (cut) {
+        dyn_writer_say(writer, "It holds its share.");
+    } else {
+        say_enough(writer, about->status == DYN_STATUS_OK ? "That is enough"
+                                                          : "It gets no more for now");
+    }
 }
 
 /* Where it stands between too little and too much. */
@@ -123,28 +241,16 @@ say_position(DynWriter *writer)
     const DynExplanation *about = writer->about;
     const uint64_t here = about->asked_kib;
     const uint64_t share_kib = MIN(about->allotted_kib, about->ideal_kib);
-    const uint64_t goal_kib = MIN(share_kib, about->ceiling_kib);
 
-    if (here < about->trigger_kib && goal_kib > here + DYN_PAGE_KIB)
-        say_waiting(writer, goal_kib);
+    say_status(writer);
+    if (is_due(about))
+        say_due(writer);
     else if (here > about->ideal_kib + DYN_BAND_COARSE_LEAST_KIB)
-        dyn_writer_say(writer,
-                       about->contention
-                           ? "It holds %s more than its target, which others may ask for."
-                           : "It holds %s more than its target: memory nobody needs stays where "
-                             "it is.",
-                       dyn_writer_size(writer, here - about->ideal_kib));
+        say_over(writer, "target", here - about->ideal_kib);
     else if (here > share_kib + DYN_BAND_COARSE_LEAST_KIB)
-        dyn_writer_say(writer, "It holds %s more than its share, which others may ask for.",
-                       dyn_writer_size(writer, here - share_kib));
-    else if (share_kib + DYN_PAGE_KIB < about->ideal_kib)
-        dyn_writer_say(writer, "It holds its share.");
-    else if (here >= about->ceiling_kib)
-        dyn_writer_say(writer, "That is all it can have.");
+        say_over(writer, "share", here - share_kib);
     else
-        dyn_writer_say(writer, "That is enough: it is given more once half its buffer is gone, "
-                               "below %s.",
-                       dyn_writer_size(writer, about->trigger_kib));
+        say_within(writer);
 }
 
 static void

@@ -29,6 +29,8 @@ explain_report(DynExplanation *out, const DynGuestReport *report)
     out->hold = report->hold;
     out->hold_text = g_strdup(report->hold_text);
     out->managed = report->managed;
+    out->oom_kills = report->oom_kills;
+    out->rollbacks = report->rollbacks;
     out->assigned_kib = report->assigned_kib;
     out->demand_kib = report->demand_kib;
     out->raised_kib = report->raised_kib;

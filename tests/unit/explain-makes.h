@@ -55,6 +55,38 @@ make_shared(DynExplanation *about)
     about->floor_kib = 300 * MIB;
 }
 
+/* Its demand fell: it may have more than it has, and does not need it. */
+static inline void
+make_below_share(DynExplanation *about)
+{
+    squeeze(about);
+    about->allotted_kib = 460 * MIB;
+    about->tier_demand_kib = 144 * MIB;
+    about->tier_target_kib = 60 * MIB;
+    about->assigned_kib = about->asked_kib = 445 * MIB;
+    about->wanted_kib = about->ideal_kib;
+    about->status = DYN_STATUS_LOW;
+}
+
+/* So little is lacking that no resize is worth it. */
+static inline void
+make_nearly(DynExplanation *about)
+{
+    squeeze(about);
+    about->assigned_kib = about->asked_kib = 298 * MIB;
+    about->status = DYN_STATUS_WARNING;
+}
+
+/* Half its buffer is gone, no more, and its kernel had to kill. */
+static inline void
+make_low(DynExplanation *about)
+{
+    about->assigned_kib = about->asked_kib = 450 * MIB;
+    about->status = DYN_STATUS_LOW;
+    about->oom_kills = 3;
+    about->rollbacks = 2;
+}
+
 static inline void
 make_short_minima(DynExplanation *about)
 {
