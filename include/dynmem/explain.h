@@ -82,7 +82,7 @@ typedef struct DynExplanation {
     uint32_t priority;
     uint32_t buffer_percent;
     uint64_t grow_demand_kib;  /* demand above which it would grow; DYN_UNKNOWN: no demand would */
-    uint64_t wanted_kib;       /* what its allotment falls short of: demand, else target;
+    uint64_t wanted_kib;       /* what its allotment falls short of: demand, else @ideal;
                                   DYN_UNKNOWN: of neither */
     uint32_t enough_priority;  /* least priority that would bring @wanted_kib; 101: none */
     uint64_t most_kib;         /* what priority 100 would bring, where none is enough */

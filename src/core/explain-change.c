@@ -20,49 +20,50 @@ say_growth(DynWriter *writer)
                        dyn_writer_size(writer, about->ceiling_kib));
     else if (about->wanted_kib == DYN_UNKNOWN && about->grow_demand_kib != DYN_UNKNOWN &&
              about->grow_demand_kib > about->demand_kib)
-        dyn_writer_say(writer, "It would grow if its demand rose above %s.",
+        dyn_writer_say(writer, "%s grow if its demand rose above %s.", dyn_writer_would(writer),
                        dyn_writer_size(writer, about->grow_demand_kib));
 }
 
+/* Of its share: what it holds can be more. */
 static void
 say_priority(DynWriter *writer)
 {
     const DynExplanation *about = writer->about;
-    const char *what = about->tier_target_kib > 0 || about->wanted_kib > about->demand_kib
-                           ? "target before the host's additions to small buffers"
-                           : "demand";
+    const char *what =
+        about->wanted_kib < about->ideal_kib ? "what its demand takes" : "its target";
+    const char *wanted = dyn_writer_size(writer, about->wanted_kib);
 
     if (about->wanted_kib == DYN_UNKNOWN)
         return;
     if (about->enough_priority <= 100)
-        dyn_writer_say(writer, "A priority of at least %u instead of %u would bring it %s, its %s.",
-                       about->enough_priority, about->priority,
-                       dyn_writer_size(writer, about->wanted_kib), what);
+        dyn_writer_say(writer,
+                       "With a priority of at least %u instead of %u its share would be %s: %s.",
+                       about->enough_priority, about->priority, wanted, what);
     else if (about->priority < 100)
         dyn_writer_say(writer,
-                       "No priority would bring it %s, its %s: with 100 instead of %u it would get "
+                       "No priority would make its share %s, %s: with 100 instead of %u it would be "
                        "%s.",
-                       dyn_writer_size(writer, about->wanted_kib), what, about->priority,
-                       dyn_writer_size(writer, about->most_kib));
+                       wanted, what, about->priority, dyn_writer_size(writer, about->most_kib));
     else
         dyn_writer_say(writer, "It has the highest priority; only a larger pool or less demand "
-                               "elsewhere would bring it more.");
+                               "elsewhere would make its share larger.");
 }
 
+/* Others matter to a guest that waits for memory, or whose share is less than its target. */
 static void
 say_neighbours(DynWriter *writer)
 {
     const DynExplanation *about = writer->about;
+    const bool waits = dyn_writer_waits(about);
 
-    if (about->asked_kib + DYN_PAGE_KIB >= about->ideal_kib)
-        return;
-    if (about->excess.name)
+    if (waits && about->excess.name)
         dyn_writer_say(writer,
-                       "%s holds %s more than its own target: given back, that could go to %s.",
+                       "%s holds %s more than its own target: what it gives back of that can go to "
+                       "%s.",
                        dyn_writer_quote(writer, about->excess.name),
                        dyn_writer_size(writer, about->excess.kib), writer->name);
-    if (about->need.name)
-        dyn_writer_say(writer, "%s lacks most: %s of its demand.",
+    if ((waits || about->wanted_kib != DYN_UNKNOWN) && about->need.name)
+        dyn_writer_say(writer, "Of the others %s lacks most: %s of its demand.",
                        dyn_writer_quote(writer, about->need.name),
                        dyn_writer_size(writer, about->need.kib));
 }
@@ -71,27 +72,29 @@ static void
 say_shrinking(DynWriter *writer)
 {
     const DynExplanation *about = writer->about;
+    const char *would = dyn_writer_would(writer);
     const char *low = dyn_writer_size(writer, about->low_kib);
 
     if (about->assigned_kib <= about->floor_kib + DYN_PAGE_KIB) {
-        dyn_writer_say(writer, "It would not shrink: it holds no more than its minimum or what it "
-                               "needs to stay alive, %s.",
-                       dyn_writer_size(writer, about->floor_kib));
+        dyn_writer_say(writer,
+                       "%s not shrink: it holds no more than its minimum or what it needs to stay "
+                       "alive, %s.",
+                       would, dyn_writer_size(writer, about->floor_kib));
         return;
     }
     if (about->assigned_kib > about->ideal_kib + DYN_BAND_COARSE_LEAST_KIB && about->idle_timed)
         dyn_writer_say(writer,
-                       "It would shrink if another guest lacked memory, if less than %s of the pool "
-                       "were free, or once it held more than its target for %u s.",
-                       low, about->idle_sec);
+                       "%s shrink if another guest lacked memory, if less than %s of the pool were "
+                       "free, or once it held more than its target for %u s.",
+                       would, low, about->idle_sec);
     else if (about->assigned_kib > about->ideal_kib + DYN_BAND_COARSE_LEAST_KIB)
-        dyn_writer_say(writer, "It would shrink if another guest lacked memory, or if less than %s "
-                               "of the pool were free.",
-                       low);
+        dyn_writer_say(writer,
+                       "%s shrink if another guest lacked memory, or if less than %s of the pool "
+                       "were free.",
+                       would, low);
     else
-        dyn_writer_say(writer, "It would shrink if another guest lacked memory, though not below "
-                               "%s.",
-                       dyn_writer_size(writer, about->floor_kib));
+        dyn_writer_say(writer, "%s shrink if another guest lacked memory, though not below %s.",
+                       would, dyn_writer_size(writer, about->floor_kib));
 }
 
 void

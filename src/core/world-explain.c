@@ -187,6 +187,7 @@ explain_tiers(DynExplanation *out, const Shared *shared)
     const DynClaim *claim = &shared->claims[shared->at];
     const uint64_t demand = MAX(claim->lo_kib, claim->demand_kib);
     const uint64_t target = MAX(demand, claim->target_kib);
+    const uint64_t full = MAX(target, claim->full_kib);
     const uint64_t have = allotted_with(shared, out->priority);
 
     out->allotted_kib = have;
@@ -196,8 +197,8 @@ explain_tiers(DynExplanation *out, const Shared *shared)
     out->tier_full_kib = dyn_sat_sub(have, target);
     if (have + DYN_PAGE_KIB < demand)
         out->wanted_kib = demand;
-    else if (have + DYN_PAGE_KIB < target)
-        out->wanted_kib = target;
+    else if (have + DYN_PAGE_KIB < full)
+        out->wanted_kib = full;
 }
 
 static void

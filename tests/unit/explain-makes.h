@@ -87,6 +87,25 @@ make_low(DynExplanation *about)
     about->rollbacks = 2;
 }
 
+/* No priority brings it its target; it holds more than it could be brought. */
+static inline void
+make_above_share(DynExplanation *about)
+{
+    make_below_share(about);
+    about->assigned_kib = about->asked_kib = 500 * MIB;
+    about->status = DYN_STATUS_OK;
+    about->enough_priority = 101;
+    about->most_kib = 470 * MIB;
+}
+
+/* As make_above_share(), of a guest that nothing is done to. */
+static inline void
+make_observed_above(DynExplanation *about)
+{
+    make_above_share(about);
+    about->mode = DYN_MODE_OBSERVE;
+}
+
 static inline void
 make_short_minima(DynExplanation *about)
 {

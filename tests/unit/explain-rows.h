@@ -35,10 +35,11 @@
   "towards its demand and nothing for its buffer.\n"
   "It waits for 20 MiB more: 8 MiB of the host's memory can be handed out now.\n"
   "dynmem has not changed it since 11:59:00.\n"
-  "A priority of at least 73 instead of 50 would bring it 400 MiB, its demand.\n"
-  "'web-3' holds 300 MiB more than its own target: given back, that could go to "
-  "'web-1'.\n"
-  "'d b\\x1b' lacks most: 64 MiB of its demand.\n"
+  "With a priority of at least 73 instead of 50 its share would be 400 MiB: what its "
+  "demand takes.\n"
+  "'web-3' holds 300 MiB more than its own target: what it gives back of that can go "
+  "to 'web-1'.\n"
+  "Of the others 'd b\\x1b' lacks most: 64 MiB of its demand.\n"
   "It would shrink if another guest lacked memory, though not below 256 MiB." },
 { make_shared,
   "'web-1' holds 300 MiB.\n"
@@ -48,11 +49,9 @@
   "towards its demand and nothing for its buffer.\n"
   "It holds its share.\n"
   "dynmem has not changed it since 11:00:00.\n"
-  "No priority would bring it 400 MiB, its demand: with 100 instead of 50 it would get "
-  "350 MiB.\n"
-  "'web-3' holds 300 MiB more than its own target: given back, that could go to "
-  "'web-1'.\n"
-  "'d b\\x1b' lacks most: 64 MiB of its demand.\n"
+  "No priority would make its share 400 MiB, what its demand takes: with 100 instead "
+  "of 50 it would be 350 MiB.\n"
+  "Of the others 'd b\\x1b' lacks most: 64 MiB of its demand.\n"
   "It would not shrink: it holds no more than its minimum or what it needs to stay "
   "alive, 300 MiB." },
 { make_below_share,
@@ -66,12 +65,38 @@
   "It holds 15 MiB less than its share, as it does not need that yet: it is given more "
   "once half its buffer is gone, below 440 MiB.\n"
   "dynmem has not changed it since 11:00:00.\n"
-  "A priority of at least 73 instead of 50 would bring it 480 MiB, its target before "
-  "the host's additions to small buffers.\n"
-  "'web-3' holds 300 MiB more than its own target: given back, that could go to "
-  "'web-1'.\n"
-  "'d b\\x1b' lacks most: 64 MiB of its demand.\n"
+  "With a priority of at least 73 instead of 50 its share would be 480 MiB: its "
+  "target.\n"
+  "Of the others 'd b\\x1b' lacks most: 64 MiB of its demand.\n"
   "It would shrink if another guest lacked memory, though not below 256 MiB." },
+{ make_above_share,
+  "'web-1' holds 500 MiB.\n"
+  "Its demand is 400 MiB; with a buffer of 80 MiB (20 %) its target is 480 MiB.\n"
+  "The host's pool of 900 MiB does not hold every guest's target.\n"
+  "Priority 50 brings it 460 MiB of the pool: 256 MiB that it is guaranteed, 144 MiB "
+  "towards its demand and 60 MiB for its buffer.\n"
+  "It holds 20 MiB more than its target, and can be asked for that as others lack "
+  "memory.\n"
+  "dynmem has not changed it since 11:00:00.\n"
+  "No priority would make its share 480 MiB, its target: with 100 instead of 50 it "
+  "would be 470 MiB.\n"
+  "Of the others 'd b\\x1b' lacks most: 64 MiB of its demand.\n"
+  "It would shrink if another guest lacked memory, or if less than 102 MiB of the pool "
+  "were free." },
+{ make_observed_above,
+  "'web-1' holds 500 MiB.\n"
+  "Its demand is 400 MiB; with a buffer of 80 MiB (20 %) its target is 480 MiB.\n"
+  "The host's pool of 900 MiB does not hold every guest's target.\n"
+  "Priority 50 brings it 460 MiB of the pool: 256 MiB that it is guaranteed, 144 MiB "
+  "towards its demand and 60 MiB for its buffer.\n"
+  "It holds 20 MiB more than its target.\n"
+  "Nothing of this is done: it is only observed.\n"
+  "dynmem has not changed it since 11:00:00.\n"
+  "No priority would make its share 480 MiB, its target: with 100 instead of 50 it "
+  "would be 470 MiB.\n"
+  "Of the others 'd b\\x1b' lacks most: 64 MiB of its demand.\n"
+  "In mode 'on' it would shrink if another guest lacked memory, or if less than 102 "
+  "MiB of the pool were free." },
 { make_nearly,
   "'web-1' holds 298 MiB.\n"
   "Its demand is 400 MiB; with a buffer of 80 MiB (20 %) its target is 480 MiB.\n"
@@ -81,10 +106,9 @@
   "It holds less than its demand, so its status is 'warning'.\n"
   "It lacks 2 MiB of its share, which is not worth a resize yet.\n"
   "dynmem has not changed it since 11:00:00.\n"
-  "A priority of at least 73 instead of 50 would bring it 400 MiB, its demand.\n"
-  "'web-3' holds 300 MiB more than its own target: given back, that could go to "
-  "'web-1'.\n"
-  "'d b\\x1b' lacks most: 64 MiB of its demand.\n"
+  "With a priority of at least 73 instead of 50 its share would be 400 MiB: what its "
+  "demand takes.\n"
+  "Of the others 'd b\\x1b' lacks most: 64 MiB of its demand.\n"
   "It would shrink if another guest lacked memory, though not below 256 MiB." },
 { make_low,
   "'web-1' holds 450 MiB.\n"
@@ -109,11 +133,9 @@
   "It holds 100 MiB more than its share, and can be asked for that as others lack "
   "memory.\n"
   "dynmem has not changed it since 11:00:00.\n"
-  "It has the highest priority; only a larger pool or less demand elsewhere would "
-  "bring it more.\n"
-  "'web-3' holds 300 MiB more than its own target: given back, that could go to "
-  "'web-1'.\n"
-  "'d b\\x1b' lacks most: 64 MiB of its demand.\n"
+  "It has the highest priority; only a larger pool or less demand elsewhere would make "
+  "its share larger.\n"
+  "Of the others 'd b\\x1b' lacks most: 64 MiB of its demand.\n"
   "It would shrink if another guest lacked memory, though not below 256 MiB." },
 { make_full,
   "'web-1' holds 1024 MiB.\n"
@@ -187,8 +209,9 @@
   "Last, at 11:50:00 it would have been asked to shrink from 800 MiB to 480 MiB, as it "
   "had held idle memory for long; nothing was sent, as it was only observed or dynmem "
   "was paused.\n"
-  "It would grow if its demand rose above 454 MiB.\n"
-  "It would shrink if another guest lacked memory, though not below 256 MiB." },
+  "In mode 'on' it would grow if its demand rose above 454 MiB.\n"
+  "In mode 'on' it would shrink if another guest lacked memory, though not below 256 "
+  "MiB." },
 { make_paused,
   "'web-1' holds 800 MiB and has been asked to give memory back, down to 480 MiB.\n"
   "Its demand is 400 MiB; with a buffer of 80 MiB (20 %) its target is 480 MiB.\n"
@@ -196,9 +219,9 @@
   "libvirt does not answer: these are the numbers of the last cycle.\n"
   "Nothing of this is done while dynmem is paused.\n"
   "dynmem has not changed it since 11:00:00.\n"
-  "It would grow if its demand rose above 454 MiB.\n"
-  "It would shrink if another guest lacked memory, or if less than 102 MiB of the pool "
-  "were free." },
+  "Once dynmem is resumed it would grow if its demand rose above 454 MiB.\n"
+  "Once dynmem is resumed it would shrink if another guest lacked memory, or if less "
+  "than 102 MiB of the pool were free." },
 { make_off,
   "'web-1' is not running: it holds nothing.\n"
   "Once started it has at least 512 MiB (startup), and later between 256 MiB (minimum) "

@@ -51,6 +51,7 @@ START_TEST(test_explain_knows_what_priority_would_do)
     toy_run(&toy, 1);
     g_autoptr(DynExplanation) with = dyn_world_explain(toy.world, low->uuid);
     ck_assert_uint_ge(with->allotted_kib + 4, with->demand_kib);
+    ck_assert_uint_eq(with->wanted_kib, with->ideal_kib); /* no size that nothing else names */
     low->priority = enough - 1;
     toy_put(&toy, low);
     toy_run(&toy, 1);
