@@ -25,7 +25,7 @@ remedy(DynHold hold)
     case DYN_HOLD_SUSPENDED:
         return "It is balanced again when it wakes up.";
     case DYN_HOLD_JOB:
-        return "It is balanced again when that is over.";
+        return "It is balanced again as soon as requests can be sent to it.";
     case DYN_HOLD_HUNG:
         return "It is balanced again when its QEMU runs.";
     case DYN_HOLD_PINNED:

@@ -36,6 +36,18 @@ bad_stats_text(const DynGuest *guest)
                            most);
 }
 
+/* Why no request goes out: a job, or what the last request was answered with. */
+static char *
+job_text(const DynGuest *guest, int64_t now_usec)
+{
+    const char *detail = guest->hold_detail ? guest->hold_detail : "a libvirt job is running";
+    const bool failed = guest->stuck_since_usec != 0 && now_usec < guest->frozen_until_usec &&
+                        guest->frozen_until_usec == guest->stuck_until_usec;
+
+    return g_strdup_printf("frozen: %s%s", failed ? "libvirt refused the last request: " : "",
+                           detail);
+}
+
 static char *
 hold_text(const DynGuest *guest, DynHold hold, int64_t now_usec)
 {
@@ -74,8 +86,7 @@ hold_text(const DynGuest *guest, DynHold hold, int64_t now_usec)
     case DYN_HOLD_SUSPENDED:
         return g_strdup("frozen: suspended to memory");
     case DYN_HOLD_JOB:
-        return g_strdup_printf("frozen: %s", guest->hold_detail ? guest->hold_detail
-                                                                : "a libvirt job is running");
+        return job_text(guest, now_usec);
     case DYN_HOLD_HUNG:
         return g_strdup("frozen: its QEMU does not run");
     case DYN_HOLD_PINNED:

@@ -249,6 +249,12 @@ make_stuck(DynExplanation *about)
 }
 
 static inline void
+make_refused(DynExplanation *about)
+{
+    hold(about, DYN_HOLD_JOB, "frozen: libvirt refused the last request: out of luck");
+}
+
+static inline void
 make_no_stats(DynExplanation *about)
 {
     hold(about, DYN_HOLD_NO_STATS, "no statistics yet");

@@ -252,6 +252,12 @@
   "Last, at 11:50:00 it was to be asked to shrink from 500 MiB to 300 MiB, as others "
   "needed memory and the pool had none left, but libvirt did not answer in time.\n"
   "It is asked again when that time is over." },
+{ make_refused,
+  "'web-1' holds 490 MiB, and nothing is done to it now: frozen: libvirt refused the "
+  "last request: out of luck.\n"
+  "The last it told was a demand of 400 MiB, which makes a target of 480 MiB.\n"
+  "dynmem has not changed it since 11:00:00.\n"
+  "It is balanced again as soon as requests can be sent to it." },
 { make_withdrawn,
   "'web-1' holds 490 MiB.\n"
   "Its demand is 400 MiB; with a buffer of 80 MiB (20 %) its target is 480 MiB.\n"
