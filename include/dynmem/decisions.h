@@ -127,10 +127,12 @@ char *
 dyn_decisions_take_unsaved(DynDecisions *ring);
 /* Read @text back. A last line without its end was torn and is passed over. On another boot than
  * @clock's, monotonic time began anew: the time that passed is then taken from the wall clock.
- * DYN_ERROR_INVALID naming the line, for anything this program would not have written. */
+ * Anything this program would not have written ends the reading: @ret_loss then says so, naming the
+ * line and how many went with it (else it is NULL; free with g_free()). DYN_ERROR_INVALID where
+ * that is the first line, so that nothing is left. */
 DynDecisions *
 dyn_decisions_parse(const char *text, size_t length, const DynDecisionClock *clock,
-                    GError **error);
+                    char **ret_loss, GError **error);
 
 const char *
 dyn_decision_word(DynDecisionKind kind); /* "action", "would", "state", "start" */

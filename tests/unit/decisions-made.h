@@ -56,9 +56,10 @@ parse(const char *text, const char *boot_id, int64_t now_usec, int64_t wall_usec
 {
     const DynDecisionClock clock = { boot_id, now_usec, wall_usec };
     g_autoptr(GError) error = NULL;
-    DynDecisions *ring = dyn_decisions_parse(text, strlen(text), &clock, &error);
+    char *loss = NULL;
+    DynDecisions *ring = dyn_decisions_parse(text, strlen(text), &clock, &loss, &error);
 
-    ck_assert_msg(ring != NULL, "%s", error ? error->message : "");
+    ck_assert_msg(ring && !loss, "%s%s", error ? error->message : "", loss ? loss : "");
     return ring;
 }
 

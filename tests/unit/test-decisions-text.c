@@ -79,10 +79,11 @@ START_TEST(test_decisions_text_torn)
 
     for (size_t length = header; length < strlen(text); length++) {
         g_autoptr(GError) error = NULL;
-        g_autoptr(DynDecisions) back = dyn_decisions_parse(text, length, &clock, &error);
+        g_autofree char *loss = NULL;
+        g_autoptr(DynDecisions) back = dyn_decisions_parse(text, length, &clock, &loss, &error);
         size_t entries = 0;
 
-        ck_assert_msg(back != NULL, "%zu: %s", length, error ? error->message : "");
+        ck_assert_msg(back && !loss, "%zu: %s", length, error ? error->message : loss);
         for (size_t at = header; at < length; at++)
             entries += text[at - 1] == '\n' && text[at] == 'E' &&
                        memchr(text + at, '\n', length - at) != NULL;
@@ -113,6 +114,8 @@ START_TEST(test_decisions_text_refuses)
         { "H\nE 0 1 1\n", "line 2" },
         { "H\nN " WEB "\n", "line 2" },
         { "H\nN web name\n", "line 2" },
+        { "H\nN " WEB " web\\\n", "line 2" },
+        { "H\nN " WEB " web\\\\\\\n", "line 2" },
         { "H\nE 1 1 1 " WEB " action restart sent none ok 0 1 0 1 2 3 4 5 6\n", "line 2" },
         { "H\nE 0 -1 1 " WEB " action restart sent none ok 0 1 0 1 2 3 4 5 6\n", "line 2" },
         { "H\nE 0 1 1 " WEB " action because sent none ok 0 1 0 1 2 3 4 5 6\n", "line 2" },
@@ -135,11 +138,16 @@ START_TEST(test_decisions_text_refuses)
 
         g_string_replace(text, "H\n", head, 1);
         g_string_replace(text, "G\n", good, 1);
-        ck_assert_msg(!dyn_decisions_parse(text->str, text->len, &clock, &error), "%s",
-                      text->str);
-        ck_assert_msg(g_error_matches(error, DYN_ERROR, DYN_ERROR_INVALID) &&
-                          strstr(error->message, rows[i].part),
-                      "%s", error->message);
+        g_autofree char *loss = NULL;
+        g_autoptr(DynDecisions) back =
+            dyn_decisions_parse(text->str, text->len, &clock, &loss, &error);
+        const char *said = error ? error->message : loss;
+
+        ck_assert_msg(said && strstr(said, rows[i].part), "%s: %s", text->str, said);
+        /* what comes before is kept */
+        ck_assert((back == NULL) == (strcmp(rows[i].part, "line 1") == 0));
+        ck_assert(back || g_error_matches(error, DYN_ERROR, DYN_ERROR_INVALID));
+        ck_assert(!back || dyn_decisions_count(back) == (strcmp(rows[i].part, "line 3") == 0));
     }
     g_autofree char *fine = g_strconcat(head, good, NULL);
     g_autoptr(DynDecisions) ring = parse(fine, BOOT, 1, 1);
@@ -182,6 +190,33 @@ START_TEST(test_decisions_age_over_restarts)
 }
 END_TEST
 
+/* A bad byte in the middle, and a hole of zeros as a power cut leaves: what comes before is kept,
+ * what is lost is counted, also beyond the hole. */
+START_TEST(test_decisions_text_with_a_hole)
+{
+    static const DynDecisionClock clock = { BOOT, 10 * SEC, WALL };
+    g_autoptr(DynDecisions) ring = some();
+    g_autofree char *text = dyn_decisions_format(ring);
+    const size_t length = strlen(text);
+    char *third = strstr(text, "\nE 2 ") + 1;
+    g_autofree char *loss = NULL;
+
+    ck_assert_ptr_nonnull(third);
+    if (_i == 0)
+        *third = 'e';
+    else
+        memset(third, 0, 10);
+    g_autoptr(DynDecisions) back = dyn_decisions_parse(text, length, &clock, &loss, NULL);
+    ck_assert_ptr_nonnull(back);
+    ck_assert_uint_eq(dyn_decisions_count(back), 2);
+    ck_assert_str_eq(dyn_decisions_name(back, WEB), "a guest");
+    ck_assert_msg(loss && g_str_has_suffix(loss, "; what is before it was kept, 2 lines were lost"),
+                  "%s", loss);
+    ck_assert(add_step(back, WEB, 500, 11 * SEC)); /* it goes on */
+    ck_assert_uint_eq(dyn_decisions_count(back), 3);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -193,6 +228,7 @@ main(void)
     tcase_add_test(tcase, test_decisions_text_wraps);
     tcase_add_test(tcase, test_decisions_text_torn);
     tcase_add_test(tcase, test_decisions_text_refuses);
+    tcase_add_loop_test(tcase, test_decisions_text_with_a_hole, 0, 2);
     tcase_add_test(tcase, test_decisions_age_over_restarts);
     suite_add_tcase(suite, tcase);
     return dyn_suite_run(suite);

@@ -75,13 +75,15 @@ begin(Keeper *keeper, const char *conf)
                              .funcs_data = keeper,
                              .conf = fake_conf(conf) };
     GError *error = NULL;
+    char *loss = NULL;
 
     if (keeper->file->len > 0)
         setup.decisions =
-            dyn_decisions_parse(keeper->file->str, keeper->file->len, &clock, &error);
+            dyn_decisions_parse(keeper->file->str, keeper->file->len, &clock, &loss, &error);
     else
         setup.decisions = dyn_decisions_new(DYN_DECISIONS_MOST, BOOT, keeper->fake.now_usec);
-    ck_assert_msg(setup.decisions != NULL, "%s", error ? error->message : "");
+    ck_assert_msg(setup.decisions != NULL && !loss, "%s%s", error ? error->message : "",
+                  loss ? loss : "");
     keeper->fake.engine = dyn_engine_new(&setup);
     dyn_engine_start(keeper->fake.engine);
 }
