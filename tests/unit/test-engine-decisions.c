@@ -263,6 +263,29 @@ START_TEST(test_decisions_are_kept_on_stop)
 }
 END_TEST
 
+/* The disk was full, and has room again when the daemon stops; or not. */
+START_TEST(test_decisions_are_kept_on_stop_after_a_failure)
+{
+    g_auto(Keeper) keeper = { 0 };
+    FakeGuest *guest = keeper_init(&keeper);
+    unsigned tries;
+
+    begin(&keeper, CONF_ON);
+    advance(&keeper, 5);
+    keeper.full_disk = true;
+    guest->used_kib = 240 * FAKE_MIB;
+    advance(&keeper, 10);
+    tries = keeper.saves + keeper.appends;
+    keeper.full_disk = _i == 1;
+    dyn_engine_stop(keeper.fake.engine);
+    advance(&keeper, 2);
+    ck_assert_uint_eq(keeper.fake.stopped, 1);
+    ck_assert_uint_eq(keeper.saves + keeper.appends, tries + 1);
+    if (_i == 0)
+        ck_assert_ptr_nonnull(strstr(keeper.file->str, " action "));
+}
+END_TEST
+
 START_TEST(test_decisions_refuse_times)
 {
     g_auto(Keeper) keeper = { 0 };
@@ -351,6 +374,7 @@ main(void)
     tcase_add_test(tcase, test_decisions_say_that_the_daemon_was_away);
     tcase_add_test(tcase, test_decisions_bear_a_full_disk);
     tcase_add_test(tcase, test_decisions_are_kept_on_stop);
+    tcase_add_loop_test(tcase, test_decisions_are_kept_on_stop_after_a_failure, 0, 2);
     tcase_add_test(tcase, test_decisions_refuse_times);
     tcase_add_test(tcase, test_decisions_before_the_first_look);
     tcase_add_test(tcase, test_decisions_of_observe_mode);
