@@ -134,7 +134,7 @@ dyn_engine_dry_plan(DynEngine *engine);
 bool
 dyn_engine_explain(DynEngine *engine, const char *uuid, int64_t wall_usec,
                    DynExplanation **ret_explanation, GError **error);
-/* A time as people here write it: "2026-01-31 13:05:59". Free with g_free(). */
+/* A time as people here write it: "2026-01-31 13:05:59+01:00". Free with g_free(). */
 char *
 dyn_engine_time_text(int64_t wall_usec);
 /* One line for the service's status. Free with g_free(). */

@@ -169,12 +169,14 @@ dyn_engine_decisions_job(DynEngine *engine, const DynJob *job)
     engine->decisions_failed = job->error != NULL;
 }
 
+/* With the offset: whoever reads it may live in another zone than the daemon, and an hour that
+ * clocks show twice is told apart. dyn_cli_when_parse() takes it as it is. */
 char *
 dyn_engine_time_text(int64_t wall_usec)
 {
     g_autoptr(GDateTime) time = g_date_time_new_from_unix_local(wall_usec / G_USEC_PER_SEC);
 
-    return time ? g_date_time_format(time, "%F %T")
+    return time ? g_date_time_format(time, "%F %T%:z")
                 : g_strdup_printf("@%" G_GINT64_FORMAT, wall_usec / G_USEC_PER_SEC);
 }
 

@@ -301,10 +301,20 @@ START_TEST(test_decisions_refuse_times)
     assert_refused(&keeper, wall_usec + FAKE_SEC, DYN_ERROR_INVALID, "is in the future");
     wall_usec -= INT64_C(3600) * FAKE_SEC;
     assert_refused(&keeper, wall_usec, DYN_ERROR_INVALID, "too long ago");
-    assert_refused(&keeper, 1, DYN_ERROR_INVALID, "1970-01-01 00:00:00 is too long ago");
+    assert_refused(&keeper, 1, DYN_ERROR_INVALID, "1970-01-01 00:00:00+00:00 is too long ago");
     ck_assert(!dyn_engine_explain(keeper.fake.engine, "nobody", 0, &about, &error));
     ck_assert(g_error_matches(error, DYN_ERROR, DYN_ERROR_GONE));
     ck_assert_ptr_null(about);
+}
+END_TEST
+
+START_TEST(test_decisions_name_their_zone)
+{
+    g_autofree char *text = NULL;
+
+    g_setenv("TZ", "EST+5", TRUE); /* of this test's process */
+    text = dyn_engine_time_text(WALL);
+    ck_assert_str_eq(text, "2023-11-14 17:13:20-05:00");
 }
 END_TEST
 
@@ -376,6 +386,7 @@ main(void)
     tcase_add_test(tcase, test_decisions_are_kept_on_stop);
     tcase_add_loop_test(tcase, test_decisions_are_kept_on_stop_after_a_failure, 0, 2);
     tcase_add_test(tcase, test_decisions_refuse_times);
+    tcase_add_test(tcase, test_decisions_name_their_zone);
     tcase_add_test(tcase, test_decisions_before_the_first_look);
     tcase_add_test(tcase, test_decisions_of_observe_mode);
     tcase_add_test(tcase, test_decisions_of_refusals_and_states);
