@@ -101,6 +101,10 @@ dyn_decisions_get(const DynDecisions *ring, size_t index);
 /* The guest's last name, "" if not known. Borrowed likewise. */
 const char *
 dyn_decisions_name(const DynDecisions *ring, const char *uuid);
+/* The UUID of the guest that had this name last (or is @name itself), NULL: nobody is known by it.
+ * Borrowed likewise. */
+const char *
+dyn_decisions_find(const DynDecisions *ring, const char *name);
 /* The entry of @uuid that stood at @wall_usec: the latest by its own wall time that is not after
  * it, of several the last one that happened. NULL: none. */
 const DynDecision *

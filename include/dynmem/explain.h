@@ -40,6 +40,7 @@ typedef struct DynExplanation {
     char *name;
     int64_t wall_usec;         /* the time it speaks of */
     bool past;                 /* that is not now: only what the ring kept follows below */
+    bool gone;                 /* libvirt has it no more */
     /* of now; with @past only @status, @hold and @assigned_kib, where nothing came after it */
     DynRunState run;
     DynMode mode;              /* after the host's ceiling */

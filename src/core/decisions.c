@@ -307,6 +307,33 @@ dyn_decisions_name(const DynDecisions *ring, const char *uuid)
     return decider && decider->name ? decider->name : "";
 }
 
+static uint64_t
+last_seq(const DynDecider *decider)
+{
+    return MAX(MAX(decider->last[DYN_TRAIL_GROW], decider->last[DYN_TRAIL_SHRINK]),
+               decider->last[DYN_TRAIL_STATE]);
+}
+
+const char *
+dyn_decisions_find(const DynDecisions *ring, const char *name)
+{
+    const DynDecider *found = *name ? g_hash_table_lookup(ring->deciders, name) : NULL;
+    GHashTableIter iter;
+    gpointer value;
+
+    if (found)
+        return found->uuid;
+    g_hash_table_iter_init(&iter, ring->deciders);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        const DynDecider *decider = value;
+
+        if (*decider->uuid && g_strcmp0(decider->name, name) == 0 &&
+            (!found || last_seq(decider) > last_seq(found)))
+            found = decider;
+    }
+    return found ? found->uuid : NULL;
+}
+
 const DynDecision *
 dyn_decisions_at(const DynDecisions *ring, const char *uuid, int64_t wall_usec)
 {

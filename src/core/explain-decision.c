@@ -318,4 +318,6 @@ dyn_writer_past(DynWriter *writer)
         say_state(writer, "Next, ", &about->next.decision);
     else
         say_decision(writer, "Next, ", &about->next.decision);
+    if (about->gone)
+        dyn_writer_say(writer, "There is no such domain any more.");
 }

@@ -166,6 +166,7 @@ dyn_explain_numbers(const DynExplanation *about)
     add(&builder, "Name", text(about->name));
     add(&builder, "Time", g_variant_new_int64(about->wall_usec));
     add(&builder, "Past", g_variant_new_boolean(about->past));
+    add(&builder, "Gone", g_variant_new_boolean(about->gone));
     add(&builder, "Since", g_variant_new_int64(about->since_usec));
     if (!about->past)
         add_now(&builder, about);

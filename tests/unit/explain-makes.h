@@ -350,6 +350,15 @@ make_past_off(DynExplanation *about)
 }
 
 static inline void
+make_past_gone(DynExplanation *about)
+{
+    make_past(about);
+    about->gone = true;
+    about->next.known = false;
+    about->assigned_kib = DYN_UNKNOWN;
+}
+
+static inline void
 make_past_unmanaged(DynExplanation *about)
 {
     about->past = true;

@@ -335,3 +335,12 @@
   "From 11:00:00 to 12:00:00 dynmem asked nothing of 'web-1'.\n"
   "Nothing was decided about it after that.\n"
   "Now it is not managed and holds 490 MiB." },
+{ make_past_gone,
+  "The last decision about 'web-1' until 12:00:00:\n"
+  "At 11:50:00 it was asked to shrink from 480 MiB to 400 MiB, as others needed memory "
+  "and the pool had none left.\n"
+  "Then its demand was 400 MiB and its target 480 MiB; 64 MiB of the pool of 4096 MiB "
+  "could be handed out, and the guests' targets exceeded the pool.\n"
+  "In the same minute 'db' was offered 80 MiB.\n"
+  "Nothing was decided about it after that.\n"
+  "There is no such domain any more." },

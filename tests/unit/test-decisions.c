@@ -190,6 +190,19 @@ START_TEST(test_decisions_counts_flapping)
 }
 END_TEST
 
+START_TEST(test_decisions_finds_by_name)
+{
+    g_autoptr(DynDecisions) ring = some(); /* the names are "a guest" and DB's */
+
+    ck_assert_str_eq(dyn_decisions_find(ring, "a guest"), WEB);
+    ck_assert_str_eq(dyn_decisions_find(ring, DB), DB);
+    ck_assert_ptr_null(dyn_decisions_find(ring, "b guest"));
+    ck_assert_ptr_null(dyn_decisions_find(ring, "")); /* as starts have no guest */
+    ck_assert(add_step(ring, DB, 300, 8 * SEC)); /* made anew by that name */
+    ck_assert_str_eq(dyn_decisions_find(ring, "a guest"), DB);
+}
+END_TEST
+
 START_TEST(test_decisions_copy)
 {
     g_autoptr(DynDecisions) ring = some();
@@ -219,6 +232,7 @@ main(void)
     tcase_add_test(tcase, test_decisions_counts_no_growth_that_shrinks);
     tcase_add_test(tcase, test_decisions_keeps_large_steps_apart);
     tcase_add_test(tcase, test_decisions_counts_flapping);
+    tcase_add_test(tcase, test_decisions_finds_by_name);
     tcase_add_test(tcase, test_decisions_copy);
     suite_add_tcase(suite, tcase);
     return dyn_suite_run(suite);

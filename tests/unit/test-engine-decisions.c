@@ -308,6 +308,33 @@ START_TEST(test_decisions_refuse_times)
 }
 END_TEST
 
+START_TEST(test_decisions_outlive_the_guest)
+{
+    g_auto(Keeper) keeper = { 0 };
+    FakeGuest *guest = keeper_init(&keeper);
+
+    begin(&keeper, CONF_ON);
+    advance(&keeper, 5);
+    guest->used_kib = 240 * FAKE_MIB;
+    advance(&keeper, 3);
+    ck_assert_ptr_null(dyn_engine_find_gone(keeper.fake.engine, "web"));
+    guest->running = guest->defined = false;
+    fake_event(&keeper.fake, DYN_EVENT_STOPPED, guest->uuid);
+    fake_event(&keeper.fake, DYN_EVENT_UNDEFINED, guest->uuid);
+    advance(&keeper, 3);
+    ck_assert_str_eq(dyn_engine_find_gone(keeper.fake.engine, "web"), guest->uuid);
+    ck_assert_ptr_null(dyn_engine_find_gone(keeper.fake.engine, "db"));
+    g_autoptr(DynExplanation) now = explain(&keeper, 0);
+    ck_assert(now->gone && now->past && now->last.known);
+    ck_assert_str_eq(now->name, "web");
+    ck_assert_uint_eq(now->assigned_kib, DYN_UNKNOWN);
+    g_autoptr(DynExplanation) then = explain(&keeper, now->last.decision.wall_usec);
+    ck_assert(then->gone && then->last.known);
+    keeper.fake.now_usec += INT64_C(25) * 3600 * FAKE_SEC;
+    ck_assert_ptr_null(dyn_engine_find_gone(keeper.fake.engine, "web"));
+}
+END_TEST
+
 START_TEST(test_decisions_name_their_zone)
 {
     g_autofree char *text = NULL;
@@ -386,6 +413,7 @@ main(void)
     tcase_add_test(tcase, test_decisions_are_kept_on_stop);
     tcase_add_loop_test(tcase, test_decisions_are_kept_on_stop_after_a_failure, 0, 2);
     tcase_add_test(tcase, test_decisions_refuse_times);
+    tcase_add_test(tcase, test_decisions_outlive_the_guest);
     tcase_add_test(tcase, test_decisions_name_their_zone);
     tcase_add_test(tcase, test_decisions_before_the_first_look);
     tcase_add_test(tcase, test_decisions_of_observe_mode);
