@@ -84,6 +84,8 @@ request_text(DynWriter *writer, const DynDecision *decision)
         text = g_strdup_printf("hold %s, as %s", to, reason);
     else if (decision->reason == DYN_REASON_WITHDRAW)
         text = g_strdup_printf("stay at %s, as %s", to, reason);
+    else if (is_growth(decision->reason) && !up && !down)
+        text = g_strdup_printf("keep %s, as %s", to, keep_reason_text(decision->reason));
     else if (is_growth(decision->reason) && !up)
         text = g_strdup_printf("keep %s of %s, more than it was asked to before, as %s", to, from,
                                keep_reason_text(decision->reason));

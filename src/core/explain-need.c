@@ -44,8 +44,9 @@ append_demand(DynWriter *writer, GString *text)
 {
     const DynExplanation *about = writer->about;
     const char *counted = dyn_writer_size(writer, about->counted_kib);
+    const bool is_guess = about->raised_kib > 0 && about->raised_kib >= about->demand_kib;
 
-    if (about->raised_kib > 0)
+    if (is_guess || is_by_evidence(about))
         g_string_append_printf(text, "Its demand is taken to be at least %s for a while, as %s",
                                dyn_writer_size(writer, about->raised_kib),
                                evidence_text(about->evidence));
@@ -54,11 +55,11 @@ append_demand(DynWriter *writer, GString *text)
                                dyn_writer_size(writer, about->demand_kib));
     if (is_by_evidence(about))
         return;
-    if (about->raised_kib > 0)
-        g_string_append_printf(text, "; by its own figures it is %s", counted);
-    else if (about->counted_kib > about->demand_kib + SHOWN_KIB)
-        g_string_append_printf(text, " now, but its target goes by %s, as it was more of late",
+    if (about->counted_kib > about->demand_kib + SHOWN_KIB)
+        g_string_append_printf(text, ", but its target goes by %s, as it was more of late",
                                counted);
+    else if (is_guess)
+        g_string_append_printf(text, "; by its own figures it is %s", counted);
 }
 
 /* What is added to it: all that is named adds up to the target. */

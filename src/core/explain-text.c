@@ -226,6 +226,9 @@ say_within(DynWriter *writer)
         lead = g_strdup_printf("It holds %s less than its share, as it does not need that yet",
                                dyn_writer_size(writer, goal_kib - here));
         say_enough(writer, lead);
+    } else if (cut && here > goal_kib + DYN_PAGE_KIB) {
+        dyn_writer_say(writer, "It holds %s more than its share, which is not worth a resize.",
+                       dyn_writer_size(writer, here - goal_kib));
     } else if (cut) {
         dyn_writer_say(writer, "It holds its share.");
     } else {

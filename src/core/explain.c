@@ -25,7 +25,7 @@ dyn_explain_past(const char *uuid, const char *name, int64_t wall_usec)
         &out->startup_kib,     &out->minimum_kib,     &out->maximum_kib,     &out->ceiling_kib,
         &out->floor_kib,       &out->grow_demand_kib, &out->wanted_kib,      &out->most_kib,
         &out->pool_kib,        &out->available_kib,   &out->low_kib,         &out->missing_kib,
-        &out->counted_kib,     &out->own_kib,
+        &out->counted_kib,     &out->own_kib,         &out->lead_kib,
     };
 
     g_strlcpy(out->uuid, uuid, sizeof out->uuid);

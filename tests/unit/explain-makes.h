@@ -77,6 +77,19 @@ make_nearly(DynExplanation *about)
     about->status = DYN_STATUS_WARNING;
 }
 
+/* A little more than its share, and of late it needed more than what signs of need ask for. */
+static inline void
+make_a_little_above(DynExplanation *about)
+{
+    squeeze(about);
+    about->assigned_kib = about->asked_kib = 308 * MIB;
+    about->raised_kib = about->demand_kib;
+    about->counted_kib = 410 * MIB;
+    about->buffer_kib = 82 * MIB;
+    about->own_kib = about->ideal_kib = about->unbound_kib = 492 * MIB;
+    about->evidence = DYN_EVIDENCE_FAULTS;
+}
+
 /* Half its buffer is gone, no more, and its kernel had to kill. */
 static inline void
 make_low(DynExplanation *about)
@@ -273,6 +286,12 @@ static inline void
 make_kept(DynExplanation *about)
 {
     set_last(about, action(DYN_REASON_GROW_DEMAND, 600, 500));
+}
+
+static inline void
+make_kept_all(DynExplanation *about)
+{
+    set_last(about, action(DYN_REASON_GROW_BUFFER, 490, 490));
 }
 
 static inline void

@@ -110,6 +110,20 @@
   "demand takes.\n"
   "Of the others 'd b\\x1b' lacks most: 64 MiB of its demand.\n"
   "It would shrink if another guest lacked memory, though not below 256 MiB." },
+{ make_a_little_above,
+  "'web-1' holds 308 MiB.\n"
+  "Its demand is taken to be at least 400 MiB for a while, as it faults in what it "
+  "just dropped, but its target goes by 410 MiB, as it was more of late; with a buffer "
+  "of 82 MiB (20 %) its target is 492 MiB.\n"
+  "The host's pool of 900 MiB does not hold every guest's target.\n"
+  "Priority 50 brings it 300 MiB of the pool: 256 MiB that it is guaranteed, 44 MiB "
+  "towards its demand and nothing for its buffer.\n"
+  "It holds 8 MiB more than its share, which is not worth a resize.\n"
+  "dynmem has not changed it since 11:00:00.\n"
+  "With a priority of at least 73 instead of 50 its share would be 400 MiB: what its "
+  "demand takes.\n"
+  "Of the others 'd b\\x1b' lacks most: 64 MiB of its demand.\n"
+  "It would shrink if another guest lacked memory, though not below 256 MiB." },
 { make_low,
   "'web-1' holds 450 MiB.\n"
   "Its demand is 400 MiB; with a buffer of 80 MiB (20 %) its target is 480 MiB.\n"
@@ -177,9 +191,9 @@
   "were free." },
 { make_rising,
   "'web-1' holds 680 MiB.\n"
-  "Its demand is 400 MiB now, but its target goes by 450 MiB, as it was more of late; "
-  "with a buffer of 200 MiB (what its demand rises by at times, which is more than its "
-  "20 %) and 30 MiB ahead of a further rise, its target is 680 MiB.\n"
+  "Its demand is 400 MiB, but its target goes by 450 MiB, as it was more of late; with "
+  "a buffer of 200 MiB (what its demand rises by at times, which is more than its 20 "
+  "%) and 30 MiB ahead of a further rise, its target is 680 MiB.\n"
   "That is enough: it is given more once half its buffer is gone, below 440 MiB.\n"
   "dynmem has not changed it since 11:00:00.\n"
   "It would grow if its demand rose above 454 MiB.\n"
@@ -272,6 +286,14 @@
   "That is enough: it is given more once half its buffer is gone, below 440 MiB.\n"
   "Last, at 11:50:00 it was asked to keep 500 MiB of 600 MiB, more than it was asked "
   "to before, as it was to hold less than its demand and a safety margin.\n"
+  "It would grow if its demand rose above 454 MiB.\n"
+  "It would shrink if another guest lacked memory, though not below 256 MiB." },
+{ make_kept_all,
+  "'web-1' holds 490 MiB.\n"
+  "Its demand is 400 MiB; with a buffer of 80 MiB (20 %) its target is 480 MiB.\n"
+  "That is enough: it is given more once half its buffer is gone, below 440 MiB.\n"
+  "Last, at 11:50:00 it was asked to keep 490 MiB, as more than half its buffer was to "
+  "go.\n"
   "It would grow if its demand rose above 454 MiB.\n"
   "It would shrink if another guest lacked memory, though not below 256 MiB." },
 { make_held_back,
