@@ -20,7 +20,7 @@ reason_text(uint8_t reason)
         [DYN_REASON_SHRINK_MAXIMUM] = "it held more than its maximum",
         [DYN_REASON_RESTART] = "it had restarted: that is safe until its balloon driver is back",
         [DYN_REASON_RELEASE] = "it was released",
-        [DYN_REASON_WITHDRAW] = "it had not answered the request before, which was taken back",
+        [DYN_REASON_WITHDRAW] = "it had not done what it was asked before",
     };
 
     return reason < DYN_N_REASONS && texts[reason] ? texts[reason] : dyn_reason_word(reason);

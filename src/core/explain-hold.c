@@ -29,9 +29,9 @@ remedy(DynHold hold)
     case DYN_HOLD_HUNG:
         return "It is balanced again when its QEMU runs.";
     case DYN_HOLD_PINNED:
-        return "It is balanced again when that time is over.";
+        return "It is balanced again when the time named above is over.";
     case DYN_HOLD_STUCK:
-        return "It is asked again when that time is over.";
+        return "It is asked again when the time named above is over.";
     case DYN_HOLD_OVER_MAXIMUM:
         return "It would be balanced if it needed less, or if its maximum were higher.";
     case DYN_HOLD_NONE:

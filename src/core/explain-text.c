@@ -232,8 +232,9 @@ say_within(DynWriter *writer)
     } else if (cut) {
         dyn_writer_say(writer, "It holds its share.");
     } else {
-        say_enough(writer, about->status == DYN_STATUS_OK ? "That is enough"
-                                                          : "It gets no more for now");
+        say_enough(writer, here > about->assigned_kib       ? "That will be enough"
+                           : about->status == DYN_STATUS_OK ? "That is enough"
+                                                            : "It gets no more for now");
     }
 }
 

@@ -20,7 +20,7 @@
 { make_growing,
   "'web-1' holds 410 MiB and is being given memory up to 480 MiB.\n"
   "Its demand is 400 MiB; with a buffer of 80 MiB (20 %) its target is 480 MiB.\n"
-  "That is enough: it is given more once half its buffer is gone, below 440 MiB.\n"
+  "That will be enough: it is given more once half its buffer is gone, below 440 MiB.\n"
   "Last, between 11:50:00 and 11:51:05 it was asked in 12 small steps to grow from 410 "
   "MiB to 480 MiB, as more than half its buffer was gone.\n"
   "About that time 'a' was asked for 40 MiB, 'b' was asked for 20 MiB, 'c' was offered "
@@ -265,7 +265,7 @@
   "The last it told was a demand of 400 MiB, which makes a target of 480 MiB.\n"
   "Last, at 11:50:00 it was to be asked to shrink from 500 MiB to 300 MiB, as others "
   "needed memory and the pool had none left, but libvirt did not answer in time.\n"
-  "It is asked again when that time is over." },
+  "It is asked again when the time named above is over." },
 { make_refused,
   "'web-1' holds 490 MiB, and nothing is done to it now: frozen: libvirt refused the "
   "last request: out of luck.\n"
@@ -276,8 +276,8 @@
   "'web-1' holds 490 MiB.\n"
   "Its demand is 400 MiB; with a buffer of 80 MiB (20 %) its target is 480 MiB.\n"
   "That is enough: it is given more once half its buffer is gone, below 440 MiB.\n"
-  "Last, at 11:50:00 it was asked to stay at 490 MiB, as it had not answered the "
-  "request before, which was taken back.\n"
+  "Last, at 11:50:00 it was asked to stay at 490 MiB, as it had not done what it was "
+  "asked before.\n"
   "It would grow if its demand rose above 454 MiB.\n"
   "It would shrink if another guest lacked memory, though not below 256 MiB." },
 { make_kept,
