@@ -19,14 +19,14 @@ G_BEGIN_DECLS
 #define DYN_DECISIONS_MOST 65536u
 #define DYN_DECISIONS_AGE_USEC (INT64_C(24) * 3600 * G_USEC_PER_SEC)
 /* What is counted in one entry, at the most: changes of less than this (the journal leaves them out
- * too), for this long. Five minutes: a guest balanced all day then takes 288 entries a
- * direction. */
+ * too), for this long and in one direction: whatever else is done to the guest begins an entry of
+ * its own. Five minutes: a guest that creeps all day takes 288 entries. */
 #define DYN_DECISIONS_SMALL_KIB (DYN_KIB_PER_MIB)
 #define DYN_DECISIONS_MERGE_USEC (INT64_C(300) * G_USEC_PER_SEC)
 /* Changes of a guest's state that get an entry of their own within DYN_DECISIONS_MERGE_USEC; a
  * state that flaps faster is counted in the last one. */
 #define DYN_DECISIONS_STATES 4u
-/* "In the same minute": who gave and who took. */
+/* "In the same minute": who was asked for memory or offered some. */
 #define DYN_DECISIONS_NEAR_USEC (INT64_C(60) * G_USEC_PER_SEC)
 
 typedef enum {
@@ -101,6 +101,10 @@ dyn_decisions_get(const DynDecisions *ring, size_t index);
 /* The guest's last name, "" if not known. Borrowed likewise. */
 const char *
 dyn_decisions_name(const DynDecisions *ring, const char *uuid);
+/* The UUID of the guest that had this name last (or is @name itself), NULL: nobody is known by it.
+ * Borrowed likewise. */
+const char *
+dyn_decisions_find(const DynDecisions *ring, const char *name);
 /* The entry of @uuid that stood at @wall_usec: the latest by its own wall time that is not after
  * it, of several the last one that happened. NULL: none. */
 const DynDecision *
@@ -127,10 +131,12 @@ char *
 dyn_decisions_take_unsaved(DynDecisions *ring);
 /* Read @text back. A last line without its end was torn and is passed over. On another boot than
  * @clock's, monotonic time began anew: the time that passed is then taken from the wall clock.
- * DYN_ERROR_INVALID naming the line, for anything this program would not have written. */
+ * Anything this program would not have written ends the reading: @ret_loss then says so, naming the
+ * line and how many went with it (else it is NULL; free with g_free()). DYN_ERROR_INVALID where
+ * that is the first line, so that nothing is left. */
 DynDecisions *
 dyn_decisions_parse(const char *text, size_t length, const DynDecisionClock *clock,
-                    GError **error);
+                    char **ret_loss, GError **error);
 
 const char *
 dyn_decision_word(DynDecisionKind kind); /* "action", "would", "state", "start" */

@@ -129,12 +129,17 @@ dyn_engine_is_paused(const DynEngine *engine);
 /* What would be done now. Free with dyn_plan_free(). */
 DynPlan *
 dyn_engine_dry_plan(DynEngine *engine);
-/* Why @uuid holds what it holds now, or (@wall_usec not 0) did then. DYN_ERROR_GONE if there is no
- * such domain; DYN_ERROR_INVALID for a time in the future or before what is remembered. */
+/* The UUID of a domain that is gone, by that or its last name, while decisions about it are
+ * remembered; else NULL. Borrowed until the next cycle. */
+const char *
+dyn_engine_find_gone(DynEngine *engine, const char *domain);
+/* Why @uuid holds what it holds now, or (@wall_usec not 0) did then; of a domain that is gone, what
+ * was decided last. DYN_ERROR_GONE if nothing is known of it; DYN_ERROR_INVALID for a time in the
+ * future or before what is remembered. */
 bool
 dyn_engine_explain(DynEngine *engine, const char *uuid, int64_t wall_usec,
                    DynExplanation **ret_explanation, GError **error);
-/* A time as people here write it: "2026-01-31 13:05:59". Free with g_free(). */
+/* A time as people here write it: "2026-01-31 13:05:59+01:00". Free with g_free(). */
 char *
 dyn_engine_time_text(int64_t wall_usec);
 /* One line for the service's status. Free with g_free(). */

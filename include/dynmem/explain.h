@@ -2,8 +2,9 @@
 /* Explain: why a guest has the size it has, as numbers and in plain sentences. Pure: times become
  * text by a function that the caller gives, since time zones are files.
  *
- * Of now: the world's numbers, the guest's last decision, who gave and who took in the same minute,
- * and what would change its size. Of an earlier time: what the ring of decisions kept. */
+ * Of now: the world's numbers, the guest's last decision, who was asked for memory or offered some
+ * in the same minute, and what would change its size. Of an earlier time: what the ring of
+ * decisions kept. */
 #pragma once
 
 #include <dynmem/decisions.h>
@@ -12,7 +13,10 @@
 
 G_BEGIN_DECLS
 
-/* A guest that gave (@delta_kib < 0) or took memory near a decision. */
+/* Moves of other guests that are smaller are not told. */
+#define DYN_EXPLAIN_MOVE_LEAST_KIB INT64_C(64)
+
+/* A guest that was asked for (@delta_kib < 0) or offered memory near a decision. */
 typedef struct DynExplainedMove {
     char *name;
     int64_t delta_kib;
@@ -36,12 +40,15 @@ typedef struct DynExplanation {
     char *name;
     int64_t wall_usec;         /* the time it speaks of */
     bool past;                 /* that is not now: only what the ring kept follows below */
-    /* of now */
+    bool gone;                 /* libvirt has it no more */
+    /* of now; with @past only @status, @hold and @assigned_kib, where nothing came after it */
     DynRunState run;
     DynMode mode;              /* after the host's ceiling */
     DynStatus status;
     DynHold hold;
     char *hold_text;
+    uint64_t oom_kills;        /* processes its kernel killed, as far as it tells */
+    uint64_t rollbacks;        /* times that taking memory did it harm */
     bool managed;
     bool paused;               /* dynmem itself */
     bool connected;
@@ -55,6 +62,8 @@ typedef struct DynExplanation {
     bool buffer_floor;         /* that is BufferFloor, more than its percentage */
     bool buffer_learned;       /* or more than both: what its demand rises by at times */
     uint64_t late_kib;         /* demand of late, where that is more than now; 0: it is not */
+    uint64_t counted_kib;      /* the demand that the target goes by: now, or of late */
+    uint64_t own_kib;          /* that with buffer and lead, or what signs of need ask for */
     uint64_t lead_kib;         /* what its demand will have risen by when memory gets there */
     uint64_t harm_kib;         /* left to it for a while, as taking did harm; 0: nothing */
     uint64_t cache_kib;        /* left to it for its page cache; 0: nothing beyond the buffer */
@@ -74,7 +83,7 @@ typedef struct DynExplanation {
     uint32_t priority;
     uint32_t buffer_percent;
     uint64_t grow_demand_kib;  /* demand above which it would grow; DYN_UNKNOWN: no demand would */
-    uint64_t wanted_kib;       /* what its allotment falls short of: demand, else target;
+    uint64_t wanted_kib;       /* what its allotment falls short of: demand, else @ideal;
                                   DYN_UNKNOWN: of neither */
     uint32_t enough_priority;  /* least priority that would bring @wanted_kib; 101: none */
     uint64_t most_kib;         /* what priority 100 would bring, where none is enough */
@@ -121,8 +130,8 @@ void
 dyn_explain_decisions(DynExplanation *explanation, const DynDecisions *ring, int64_t now_usec,
                       int64_t now_wall_usec);
 
-/* The sentences: first why, then who gave or took, then what would change it. NULL-terminated; free
- * with g_strfreev(). */
+/* The sentences: first why, then who was asked for memory or offered some, then what would change
+ * it. NULL-terminated; free with g_strfreev(). */
 char **
 dyn_explain_sentences(const DynExplanation *explanation, const DynExplainStyle *style);
 

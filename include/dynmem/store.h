@@ -40,8 +40,8 @@ dyn_store_set_paused(DynStore *store, bool paused, GError **error);
 #define DYN_STORE_DECISIONS_MAX (48 * 1024 * 1024)
 
 /* The ring as it was kept, or an empty one: nobody has to do without a daemon for want of its
- * memory. A damaged file is set aside as NAME.bad, which @ret_warning tells (g_free(); else NULL).
- * @clock: see dyn_decisions_parse(). */
+ * memory. A damaged file is set aside as NAME.bad, what comes before the damage is kept: that is
+ * what @ret_warning tells (g_free(); else NULL). @clock: see dyn_decisions_parse(). */
 DynDecisions *
 dyn_store_load_decisions(DynStore *store, const DynDecisionClock *clock, char **ret_warning);
 /* Write all of it: atomic, durable. */

@@ -36,6 +36,10 @@ dyn_size_parse_unit(const char *number, const char *unit, uint64_t *ret_kib, GEr
  * g_free(). */
 char *
 dyn_size_format(uint64_t kib);
+/* Always in MiB, with at most one decimal, for texts whose sizes are added up; KiB where that would
+ * be nothing. */
+char *
+dyn_size_format_mib(uint64_t kib);
 
 /* @kib exactly, in the largest of KiB, MiB, GiB, TiB that divides it: "512 MiB", "1536 MiB". What
  * dyn_size_parse() reads back. Free with g_free(). */

@@ -43,7 +43,7 @@ add_strings(DynJson *json, const char *key, GVariant *strings)
     dyn_json_close(json);
 }
 
-/* a(sx): who gave and who took. */
+/* a(sx): who was asked for memory and who was offered some. */
 static void
 add_moves(DynJson *json, const char *key, GVariant *moves)
 {
@@ -55,7 +55,7 @@ add_moves(DynJson *json, const char *key, GVariant *moves)
         g_variant_get_child(moves, i, "(&sx)", &name, &delta);
         dyn_json_open_object(json, NULL);
         dyn_json_add_string(json, "name", name);
-        dyn_json_add_uint(json, delta < 0 ? "gave" : "took",
+        dyn_json_add_uint(json, delta < 0 ? "askedFor" : "offered",
                           delta < 0 ? -(uint64_t)delta : (uint64_t)delta);
         dyn_json_close(json);
     }

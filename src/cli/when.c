@@ -10,6 +10,8 @@
 
 /* More than anything is remembered for, and far from where dates end. */
 #define MOST_BACK 100000u
+/* Yesterday, or where clocks were set forward and left the time out, the day before. */
+#define MOST_DAYS_BACK 2
 
 static int64_t
 usec_of(GDateTime *time)
@@ -70,35 +72,49 @@ two_digits(const char *text, int most, int *ret_value)
     return *ret_value <= most;
 }
 
+/* The last time not after @now at which a clock showed @hour:@minute:@second on @day; NULL: it did
+ * not, or only later. Where clocks were set back it did twice, and GLib knows one of the two; how
+ * far they are apart is tried. */
+static GDateTime *
+shown_on(GDateTime *day, GDateTime *now, const int clock[3])
+{
+    static const int shifts[] = { 3600, 1800, 0, -1800, -3600 };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(shifts); i++) {
+        g_autoptr(GDateTime) plain =
+            g_date_time_new(g_date_time_get_timezone(now), g_date_time_get_year(day),
+                            g_date_time_get_month(day), g_date_time_get_day_of_month(day),
+                            clock[0], clock[1], clock[2]);
+        g_autoptr(GDateTime) time = plain ? g_date_time_add_seconds(plain, shifts[i]) : NULL;
+
+        if (time && g_date_time_compare(time, now) <= 0 &&
+            g_date_time_get_hour(time) == clock[0] && g_date_time_get_minute(time) == clock[1])
+            return g_steal_pointer(&time);
+    }
+    return NULL;
+}
+
 static bool
 parse_clock(const char *text, GDateTime *now, int64_t *ret_usec)
 {
-    g_autoptr(GDateTime) day = NULL;
-    g_autoptr(GDateTime) time = NULL;
     const size_t length = strlen(text);
-    int hour = 0;
-    int minute = 0;
-    int second = 0;
+    int clock[3] = { 0, 0, 0 };
 
-    if ((length != 5 && length != 8) || !two_digits(text, 23, &hour) || text[2] != ':' ||
-        !two_digits(text + 3, 59, &minute))
+    if ((length != 5 && length != 8) || !two_digits(text, 23, &clock[0]) || text[2] != ':' ||
+        !two_digits(text + 3, 59, &clock[1]))
         return false;
-    if (length == 8 && (text[5] != ':' || !two_digits(text + 6, 59, &second)))
+    if (length == 8 && (text[5] != ':' || !two_digits(text + 6, 59, &clock[2])))
         return false;
-    for (int back = 0; back <= 1; back++) {
-        g_clear_pointer(&day, g_date_time_unref);
-        g_clear_pointer(&time, g_date_time_unref);
-        day = g_date_time_add_days(now, -back);
-        time = g_date_time_new(g_date_time_get_timezone(now), g_date_time_get_year(day),
-                               g_date_time_get_month(day), g_date_time_get_day_of_month(day), hour,
-                               minute, second);
-        if (time && g_date_time_compare(time, now) <= 0)
-            break;
+    for (int back = 0; back <= MOST_DAYS_BACK; back++) {
+        g_autoptr(GDateTime) day = g_date_time_add_days(now, -back);
+        g_autoptr(GDateTime) time = shown_on(day, now, clock);
+
+        if (!time)
+            continue;
+        *ret_usec = usec_of(time);
+        return true;
     }
-    if (!time)
-        return false;
-    *ret_usec = usec_of(time);
-    return true;
+    return false;
 }
 
 /* GLib wants a 'T' between date and time, and seconds. */

@@ -9,7 +9,7 @@
 G_BEGIN_DECLS
 
 /* What dyn_cli_when_parse() takes, for help texts and errors. */
-#define DYN_WHEN_FORMS "HH:MM, HH:MM:SS, YYYY-MM-DDTHH:MM:SS, -10min or '10 minutes ago'"
+#define DYN_WHEN_FORMS "HH:MM, HH:MM:SS, 'YYYY-MM-DD HH:MM:SS', -10min or '10 minutes ago'"
 
 /* @text to microseconds since 1970. Times without a zone are in that of @now; HH:MM is the last
  * time the clock showed that. False with a usage error naming @text and what is allowed. */

@@ -301,12 +301,24 @@ take_entry(DynDecisions *ring, const char *line)
     return true;
 }
 
+/* g_strcompress() complains, where nobody should, of a backslash that nothing follows. */
+static bool
+ends_in_escape(const char *text)
+{
+    size_t n = 0;
+
+    for (const char *end = text + strlen(text); end > text && end[-1] == '\\'; end--)
+        n++;
+    return n % 2 == 1;
+}
+
 static bool
 take_name(GHashTable *names, const char *line)
 {
     g_auto(GStrv) fields = g_strsplit(line, " ", 3);
 
-    if (g_strv_length(fields) != 3 || !g_uuid_string_is_valid(fields[1]))
+    if (g_strv_length(fields) != 3 || !g_uuid_string_is_valid(fields[1]) ||
+        ends_in_escape(fields[2]))
         return false;
     g_hash_table_replace(names, g_strdup(fields[1]), g_strcompress(fields[2]));
     return true;
@@ -371,28 +383,79 @@ give_names(DynDecisions *ring, GHashTable *names)
     }
 }
 
+/* A reader of lines. */
+typedef struct Lines {
+    const char *text;
+    size_t length, begin;
+    unsigned number; /* of the line read last, from 1 */
+} Lines;
+
+/* The next whole line; NULL at the end, or where it was torn. */
+static char *
+next_line(Lines *lines)
+{
+    const char *begin = lines->text + lines->begin;
+    const char *end = lines->begin < lines->length
+                          ? memchr(begin, '\n', lines->length - lines->begin)
+                          : NULL;
+
+    if (!end)
+        return NULL;
+    lines->begin += (size_t)(end - begin) + 1;
+    lines->number++;
+    /* a zero, as a power cut leaves, would hide the rest of the line */
+    return memchr(begin, '\0', (size_t)(end - begin)) ? g_strdup("\\0")
+                                                     : g_strndup(begin, (size_t)(end - begin));
+}
+
+static unsigned
+count_rest(Lines *lines)
+{
+    unsigned n = 0;
+
+    for (char *line = next_line(lines); line; line = next_line(lines)) {
+        g_free(line);
+        n++;
+    }
+    return n;
+}
+
+static char *
+describe_loss(Lines *lines, const char *line)
+{
+    const unsigned number = lines->number;
+    const unsigned lost = 1 + count_rest(lines);
+    g_autofree char *quoted = dyn_text_quote(line);
+
+    return g_strdup_printf("line %u is not a decision: %s; what is before it was kept, %u %s lost",
+                           number, quoted, lost, lost == 1 ? "line was" : "lines were");
+}
+
 DynDecisions *
-dyn_decisions_parse(const char *text, size_t length, const DynDecisionClock *clock, GError **error)
+dyn_decisions_parse(const char *text, size_t length, const DynDecisionClock *clock,
+                    char **ret_loss, GError **error)
 {
     g_autoptr(DynDecisions) ring = dyn_decisions_new(DYN_DECISIONS_MOST, NULL, clock->now_usec);
     g_autoptr(GHashTable) names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-    size_t begin = 0;
+    Lines lines = { text, length, 0, 0 };
+    g_autofree char *line = next_line(&lines);
 
-    for (unsigned number = 1; number == 1 || begin < length; number++) {
-        const char *end = memchr(text + begin, '\n', length - begin);
-        g_autofree char *line = NULL;
-        g_autofree char *quoted = NULL;
+    *ret_loss = NULL;
+    if (!line || !take_header(ring, line)) {
+        g_autofree char *first = g_strndup(text, MIN(length, DYN_TEXT_QUOTE_MAX));
+        g_autofree char *quoted = dyn_text_quote(line ? line : first);
 
-        if (!end && number > 1)
-            break; /* torn */
-        line = g_strndup(text + begin, end ? (size_t)(end - text) - begin : length - begin);
-        if (!end || !(number == 1 ? take_header(ring, line) : take_line(ring, names, line))) {
-            quoted = dyn_text_quote(line);
-            g_set_error(error, DYN_ERROR, DYN_ERROR_INVALID, "line %u is not a decision: %s",
-                        number, quoted);
-            return NULL;
-        }
-        begin = (size_t)(end - text) + 1;
+        g_set_error(error, DYN_ERROR, DYN_ERROR_INVALID, "line 1 is not that of decisions: %s",
+                    quoted);
+        return NULL;
+    }
+    while (!*ret_loss) {
+        g_free(line);
+        line = next_line(&lines);
+        if (!line)
+            break;
+        if (!take_line(ring, names, line))
+            *ret_loss = describe_loss(&lines, line);
     }
     give_names(ring, names);
     resume_clock(ring, clock);

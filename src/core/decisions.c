@@ -157,15 +157,21 @@ dyn_decisions_append(DynDecisions *ring, const DynDecision *decision)
     ring->unsaved += slot->unsaved;
 }
 
-/* The entry of the same guest and trail that @decision may be counted in, NULL: none. */
+/* The entry of the same guest and trail that @decision may be counted in, NULL: none. A growth ends
+ * what was counted of shrinks and the other way round: else an entry would speak of a time at which
+ * something else was done, and "last" would not be the last. */
 static DynDecision *
 mergeable(const DynDecisions *ring, const DynDecider *decider, const DynDecision *decision)
 {
-    const uint64_t last = decider->last[trail_of(decision)];
+    const DynTrail trail = trail_of(decision);
+    const uint64_t last = decider->last[trail];
     DynDecision *entry = last > ring->first ? dyn_decisions_slot(ring, last - 1) : NULL;
 
     if (!entry || entry->kind != decision->kind || entry->count == UINT16_MAX ||
         decision->steady_usec - entry->steady_usec >= DYN_DECISIONS_MERGE_USEC)
+        return NULL;
+    if (trail != DYN_TRAIL_STATE &&
+        last < MAX(decider->last[DYN_TRAIL_GROW], decider->last[DYN_TRAIL_SHRINK]))
         return NULL;
     return entry;
 }
@@ -176,11 +182,22 @@ step_kib(const DynDecision *decision)
     return MAX(decision->from_kib, decision->to_kib) - MIN(decision->from_kib, decision->to_kib);
 }
 
+/* Whether @entry would still lead where its reason says: a guest's balloon moves by itself, too. */
+static bool
+stays_on_trail(const DynDecision *entry, const DynDecision *decision)
+{
+    DynDecision whole = *entry;
+
+    whole.to_kib = decision->to_kib;
+    return trail_of(&whole) == trail_of(entry);
+}
+
 /* A step too small to speak of, or the same refusal again. */
 static bool
 continues(const DynDecision *entry, const DynDecision *decision)
 {
-    if (decision->reason != entry->reason || decision->outcome != entry->outcome)
+    if (decision->reason != entry->reason || decision->outcome != entry->outcome ||
+        !stays_on_trail(entry, decision))
         return false;
     if (decision->kind == DYN_DECISION_ACTION && decision->outcome != DYN_OUTCOME_SENT)
         return true;
@@ -288,6 +305,33 @@ dyn_decisions_name(const DynDecisions *ring, const char *uuid)
     const DynDecider *decider = g_hash_table_lookup(ring->deciders, uuid);
 
     return decider && decider->name ? decider->name : "";
+}
+
+static uint64_t
+last_seq(const DynDecider *decider)
+{
+    return MAX(MAX(decider->last[DYN_TRAIL_GROW], decider->last[DYN_TRAIL_SHRINK]),
+               decider->last[DYN_TRAIL_STATE]);
+}
+
+const char *
+dyn_decisions_find(const DynDecisions *ring, const char *name)
+{
+    const DynDecider *found = *name ? g_hash_table_lookup(ring->deciders, name) : NULL;
+    GHashTableIter iter;
+    gpointer value;
+
+    if (found)
+        return found->uuid;
+    g_hash_table_iter_init(&iter, ring->deciders);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        const DynDecider *decider = value;
+
+        if (*decider->uuid && g_strcmp0(decider->name, name) == 0 &&
+            (!found || last_seq(decider) > last_seq(found)))
+            found = decider;
+    }
+    return found ? found->uuid : NULL;
 }
 
 const DynDecision *

@@ -38,7 +38,7 @@ add_sizes(GVariantBuilder *builder, const DynExplanation *about)
         const char *key;
         uint64_t kib;
     } sizes[] = {
-        { "Assigned", about->assigned_kib },
+        { about->past ? "AssignedNow" : "Assigned", about->assigned_kib },
         { "Asked", about->asked_kib },
         { "Demand", about->demand_kib },
         { "RaisedDemand", about->raised_kib ? about->raised_kib : DYN_UNKNOWN },
@@ -117,7 +117,7 @@ add_decision(GVariantBuilder *builder, const char *key, const DynExplainedDecisi
         add(builder, key, decision_dict(&decision->decision));
 }
 
-/* Name to bytes: negative gave. */
+/* Name to bytes: negative was asked for. */
 static GVariant *
 others_dict(const DynExplanation *about)
 {
@@ -140,6 +140,8 @@ add_now(GVariantBuilder *builder, const DynExplanation *about)
     add(builder, "Status", text(dyn_status_word(about->status)));
     add(builder, "Hold", text(dyn_hold_word(about->hold)));
     add(builder, "Reason", text(about->hold_text));
+    add(builder, "OomKills", g_variant_new_uint64(about->oom_kills));
+    add(builder, "Rollbacks", g_variant_new_uint64(about->rollbacks));
     add(builder, "Managed", g_variant_new_boolean(about->managed));
     add(builder, "Paused", g_variant_new_boolean(about->paused));
     add(builder, "Contention", g_variant_new_boolean(about->contention));
@@ -164,6 +166,7 @@ dyn_explain_numbers(const DynExplanation *about)
     add(&builder, "Name", text(about->name));
     add(&builder, "Time", g_variant_new_int64(about->wall_usec));
     add(&builder, "Past", g_variant_new_boolean(about->past));
+    add(&builder, "Gone", g_variant_new_boolean(about->gone));
     add(&builder, "Since", g_variant_new_int64(about->since_usec));
     if (!about->past)
         add_now(&builder, about);

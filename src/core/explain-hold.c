@@ -25,13 +25,13 @@ remedy(DynHold hold)
     case DYN_HOLD_SUSPENDED:
         return "It is balanced again when it wakes up.";
     case DYN_HOLD_JOB:
-        return "It is balanced again when that is over.";
+        return "It is balanced again as soon as requests can be sent to it.";
     case DYN_HOLD_HUNG:
         return "It is balanced again when its QEMU runs.";
     case DYN_HOLD_PINNED:
-        return "It is balanced again when that time is over.";
+        return "It is balanced again when the time named above is over.";
     case DYN_HOLD_STUCK:
-        return "It is asked again when that time is over.";
+        return "It is asked again when the time named above is over.";
     case DYN_HOLD_OVER_MAXIMUM:
         return "It would be balanced if it needed less, or if its maximum were higher.";
     case DYN_HOLD_NONE:

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Sentences: what the files that write them share.
  *   explain-text.c      the frame, and the guest that is balanced now
+ *   explain-need.c      what it needs
+ *   explain-change.c    what would change its size
  *   explain-hold.c      one that is left alone, and why
  *   explain-decision.c  decisions, of now and of earlier */
 #pragma once
@@ -25,9 +27,22 @@ dyn_writer_time(DynWriter *writer, int64_t wall_usec);
 const char *
 dyn_writer_quote(DynWriter *writer, const char *name);
 
+/* "It would", or on what condition it would. */
+const char *
+dyn_writer_would(const DynWriter *writer);
+/* It is to be given more than there is to hand out. */
+bool
+dyn_writer_waits(const DynExplanation *about);
+
 /* explain-hold.c: true if it said all there is to say. */
 bool
 dyn_writer_hold(DynWriter *writer);
+
+/* explain-need.c, explain-change.c */
+void
+dyn_writer_need(DynWriter *writer);
+void
+dyn_writer_change(DynWriter *writer);
 
 /* explain-decision.c */
 void

@@ -16,6 +16,7 @@ dyn_writer_say(DynWriter *writer, const char *format, ...)
     va_end(args);
 }
 
+/* All in one unit, so that what is said to add up is seen to. */
 const char *
 dyn_writer_size(DynWriter *writer, uint64_t kib)
 {
@@ -24,7 +25,7 @@ dyn_writer_size(DynWriter *writer, uint64_t kib)
     if (kib == DYN_UNKNOWN)
         return "an unknown amount";
     text = writer->style->bytes ? g_strdup_printf("%" G_GUINT64_FORMAT " bytes", kib * 1024)
-                                : dyn_size_format(kib);
+                                : dyn_size_format_mib(kib);
     return g_string_chunk_insert(writer->words, text);
 }
 
@@ -61,84 +62,6 @@ say_held(DynWriter *writer)
 }
 
 static const char *
-evidence_text(DynEvidenceKind kind)
-{
-    static const char *const texts[DYN_N_EVIDENCES] = {
-        [DYN_EVIDENCE_SWAP_IN] = "it reads back what it swapped out",
-        [DYN_EVIDENCE_FAULTS] = "it faults in what it just dropped",
-        [DYN_EVIDENCE_READS] = "it reads from its disks with next to no memory free",
-        [DYN_EVIDENCE_DEFLATION] = "its balloon gave memory up by itself",
-        [DYN_EVIDENCE_OOM_KILL] = "its kernel killed a process for lack of memory",
-    };
-
-    return (guint)kind < DYN_N_EVIDENCES && texts[kind] ? texts[kind] : "it shows signs of need";
-}
-
-static void
-say_evidence(DynWriter *writer)
-{
-    const DynExplanation *about = writer->about;
-
-    if (about->raised_kib > 0)
-        dyn_writer_say(writer, "Its demand is taken to be at least %s for a while, as %s.",
-                       dyn_writer_size(writer, about->raised_kib),
-                       evidence_text(about->evidence));
-}
-
-static const char *
-buffer_text(const DynExplanation *about)
-{
-    if (about->buffer_floor)
-        return "BufferFloor, more than its ";
-    return about->buffer_learned ? "by how it rises at times, more than its " : "";
-}
-
-/* Where demand and buffer are not all of the target. */
-static void
-say_additions(DynWriter *writer)
-{
-    const DynExplanation *about = writer->about;
-
-    if (about->harm_kib > 0)
-        dyn_writer_say(writer, "It is left %s for a while, as taking memory did it harm.",
-                       dyn_writer_size(writer, about->harm_kib));
-    else if (about->cache_kib > 0)
-        dyn_writer_say(writer, "It is left %s for the sake of its page cache.",
-                       dyn_writer_size(writer, about->cache_kib));
-    if (about->late_kib > about->demand_kib + DYN_KIB_PER_MIB)
-        dyn_writer_say(writer, "Its demand was higher of late, which still counts: %s.",
-                       dyn_writer_size(writer, about->late_kib));
-    if (about->lead_kib > DYN_KIB_PER_MIB)
-        dyn_writer_say(writer, "Its demand rises: %s are added for the time that giving takes.",
-                       dyn_writer_size(writer, about->lead_kib));
-}
-
-static void
-say_target(DynWriter *writer)
-{
-    const DynExplanation *about = writer->about;
-    const char *demand = dyn_writer_size(writer, about->demand_kib);
-    const char *buffer = dyn_writer_size(writer, about->buffer_kib);
-    const char *ideal = dyn_writer_size(writer, about->ideal_kib);
-
-    if (about->unbound_kib < about->ideal_kib)
-        dyn_writer_say(writer,
-                       "Its demand is %s; with a buffer of %s that is less than its minimum, so "
-                       "its target is the minimum: %s.",
-                       demand, buffer, ideal);
-    else if (about->unbound_kib > about->ideal_kib)
-        dyn_writer_say(writer,
-                       "Its demand is %s; with a buffer of %s that is more than it may have, so "
-                       "its target is the most it can reach: %s.",
-                       demand, buffer, ideal);
-    else
-        dyn_writer_say(writer,
-                       "Its demand is %s; with a buffer of %s (%s%u %%) its target is %s.",
-                       demand, buffer, buffer_text(about),
-                       about->buffer_percent, ideal);
-}
-
-static const char *
 part_text(DynWriter *writer, uint64_t kib)
 {
     return kib == 0 ? "nothing" : dyn_writer_size(writer, kib);
@@ -169,28 +92,150 @@ say_share(DynWriter *writer)
                    part_text(writer, about->tier_target_kib + about->tier_full_kib));
 }
 
+const char *
+dyn_writer_would(const DynWriter *writer)
+{
+    if (writer->about->mode != DYN_MODE_ON)
+        return "In mode 'on' it would";
+    return writer->about->paused ? "Once dynmem is resumed it would" : "It would";
+}
+
 static bool
 is_observed(const DynExplanation *about)
 {
     return about->paused || about->mode != DYN_MODE_ON;
 }
 
+/* What it is to be brought to. */
+static uint64_t
+goal_of(const DynExplanation *about)
+{
+    return MIN(MIN(about->allotted_kib, about->ideal_kib), about->ceiling_kib);
+}
+
+/* A growth that is smaller waits until it is worth a resize, unless the guest lacks its demand: the
+ * bands of the balancer. */
+static bool
+is_due(const DynExplanation *about)
+{
+    const uint64_t here = about->asked_kib;
+    const uint64_t least = here < about->demand_kib
+                               ? DYN_BAND_FINE_MOST_KIB
+                               : MAX(DYN_BAND_FINE_MOST_KIB,
+                                     (about->trigger_kib - here) / DYN_BAND_LACK_DIVISOR);
+
+    return here < about->trigger_kib && goal_of(about) > here + least;
+}
+
+bool
+dyn_writer_waits(const DynExplanation *about)
+{
+    return !is_observed(about) && is_due(about) &&
+           about->available_kib < goal_of(about) - about->asked_kib;
+}
+
 static void
-say_waiting(DynWriter *writer, uint64_t goal_kib)
+say_due(DynWriter *writer)
 {
     const DynExplanation *about = writer->about;
-    const uint64_t lacking_kib = goal_kib - about->asked_kib;
-    const char *lacking = dyn_writer_size(writer, lacking_kib);
-    const char *available = dyn_writer_size(writer, about->available_kib);
+    const char *lacking = dyn_writer_size(writer, goal_of(about) - about->asked_kib);
 
     if (is_observed(about))
-        dyn_writer_say(writer, "It would be given %s more.", lacking);
-    else if (about->available_kib >= lacking_kib)
-        dyn_writer_say(writer, "It is about to be given %s more.", lacking);
-    else
+        dyn_writer_say(writer, "%s be given %s more.", dyn_writer_would(writer), lacking);
+    else if (dyn_writer_waits(about))
         dyn_writer_say(writer,
                        "It waits for %s more: %s of the host's memory can be handed out now.",
-                       lacking, available);
+                       lacking, dyn_writer_size(writer, about->available_kib));
+    else
+        dyn_writer_say(writer, "It is about to be given %s more.", lacking);
+}
+
+static void
+say_status(DynWriter *writer)
+{
+    const DynExplanation *about = writer->about;
+
+    if (about->status == DYN_STATUS_WARNING)
+        dyn_writer_say(writer, "It holds less than its demand, so its status is 'warning'.");
+    else if (about->status == DYN_STATUS_LOW)
+        dyn_writer_say(writer,
+                       "It holds its demand but less than 80 %% of its buffer of %u %%, so its "
+                       "status is 'low'.",
+                       about->buffer_percent);
+    if (about->oom_kills > 0)
+        dyn_writer_say(writer,
+                       "It has run out of memory: its kernel has killed processes for lack of it, "
+                       "%" G_GUINT64_FORMAT " since dynmemd was started.",
+                       about->oom_kills);
+    if (about->rollbacks > 0)
+        dyn_writer_say(writer,
+                       "Taking memory has done it harm and was undone, %" G_GUINT64_FORMAT
+                       " times since dynmemd was started.",
+                       about->rollbacks);
+}
+
+/* It holds @over_kib more than its target or share (@what). */
+static void
+say_over(DynWriter *writer, const char *what, uint64_t over_kib)
+{
+    const DynExplanation *about = writer->about;
+    const char *over = dyn_writer_size(writer, over_kib);
+
+    if (is_observed(about))
+        dyn_writer_say(writer, "It holds %s more than its %s.", over, what);
+    else if (about->contention)
+        dyn_writer_say(writer,
+                       "It holds %s more than its %s, and can be asked for that as others lack "
+                       "memory.",
+                       over, what);
+    else
+        dyn_writer_say(writer,
+                       "It holds %s more than its %s: memory nobody needs stays where it is.", over,
+                       what);
+}
+
+/* Its demand could rise by so much. What is below its minimum it never gets to. */
+static void
+say_enough(DynWriter *writer, const char *lead)
+{
+    const DynExplanation *about = writer->about;
+
+    if (about->trigger_kib > about->minimum_kib)
+        dyn_writer_say(writer, "%s: it is given more once half its buffer is gone, below %s.", lead,
+                       dyn_writer_size(writer, about->trigger_kib));
+    else
+        dyn_writer_say(writer, "%s.", lead);
+}
+
+/* It holds no more than its share, and is not about to get more. */
+static void
+say_within(DynWriter *writer)
+{
+    const DynExplanation *about = writer->about;
+    const uint64_t here = about->asked_kib;
+    const uint64_t goal_kib = goal_of(about);
+    const bool cut = goal_kib + DYN_PAGE_KIB < MIN(about->ideal_kib, about->ceiling_kib);
+    g_autofree char *lead = NULL;
+
+    if (here >= about->ceiling_kib) {
+        dyn_writer_say(writer, "That is all it can have.");
+    } else if (here < about->trigger_kib && here + DYN_PAGE_KIB < goal_kib) {
+        dyn_writer_say(writer, "It lacks %s of its %s, which is not worth a resize yet.",
+                       dyn_writer_size(writer, goal_kib - here), cut ? "share" : "target");
+    } else if (cut && here + DYN_PAGE_KIB < goal_kib) {
+        lead = g_strdup_printf("It holds %s less than its share, as it does not need that yet",
+                               dyn_writer_size(writer, goal_kib - here));
+        say_enough(writer, lead);
+    } else if (cut && here > goal_kib + DYN_PAGE_KIB) {
+        dyn_writer_say(writer, "It holds %s more than its share, which is not worth a resize.",
+                       dyn_writer_size(writer, here - goal_kib));
+    } else if (cut) {
+        dyn_writer_say(writer, "It holds its share.");
+    } else {
+        say_enough(writer, here > about->assigned_kib       ? "That will be enough"
+                           : about->status == DYN_STATUS_OK ? "That is enough"
+                                                            : "It gets no more for now");
+    }
 }
 
 /* Where it stands between too little and too much. */
@@ -200,28 +245,16 @@ say_position(DynWriter *writer)
     const DynExplanation *about = writer->about;
     const uint64_t here = about->asked_kib;
     const uint64_t share_kib = MIN(about->allotted_kib, about->ideal_kib);
-    const uint64_t goal_kib = MIN(share_kib, about->ceiling_kib);
 
-    if (here < about->trigger_kib && goal_kib > here + DYN_PAGE_KIB)
-        say_waiting(writer, goal_kib);
+    say_status(writer);
+    if (is_due(about))
+        say_due(writer);
     else if (here > about->ideal_kib + DYN_BAND_COARSE_LEAST_KIB)
-        dyn_writer_say(writer,
-                       about->contention
-                           ? "It holds %s more than its target, which others may ask for."
-                           : "It holds %s more than its target: memory nobody needs stays where "
-                             "it is.",
-                       dyn_writer_size(writer, here - about->ideal_kib));
+        say_over(writer, "target", here - about->ideal_kib);
     else if (here > share_kib + DYN_BAND_COARSE_LEAST_KIB)
-        dyn_writer_say(writer, "It holds %s more than its share, which others may ask for.",
-                       dyn_writer_size(writer, here - share_kib));
-    else if (share_kib + DYN_PAGE_KIB < about->ideal_kib)
-        dyn_writer_say(writer, "It holds its share.");
-    else if (here >= about->ceiling_kib)
-        dyn_writer_say(writer, "That is all it can have.");
+        say_over(writer, "share", here - share_kib);
     else
-        dyn_writer_say(writer, "That is enough: it is given more once half its buffer is gone, "
-                               "below %s.",
-                       dyn_writer_size(writer, about->trigger_kib));
+        say_within(writer);
 }
 
 static void
@@ -239,108 +272,15 @@ say_mode(DynWriter *writer)
 }
 
 static void
-say_growth(DynWriter *writer)
-{
-    const DynExplanation *about = writer->about;
-
-    if (about->assigned_kib >= about->ceiling_kib)
-        dyn_writer_say(writer, about->ceiling_kib < about->maximum_kib
-                                   ? "It cannot grow: it has all the memory of its domain, %s; "
-                                     "more <memory> there would let it, at its next start."
-                                   : "It cannot grow: it is at its maximum of %s; a higher one "
-                                     "would let it.",
-                       dyn_writer_size(writer, about->ceiling_kib));
-    else if (about->wanted_kib == DYN_UNKNOWN && about->grow_demand_kib != DYN_UNKNOWN &&
-             about->grow_demand_kib > about->demand_kib)
-        dyn_writer_say(writer, "It would grow if its demand rose above %s.",
-                       dyn_writer_size(writer, about->grow_demand_kib));
-}
-
-static void
-say_priority(DynWriter *writer)
-{
-    const DynExplanation *about = writer->about;
-    const char *what = about->tier_target_kib > 0 || about->wanted_kib > about->demand_kib
-                           ? "target before the host's additions to small buffers"
-                           : "demand";
-
-    if (about->wanted_kib == DYN_UNKNOWN)
-        return;
-    if (about->enough_priority <= 100)
-        dyn_writer_say(writer, "A priority of at least %u instead of %u would bring it %s, its %s.",
-                       about->enough_priority, about->priority,
-                       dyn_writer_size(writer, about->wanted_kib), what);
-    else if (about->priority < 100)
-        dyn_writer_say(writer,
-                       "No priority would bring it %s, its %s: with 100 instead of %u it would get "
-                       "%s.",
-                       dyn_writer_size(writer, about->wanted_kib), what, about->priority,
-                       dyn_writer_size(writer, about->most_kib));
-    else
-        dyn_writer_say(writer, "It has the highest priority; only a larger pool or less demand "
-                               "elsewhere would bring it more.");
-}
-
-static void
-say_neighbours(DynWriter *writer)
-{
-    const DynExplanation *about = writer->about;
-
-    if (about->asked_kib + DYN_PAGE_KIB >= about->ideal_kib)
-        return;
-    if (about->excess.name)
-        dyn_writer_say(writer,
-                       "%s holds %s more than its own target: given back, that could go to %s.",
-                       dyn_writer_quote(writer, about->excess.name),
-                       dyn_writer_size(writer, about->excess.kib), writer->name);
-    if (about->need.name)
-        dyn_writer_say(writer, "%s lacks most: %s of its demand.",
-                       dyn_writer_quote(writer, about->need.name),
-                       dyn_writer_size(writer, about->need.kib));
-}
-
-static void
-say_shrinking(DynWriter *writer)
-{
-    const DynExplanation *about = writer->about;
-    const char *low = dyn_writer_size(writer, about->low_kib);
-
-    if (about->assigned_kib <= about->floor_kib + DYN_PAGE_KIB) {
-        dyn_writer_say(writer, "It would not shrink: it holds no more than its minimum or what it "
-                               "needs to stay alive, %s.",
-                       dyn_writer_size(writer, about->floor_kib));
-        return;
-    }
-    if (about->assigned_kib > about->ideal_kib + DYN_BAND_COARSE_LEAST_KIB && about->idle_timed)
-        dyn_writer_say(writer,
-                       "It would shrink if another guest lacked memory, if less than %s of the pool "
-                       "were free, or once it held more than its target for %u s.",
-                       low, about->idle_sec);
-    else if (about->assigned_kib > about->ideal_kib + DYN_BAND_COARSE_LEAST_KIB)
-        dyn_writer_say(writer, "It would shrink if another guest lacked memory, or if less than %s "
-                               "of the pool were free.",
-                       low);
-    else
-        dyn_writer_say(writer, "It would shrink if another guest lacked memory, though not below "
-                               "%s.",
-                       dyn_writer_size(writer, about->floor_kib));
-}
-
-static void
 say_balanced(DynWriter *writer)
 {
     say_held(writer);
-    say_target(writer);
-    say_evidence(writer);
-    say_additions(writer);
+    dyn_writer_need(writer);
     say_share(writer);
     say_position(writer);
     say_mode(writer);
     dyn_writer_last(writer);
-    say_growth(writer);
-    say_priority(writer);
-    say_neighbours(writer);
-    say_shrinking(writer);
+    dyn_writer_change(writer);
 }
 
 char **

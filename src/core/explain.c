@@ -25,6 +25,7 @@ dyn_explain_past(const char *uuid, const char *name, int64_t wall_usec)
         &out->startup_kib,     &out->minimum_kib,     &out->maximum_kib,     &out->ceiling_kib,
         &out->floor_kib,       &out->grow_demand_kib, &out->wanted_kib,      &out->most_kib,
         &out->pool_kib,        &out->available_kib,   &out->low_kib,         &out->missing_kib,
+        &out->counted_kib,     &out->own_kib,         &out->lead_kib,
     };
 
     g_strlcpy(out->uuid, uuid, sizeof out->uuid);
@@ -98,29 +99,67 @@ shown_name(const DynDecisions *ring, const char *uuid)
     return *name ? name : uuid;
 }
 
-/* What other guests were given or gave near @decision: sums, the largest first. */
+/* Another guest while its entries are gone through. */
+typedef struct Change {
+    char uuid[DYN_UUID_SIZE];
+    uint64_t from_kib; /* what it held before the first request */
+    uint64_t to_kib;   /* what the last one asked it to hold */
+    bool closed;       /* asked anew, too late to count */
+} Change;
+
+static void
+fold_change(GHashTable *changes, const DynDecision *entry, bool near)
+{
+    Change *change = g_hash_table_lookup(changes, entry->uuid);
+
+    if (near && !change) {
+        change = g_new0(Change, 1);
+        g_strlcpy(change->uuid, entry->uuid, sizeof change->uuid);
+        change->from_kib = entry->from_kib;
+        g_hash_table_insert(changes, change->uuid, change);
+    }
+    if (!change || change->closed)
+        return;
+    if (near || entry->reason == DYN_REASON_WITHDRAW)
+        change->to_kib = entry->to_kib;
+    change->closed = !near;
+}
+
+static void
+take_move(DynExplanation *out, const DynDecisions *ring, const Change *change)
+{
+    const int64_t delta_kib = (int64_t)MIN(change->to_kib, DYN_MAX_KIB) -
+                              (int64_t)MIN(change->from_kib, DYN_MAX_KIB);
+    DynExplainedMove *move;
+
+    if (ABS(delta_kib) < DYN_EXPLAIN_MOVE_LEAST_KIB)
+        return;
+    move = g_new0(DynExplainedMove, 1);
+    move->name = g_strdup(shown_name(ring, change->uuid));
+    move->delta_kib = delta_kib;
+    g_ptr_array_add(out->others, move);
+}
+
+/* What other guests were offered or asked for near @decision, the largest first: from what each
+ * held before the first request to what the last one asked. A request that was taken back later, as
+ * the guest did not answer it, leaves nothing. */
 static void
 collect_others(DynExplanation *out, const DynDecisions *ring, const DynDecision *decision)
 {
-    g_autoptr(GHashTable) by_uuid = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    g_autoptr(GHashTable) changes = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, g_free);
+    GHashTableIter iter;
+    gpointer value;
 
     for (size_t i = 0; i < dyn_decisions_count(ring); i++) {
         const DynDecision *entry = dyn_decisions_get(ring, i);
-        DynExplainedMove *move;
 
-        if (entry->kind != DYN_DECISION_ACTION || entry->outcome != DYN_OUTCOME_SENT ||
-            strcmp(entry->uuid, decision->uuid) == 0 || !are_near(entry, decision))
-            continue;
-        move = g_hash_table_lookup(by_uuid, entry->uuid);
-        if (!move) {
-            move = g_new0(DynExplainedMove, 1);
-            move->name = g_strdup(shown_name(ring, entry->uuid));
-            g_hash_table_insert(by_uuid, g_strdup(entry->uuid), move);
-            g_ptr_array_add(out->others, move);
-        }
-        move->delta_kib += (int64_t)MIN(entry->to_kib, DYN_MAX_KIB) -
-                           (int64_t)MIN(entry->from_kib, DYN_MAX_KIB);
+        if (entry->kind == DYN_DECISION_ACTION && entry->outcome == DYN_OUTCOME_SENT &&
+            strcmp(entry->uuid, decision->uuid) != 0)
+            fold_change(changes, entry, are_near(entry, decision));
     }
+    g_hash_table_iter_init(&iter, changes);
+    while (g_hash_table_iter_next(&iter, NULL, &value))
+        take_move(out, ring, value);
     g_ptr_array_sort(out->others, compare_moves);
 }
 

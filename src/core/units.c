@@ -181,6 +181,21 @@ dyn_size_format(uint64_t kib)
     return g_strdup_printf("%" G_GUINT64_FORMAT " KiB", kib);
 }
 
+char *
+dyn_size_format_mib(uint64_t kib)
+{
+    const uint64_t tenths = (dyn_mul_div(kib, 20, DYN_KIB_PER_MIB) + 1) / 2;
+
+    if (kib == DYN_UNKNOWN)
+        return g_strdup("unknown");
+    if (tenths == 0 && kib > 0)
+        return g_strdup_printf("%" G_GUINT64_FORMAT " KiB", kib);
+    if (tenths % 10 == 0)
+        return g_strdup_printf("%" G_GUINT64_FORMAT " MiB", tenths / 10);
+    return g_strdup_printf("%" G_GUINT64_FORMAT ".%" G_GUINT64_FORMAT " MiB", tenths / 10,
+                           tenths % 10);
+}
+
 uint64_t
 dyn_size_split(uint64_t kib, const char **ret_unit)
 {

@@ -29,6 +29,8 @@ explain_report(DynExplanation *out, const DynGuestReport *report)
     out->hold = report->hold;
     out->hold_text = g_strdup(report->hold_text);
     out->managed = report->managed;
+    out->oom_kills = report->oom_kills;
+    out->rollbacks = report->rollbacks;
     out->assigned_kib = report->assigned_kib;
     out->demand_kib = report->demand_kib;
     out->raised_kib = report->raised_kib;
@@ -95,6 +97,8 @@ explain_target(DynExplanation *out, const DynWorld *world, const DynGuest *guest
     own = dyn_sat_add(dyn_sat_add(demand->smooth_kib, out->buffer_kib), out->lead_kib);
     if (guest->raised_kib > 0)
         own = MAX(own, dyn_sat_add(guest->raised_kib, dyn_guest_safety_kib(guest)));
+    out->counted_kib = demand->smooth_kib;
+    out->own_kib = own;
     if (out->unbound_kib > own && guest->harm_floor_kib == out->unbound_kib)
         out->harm_kib = out->unbound_kib;
     else if (out->unbound_kib > own)
@@ -183,6 +187,7 @@ explain_tiers(DynExplanation *out, const Shared *shared)
     const DynClaim *claim = &shared->claims[shared->at];
     const uint64_t demand = MAX(claim->lo_kib, claim->demand_kib);
     const uint64_t target = MAX(demand, claim->target_kib);
+    const uint64_t full = MAX(target, claim->full_kib);
     const uint64_t have = allotted_with(shared, out->priority);
 
     out->allotted_kib = have;
@@ -192,8 +197,8 @@ explain_tiers(DynExplanation *out, const Shared *shared)
     out->tier_full_kib = dyn_sat_sub(have, target);
     if (have + DYN_PAGE_KIB < demand)
         out->wanted_kib = demand;
-    else if (have + DYN_PAGE_KIB < target)
-        out->wanted_kib = target;
+    else if (have + DYN_PAGE_KIB < full)
+        out->wanted_kib = full;
 }
 
 static void

@@ -24,16 +24,28 @@ static char *
 bad_stats_text(const DynGuest *guest)
 {
     const DynBalloonStats *stats = &guest->sample.stats;
-    g_autofree char *total = dyn_size_format(stats->total_kib);
-    g_autofree char *available = dyn_size_format(stats->available_kib);
-    g_autofree char *unused = dyn_size_format(stats->free_kib);
-    g_autofree char *most = dyn_size_format(dyn_guest_boot_kib(guest) + guest->vmem_kib);
-    g_autofree char *balloon = dyn_size_format(guest->balloon_kib);
+    g_autofree char *total = dyn_size_format_mib(stats->total_kib);
+    g_autofree char *available = dyn_size_format_mib(stats->available_kib);
+    g_autofree char *unused = dyn_size_format_mib(stats->free_kib);
+    g_autofree char *most = dyn_size_format_mib(dyn_guest_boot_kib(guest) + guest->vmem_kib);
+    g_autofree char *balloon = dyn_size_format_mib(guest->balloon_kib);
 
     return g_strdup_printf("impossible statistics: %s (total %s, available %s, free %s; balloon "
                            "size %s of %s)",
                            dyn_bad_text(guest->demand.bad), total, available, unused, balloon,
                            most);
+}
+
+/* Why no request goes out: a job, or what the last request was answered with. */
+static char *
+job_text(const DynGuest *guest, int64_t now_usec)
+{
+    const char *detail = guest->hold_detail ? guest->hold_detail : "a libvirt job is running";
+    const bool failed = guest->stuck_since_usec != 0 && now_usec < guest->frozen_until_usec &&
+                        guest->frozen_until_usec == guest->stuck_until_usec;
+
+    return g_strdup_printf("frozen: %s%s", failed ? "libvirt refused the last request: " : "",
+                           detail);
 }
 
 static char *
@@ -74,8 +86,7 @@ hold_text(const DynGuest *guest, DynHold hold, int64_t now_usec)
     case DYN_HOLD_SUSPENDED:
         return g_strdup("frozen: suspended to memory");
     case DYN_HOLD_JOB:
-        return g_strdup_printf("frozen: %s", guest->hold_detail ? guest->hold_detail
-                                                                : "a libvirt job is running");
+        return job_text(guest, now_usec);
     case DYN_HOLD_HUNG:
         return g_strdup("frozen: its QEMU does not run");
     case DYN_HOLD_PINNED:

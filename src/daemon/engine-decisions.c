@@ -169,12 +169,14 @@ dyn_engine_decisions_job(DynEngine *engine, const DynJob *job)
     engine->decisions_failed = job->error != NULL;
 }
 
+/* With the offset: whoever reads it may live in another zone than the daemon, and an hour that
+ * clocks show twice is told apart. dyn_cli_when_parse() takes it as it is. */
 char *
 dyn_engine_time_text(int64_t wall_usec)
 {
     g_autoptr(GDateTime) time = g_date_time_new_from_unix_local(wall_usec / G_USEC_PER_SEC);
 
-    return time ? g_date_time_format(time, "%F %T")
+    return time ? g_date_time_format(time, "%F %T%:z")
                 : g_strdup_printf("@%" G_GINT64_FORMAT, wall_usec / G_USEC_PER_SEC);
 }
 
@@ -216,27 +218,56 @@ check_time(const DynEngine *engine, int64_t wall_usec, GError **error)
     return false;
 }
 
+const char *
+dyn_engine_find_gone(DynEngine *engine, const char *domain)
+{
+    const char *uuid;
+
+    dyn_decisions_expire(engine->decisions, dyn_engine_now(engine));
+    uuid = dyn_decisions_find(engine->decisions, domain);
+    return uuid && !g_hash_table_contains(engine->guests, uuid) ? uuid : NULL;
+}
+
+/* @now: what is known of the guest; NULL: it is gone. */
+static DynExplanation *
+explain_past(const DynEngine *engine, const char *uuid, int64_t wall_usec,
+             const DynExplanation *now)
+{
+    const DynEngineGuest *guest = g_hash_table_lookup(engine->guests, uuid);
+    const char *known = dyn_decisions_name(engine->decisions, uuid);
+    const char *name = guest && guest->name ? guest->name : *known ? known : uuid;
+    DynExplanation *out = dyn_explain_past(uuid, name, wall_usec);
+
+    out->gone = now == NULL;
+    if (!now)
+        return out;
+    out->status = now->status;
+    out->hold = now->hold;
+    out->assigned_kib = now->assigned_kib;
+    return out;
+}
+
 bool
 dyn_engine_explain(DynEngine *engine, const char *uuid, int64_t wall_usec,
                    DynExplanation **ret_explanation, GError **error)
 {
-    g_autoptr(DynExplanation) explanation = dyn_world_explain(engine->world, uuid);
-    const DynEngineGuest *guest = g_hash_table_lookup(engine->guests, uuid);
+    g_autoptr(DynExplanation) now = dyn_world_explain(engine->world, uuid);
+    g_autoptr(DynExplanation) out = NULL;
+    const bool gone = !now && dyn_engine_find_gone(engine, uuid);
 
-    if (!explanation) {
+    if (!now && !gone) {
         g_set_error(error, DYN_ERROR, DYN_ERROR_GONE, "no domain %s", uuid);
         return false;
     }
-    if (wall_usec != 0) {
-        if (!check_time(engine, wall_usec, error))
-            return false;
-        dyn_explanation_free(explanation);
-        explanation = dyn_explain_past(uuid, guest && guest->name ? guest->name : uuid, wall_usec);
-    }
+    if (wall_usec != 0 && !check_time(engine, wall_usec, error))
+        return false;
+    if (wall_usec != 0 || gone)
+        out = explain_past(engine, uuid, wall_usec != 0 ? wall_usec : wall_now(engine), now);
+    else
+        out = g_steal_pointer(&now);
     dyn_decisions_expire(engine->decisions, dyn_engine_now(engine));
     if (engine->has_wall)
-        dyn_explain_decisions(explanation, engine->decisions, dyn_engine_now(engine),
-                              wall_now(engine));
-    *ret_explanation = g_steal_pointer(&explanation);
+        dyn_explain_decisions(out, engine->decisions, dyn_engine_now(engine), wall_now(engine));
+    *ret_explanation = g_steal_pointer(&out);
     return true;
 }

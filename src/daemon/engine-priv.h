@@ -102,6 +102,7 @@ struct DynEngine {
     bool keeps_decisions;    /* beyond the daemon's life */
     bool saving_decisions;
     bool decisions_failed;   /* the last save; the next one is of everything */
+    bool decisions_retried;  /* nevertheless, as the daemon stops */
     bool resave_decisions;   /* what is in the file has grown, or is not known */
     size_t appended_bytes;   /* since everything was saved */
     int64_t decisions_usec;  /* when to save; -1: nothing to save */

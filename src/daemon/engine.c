@@ -168,13 +168,22 @@ is_busy(const DynEngine *engine)
     return false;
 }
 
+/* Also after a failure, once: there may be room on the disk again. */
+static void
+save_last_decisions(DynEngine *engine)
+{
+    if (engine->saving_decisions || (engine->decisions_failed && engine->decisions_retried))
+        return;
+    engine->decisions_retried = engine->decisions_failed;
+    dyn_engine_decisions_save(engine);
+}
+
 void
 dyn_engine_check_stopped(DynEngine *engine)
 {
     if (!engine->stopping || engine->stopped)
         return;
-    if (!engine->decisions_failed)
-        dyn_engine_decisions_save(engine);
+    save_last_decisions(engine);
     if (is_busy(engine) && dyn_engine_now(engine) < engine->stop_usec)
         return;
     engine->stopped = true;

@@ -128,6 +128,22 @@ answer_explanation(DynBusManager *manager, GDBusMethodInvocation *invocation,
                                      g_variant_dict_end(&dict));
 }
 
+/* Also a domain that is gone, while decisions about it are remembered. */
+static bool
+find_explained(DynService *service, const char *domain, char **ret_uuid, GError **error)
+{
+    g_autoptr(GError) problem = NULL;
+    const DynGuestReport *guest = dyn_service_find(service, domain, &problem);
+    const char *gone = guest ? NULL : dyn_engine_find_gone(service->engine, domain);
+
+    if (!guest && !gone) {
+        g_propagate_error(error, g_steal_pointer(&problem));
+        return false;
+    }
+    *ret_uuid = g_strdup(guest ? guest->uuid : gone);
+    return true;
+}
+
 static gboolean
 on_explain(DynBusManager *manager, GDBusMethodInvocation *invocation, const char *domain,
            int64_t when_usec, gpointer user_data)
@@ -135,9 +151,10 @@ on_explain(DynBusManager *manager, GDBusMethodInvocation *invocation, const char
     DynService *service = user_data;
     g_autoptr(DynExplanation) explanation = NULL;
     g_autoptr(GError) error = NULL;
-    const DynGuestReport *guest = dyn_service_find(service, domain, &error);
+    g_autofree char *uuid = NULL;
 
-    if (guest && dyn_engine_explain(service->engine, guest->uuid, when_usec, &explanation, &error))
+    if (find_explained(service, domain, &uuid, &error) &&
+        dyn_engine_explain(service->engine, uuid, when_usec, &explanation, &error))
         answer_explanation(manager, invocation, explanation);
     else
         g_dbus_method_invocation_return_gerror(invocation, error);

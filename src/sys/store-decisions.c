@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The ring of decisions in the state directory: one file, rewritten whole at each start and when it
  * has grown, appended to in between. Nothing has to be put back by it, so appending does not wait
- * for the disk: what was written survives the daemon, and a power cut costs the last seconds. */
+ * for the disk: what was written survives the daemon. A power cut costs the last seconds, and what
+ * follows a block that did not reach the disk while later ones did: it is read up to there. */
 #include "config.h"
 
 #include "store-priv.h"
@@ -15,7 +16,7 @@
 #include <dynmem/error.h>
 
 static DynDecisions *
-read_decisions(const char *path, const DynDecisionClock *clock, GError **error)
+read_decisions(const char *path, const DynDecisionClock *clock, char **ret_loss, GError **error)
 {
     g_autofree char *text = NULL;
     size_t length = 0;
@@ -29,7 +30,7 @@ read_decisions(const char *path, const DynDecisionClock *clock, GError **error)
     }
     if (!g_file_get_contents(path, &text, &length, error))
         return NULL;
-    return dyn_decisions_parse(text, length, clock, error);
+    return dyn_decisions_parse(text, length, clock, ret_loss, error);
 }
 
 /* Writes that a kill cut short; what they were to replace is still there. */
@@ -55,6 +56,7 @@ dyn_store_load_decisions(DynStore *store, const DynDecisionClock *clock, char **
 {
     const char *path = store->decisions_file;
     g_autoptr(GError) problem = NULL;
+    g_autofree char *loss = NULL;
     DynDecisions *ring;
     GStatBuf status;
 
@@ -62,10 +64,11 @@ dyn_store_load_decisions(DynStore *store, const DynDecisionClock *clock, char **
     remove_leftovers(store);
     if (g_lstat(path, &status) < 0 && errno == ENOENT)
         return dyn_decisions_new(DYN_DECISIONS_MOST, clock->boot_id, clock->now_usec);
-    ring = read_decisions(path, clock, &problem);
+    ring = read_decisions(path, clock, &loss, &problem);
+    if (!ring || loss)
+        *ret_warning = dyn_store_set_aside(path, ring ? loss : problem->message);
     if (ring)
-        return ring;
-    *ret_warning = dyn_store_set_aside(path, problem->message);
+        return ring; /* written anew at the start, without what was lost */
     return dyn_decisions_new(DYN_DECISIONS_MOST, clock->boot_id, clock->now_usec);
 }
 

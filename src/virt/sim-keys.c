@@ -7,6 +7,8 @@
 
 #include "sim-keys.h"
 
+#include <dynmem/text.h>
+
 typedef enum {
     KIND_SIZE,  /* memory, or memory a second */
     KIND_TIME,
@@ -61,6 +63,24 @@ dyn_sim_number_parse(const char *text, uint64_t least, uint64_t most, uint64_t *
     return true;
 }
 
+/* The value as it may be shown on a terminal, and what is wrong with it. */
+static char *
+wrong(const char *value, const char *what)
+{
+    g_autofree char *quoted = dyn_text_quote(value);
+
+    return g_strdup_printf("%s %s", quoted, what);
+}
+
+static char *
+out_of_range(const Key *key, const char *value, const char *what, const char *unit)
+{
+    g_autofree char *text = g_strdup_printf("%s %" G_GUINT64_FORMAT "%s to %" G_GUINT64_FORMAT "%s",
+                                            what, key->least, unit, key->most, unit);
+
+    return wrong(value, text);
+}
+
 static char *
 set_size(const Key *key, const char *value, uint64_t *field)
 {
@@ -70,8 +90,7 @@ set_size(const Key *key, const char *value, uint64_t *field)
     if (!dyn_size_parse(value, &kib, &error))
         return g_strdup(error->message);
     if (kib < key->least || kib > key->most)
-        return g_strdup_printf("'%s' is out of range: %" G_GUINT64_FORMAT " KiB to %"
-                               G_GUINT64_FORMAT " KiB", value, key->least, key->most);
+        return out_of_range(key, value, "is out of range:", " KiB");
     *field = kib;
     return NULL;
 }
@@ -80,7 +99,7 @@ static char *
 set_bool(const char *value, bool *field)
 {
     if (!g_str_equal(value, "on") && !g_str_equal(value, "off"))
-        return g_strdup_printf("'%s' is neither on nor off", value);
+        return wrong(value, "is neither on nor off");
     *field = g_str_equal(value, "on");
     return NULL;
 }
@@ -98,20 +117,19 @@ set_key(const Key *key, DynSimSpec *spec, const char *value)
     case KIND_TIME:
         if (dyn_sim_time_parse(value, field))
             return NULL;
-        return g_strdup_printf("'%s' is not a time such as 90, 5m, 2h or 1d", value);
+        return wrong(value, "is not a time such as 90, 5m, 2h or 1d");
     case KIND_COUNT:
     default:
         if (dyn_sim_number_parse(value, key->least, key->most, field))
             return NULL;
-        return g_strdup_printf("'%s' is not a number from %" G_GUINT64_FORMAT " to %"
-                               G_GUINT64_FORMAT, value, key->least, key->most);
+        return out_of_range(key, value, "is not a number from", "");
     }
 }
 
 static char *
 set_model(DynSimSpec *spec, const char *value)
 {
-    g_autoptr(GString) all = g_string_new(NULL);
+    g_autoptr(GString) all = g_string_new("is no model: use one of ");
 
     for (guint i = 0; i < DYN_N_SIM_MODELS; i++) {
         const char *word = dyn_sim_model_word((DynSimModel)i);
@@ -122,7 +140,7 @@ set_model(DynSimSpec *spec, const char *value)
         }
         g_string_append_printf(all, "%s%s", i > 0 ? ", " : "", word);
     }
-    return g_strdup_printf("'%s' is no model: use one of %s", value, all->str);
+    return wrong(value, all->str);
 }
 
 static char *
@@ -138,7 +156,7 @@ set_faults(DynSimSpec *spec, const char *value)
         while (i < DYN_SIM_DOWN && !g_str_equal(dyn_sim_fault_word((DynSimFault)i), *word))
             i++;
         if (i == DYN_SIM_DOWN)
-            return g_strdup_printf("'%s' is nothing that befalls a guest", *word);
+            return wrong(*word, "is nothing that befalls a guest");
         spec->faults |= 1u << i;
     }
     return NULL;
@@ -151,8 +169,7 @@ set_events(DynSimSpec *spec, const char *value)
     GArray *events = dyn_sim_events_parse(value, false, &problem);
 
     if (!events) {
-        char *text = g_strdup_printf("'%s' is not \"TIME EVENT [VALUE]\" as in \"5m pause 30\"",
-                                     problem);
+        char *text = wrong(problem, "is not \"TIME EVENT [VALUE]\" as in \"5m pause 30\"");
 
         g_free(problem);
         return text;

@@ -32,7 +32,10 @@ content(void)
     about->hold_text = g_strdup("");
     about->assigned_kib = about->asked_kib = 490 * MIB;
     about->demand_kib = 400 * MIB;
+    about->counted_kib = about->demand_kib;
+    about->own_kib = 480 * MIB;
     about->buffer_kib = 80 * MIB;
+    about->lead_kib = 0;
     about->ideal_kib = about->unbound_kib = about->allotted_kib = 480 * MIB;
     about->trigger_kib = 440 * MIB;
     about->tier_least_kib = 256 * MIB;

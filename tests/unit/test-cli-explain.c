@@ -127,6 +127,7 @@ static const struct {
     { "30sec ago", "2026-03-10T10:00:00Z" },
     { "2026-03-10T11:00:00", "2026-03-10T09:00:00Z" },
     { "2026-03-10 11:00", "2026-03-10T09:00:00Z" },
+    { "2026-03-10 11:00:00-05:00", "2026-03-10T16:00:00Z" }, /* as sentences have it */
     { "2026-03-10T11:00:00Z", "2026-03-10T11:00:00Z" },
     { "2026-03-10T11:00:00-05:00", "2026-03-10T16:00:00Z" },
     { "", NULL },
@@ -178,6 +179,44 @@ START_TEST(test_when)
 }
 END_TEST
 
+/* Clocks go back on 2026-10-25 from 03:00 to 02:00 (at 01:00Z), forward on 2026-03-29 from 02:00 to
+ * 03:00 (at 01:00Z): a time that was shown twice is the later one that is past, one that was not
+ * shown is the day before's. */
+START_TEST(test_when_clocks_change)
+{
+    static const struct {
+        const char *now, *text, *time;
+    } rows[] = {
+        { "2026-10-25T00:45:00Z", "02:30", "2026-10-25T00:30:00Z" },
+        { "2026-10-25T01:15:00Z", "02:30", "2026-10-25T00:30:00Z" },
+        { "2026-10-25T01:45:00Z", "02:30", "2026-10-25T01:30:00Z" },
+        { "2026-10-25T12:00:00Z", "02:30", "2026-10-25T01:30:00Z" },
+        { "2026-10-25T12:00:00Z", "01:59:59", "2026-10-24T23:59:59Z" },
+        { "2026-10-25T12:00:00Z", "03:00", "2026-10-25T02:00:00Z" },
+        { "2026-10-25T00:15:00Z", "02:30", "2026-10-24T00:30:00Z" },
+        { "2026-03-29T02:00:00Z", "02:30", "2026-03-28T01:30:00Z" },
+        { "2026-03-30T00:10:00Z", "02:30", "2026-03-28T01:30:00Z" },
+        { "2026-03-29T02:00:00Z", "03:30", "2026-03-29T01:30:00Z" },
+    };
+    g_autoptr(GTimeZone) zone = g_time_zone_new_identifier("CET-1CEST,M3.5.0,M10.5.0/3");
+
+    ck_assert_ptr_nonnull(zone);
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autoptr(GDateTime) utc = g_date_time_new_from_iso8601(rows[i].now, NULL);
+        g_autoptr(GDateTime) now = g_date_time_to_timezone(utc, zone);
+        g_autoptr(GDateTime) time = NULL;
+        g_autofree char *text = NULL;
+        int64_t usec = 0;
+
+        ck_assert(dyn_cli_when_parse(rows[i].text, now, &usec, NULL));
+        time = g_date_time_new_from_unix_utc(usec / G_USEC_PER_SEC);
+        text = g_date_time_format(time, "%Y-%m-%dT%H:%M:%SZ");
+        ck_assert_msg(strcmp(text, rows[i].time) == 0, "at %s %s is %s, not %s", rows[i].now,
+                      rows[i].text, text, rows[i].time);
+    }
+}
+END_TEST
+
 int
 main(void)
 {
@@ -193,6 +232,7 @@ main(void)
     tcase_add_test(tcase, test_explain_refuses);
     suite_add_tcase(suite, tcase);
     tcase_add_test(when, test_when);
+    tcase_add_test(when, test_when_clocks_change);
     suite_add_tcase(suite, when);
     return dyn_suite_run(suite);
 }

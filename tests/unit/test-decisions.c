@@ -1,86 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
-#include "suite.h"
-
-#include <dynmem/decisions.h>
-#include <dynmem/error.h>
-#include <string.h>
-
-#define MIB UINT64_C(1024)
-#define SEC INT64_C(1000000)
-#define HOUR (3600 * SEC)
-#define WALL (INT64_C(1700000000) * SEC)
-#define BOOT "11111111-2222-4333-8444-555555555555"
-#define OTHER_BOOT "99999999-2222-4333-8444-555555555555"
-#define WEB "00000000-0000-4000-8000-000000000001"
-#define DB "00000000-0000-4000-8000-000000000002"
-
-static DynDecision
-step(const char *uuid, uint64_t from_mib, uint64_t to_mib, int64_t wall_usec)
-{
-    DynDecision decision;
-
-    dyn_decision_init(&decision, DYN_DECISION_ACTION, uuid);
-    decision.reason =
-        to_mib > from_mib ? DYN_REASON_GROW_DEMAND : DYN_REASON_SHRINK_CONTENTION;
-    decision.from_kib = from_mib * MIB;
-    decision.to_kib = to_mib * MIB;
-    decision.demand_kib = 300 * MIB;
-    decision.wall_usec = wall_usec;
-    return decision;
-}
-
-static DynDecision
-state(const char *uuid, DynHold hold, int64_t wall_usec)
-{
-    DynDecision decision;
-
-    dyn_decision_init(&decision, DYN_DECISION_STATE, uuid);
-    decision.hold = (uint8_t)hold;
-    decision.wall_usec = wall_usec;
-    return decision;
-}
-
-static bool
-add_step(DynDecisions *ring, const char *uuid, uint64_t to_mib, int64_t now_usec)
-{
-    const DynDecision decision = step(uuid, 100, to_mib, WALL + now_usec);
-
-    return dyn_decisions_add(ring, &decision, "a guest", now_usec);
-}
-
-static DynDecisions *
-parse(const char *text, const char *boot_id, int64_t now_usec, int64_t wall_usec)
-{
-    const DynDecisionClock clock = { boot_id, now_usec, wall_usec };
-    g_autoptr(GError) error = NULL;
-    DynDecisions *ring = dyn_decisions_parse(text, strlen(text), &clock, &error);
-
-    ck_assert_msg(ring != NULL, "%s", error ? error->message : "");
-    return ring;
-}
-
-static void
-assert_same(const DynDecisions *a, const DynDecisions *b)
-{
-    ck_assert_uint_eq(dyn_decisions_count(a), dyn_decisions_count(b));
-    for (size_t i = 0; i < dyn_decisions_count(a); i++) {
-        DynDecision left = *dyn_decisions_get(a, i);
-        DynDecision right = *dyn_decisions_get(b, i);
-
-        left.unsaved = right.unsaved = 0;
-        ck_assert_uint_eq(left.seq, right.seq);
-        ck_assert_int_eq(left.steady_usec, right.steady_usec);
-        ck_assert_int_eq(left.wall_usec, right.wall_usec);
-        ck_assert_str_eq(left.uuid, right.uuid);
-        ck_assert_mem_eq(&left.from_kib, &right.from_kib, 6 * sizeof left.from_kib);
-        ck_assert_mem_eq(&left.kind, &right.kind, 6);
-        ck_assert_uint_eq(left.count, right.count);
-        ck_assert_uint_eq(left.span_sec, right.span_sec);
-        ck_assert_str_eq(dyn_decisions_name(a, left.uuid), dyn_decisions_name(b, left.uuid));
-    }
-}
+#include "decisions-made.h"
 
 START_TEST(test_decisions_drops_the_oldest)
 {
@@ -166,24 +87,70 @@ START_TEST(test_decisions_finds_its_way)
 }
 END_TEST
 
-/* Steps of 512 KiB each second for an hour, up and down. */
+static DynDecision
+small_step(int64_t from_kib, int64_t delta_kib, int second)
+{
+    DynDecision decision = step(WEB, 0, delta_kib > 0, WALL + second * SEC);
+
+    decision.from_kib = (uint64_t)from_kib;
+    decision.to_kib = (uint64_t)(from_kib + delta_kib);
+    return decision;
+}
+
+/* Steps of 512 KiB each second for an hour. */
 START_TEST(test_decisions_counts_small_steps)
 {
     g_autoptr(DynDecisions) ring = dyn_decisions_new(100, BOOT, 0);
     unsigned count = 0;
 
     for (int second = 0; second < 3600; second++) {
-        DynDecision decision = step(WEB, 100, second % 2 ? 101 : 99, WALL + second * SEC);
+        const DynDecision decision = small_step(100 * 1024 + second * 512, 512, second);
 
-        decision.to_kib = second % 2 ? 100 * MIB + 512 : 100 * MIB - 512;
         (void)dyn_decisions_add(ring, &decision, NULL, second * SEC);
     }
-    ck_assert_uint_eq(dyn_decisions_count(ring), 24);
-    for (size_t i = 0; i < 24; i++) {
+    ck_assert_uint_eq(dyn_decisions_count(ring), 12);
+    for (size_t i = 0; i < 12; i++) {
         count += dyn_decisions_get(ring, i)->count;
         ck_assert_uint_ge(dyn_decisions_get(ring, i)->span_sec, 298);
     }
     ck_assert_uint_eq(count, 3600);
+}
+END_TEST
+
+/* Up three times, down twice, up: what is last, and what stood then, is what was done then. */
+START_TEST(test_decisions_counts_no_way_back)
+{
+    static const int deltas[] = { 500, 500, 500, -900, -900, 500 };
+    g_autoptr(DynDecisions) ring = dyn_decisions_new(100, BOOT, 0);
+    int64_t at_kib = 100 * 1024;
+
+    for (int second = 0; second < (int)G_N_ELEMENTS(deltas); second++) {
+        const DynDecision decision = small_step(at_kib, deltas[second], second);
+
+        (void)dyn_decisions_add(ring, &decision, NULL, second * SEC);
+        at_kib += deltas[second];
+    }
+    ck_assert_uint_eq(dyn_decisions_count(ring), 3);
+    for (size_t i = 0; i < 3; i++) {
+        const DynDecision *entry = dyn_decisions_get(ring, i);
+
+        ck_assert((entry->reason == DYN_REASON_GROW_DEMAND) == (entry->to_kib > entry->from_kib));
+        ck_assert_uint_eq(entry->count, 3 - i);
+    }
+    ck_assert_uint_eq(dyn_decisions_last_action(ring, WEB)->to_kib, (uint64_t)at_kib);
+    ck_assert_uint_eq(dyn_decisions_at(ring, WEB, WALL + 4 * SEC)->count, 2);
+}
+END_TEST
+
+/* Two growths between which the guest gave up more by itself are not one that led downwards. */
+START_TEST(test_decisions_counts_no_growth_that_shrinks)
+{
+    g_autoptr(DynDecisions) ring = dyn_decisions_new(100, BOOT, 0);
+    const DynDecision first = small_step(100 * 1024, 500, 1);
+    const DynDecision second = small_step(90 * 1024, 500, 2);
+
+    ck_assert(dyn_decisions_add(ring, &first, NULL, SEC));
+    ck_assert(dyn_decisions_add(ring, &second, NULL, 2 * SEC));
 }
 END_TEST
 
@@ -223,198 +190,16 @@ START_TEST(test_decisions_counts_flapping)
 }
 END_TEST
 
-static DynDecisions *
-some(void)
+START_TEST(test_decisions_finds_by_name)
 {
-    DynDecisions *ring = dyn_decisions_new(DYN_DECISIONS_MOST, BOOT, 0);
-    DynDecision start;
-    const DynDecision held = state(DB, DYN_HOLD_STUCK, WALL + 3 * SEC);
-    const DynDecision named = step(DB, 200, 100, WALL + 4 * SEC);
+    g_autoptr(DynDecisions) ring = some(); /* the names are "a guest" and DB's */
 
-    dyn_decision_init(&start, DYN_DECISION_START, NULL);
-    start.wall_usec = WALL;
-    ck_assert(dyn_decisions_add(ring, &start, NULL, SEC));
-    ck_assert(add_step(ring, WEB, 200, 2 * SEC));
-    ck_assert(dyn_decisions_add(ring, &held, NULL, 3 * SEC));
-    ck_assert(dyn_decisions_add(ring, &named, "d b\n\"x\" \\ n\303\244\377", 4 * SEC));
-    return ring;
-}
-
-START_TEST(test_decisions_text_round_trip)
-{
-    g_autoptr(DynDecisions) ring = some();
-    g_autofree char *text = dyn_decisions_format(ring);
-    g_autoptr(DynDecisions) back = parse(text, BOOT, 10 * SEC, WALL + 9 * SEC);
-    g_autofree char *again = dyn_decisions_format(back);
-
-    assert_same(ring, back);
-    ck_assert_str_eq(text, again);
-    ck_assert_str_eq(dyn_decisions_name(back, DB), "d b\n\"x\" \\ n\303\244\377");
-}
-END_TEST
-
-/* What is appended afterwards, counted ones replacing what they were counted in, reads back as the
- * ring that wrote it. */
-START_TEST(test_decisions_text_continues)
-{
-    g_autoptr(DynDecisions) ring = some();
-    g_autofree char *first = dyn_decisions_format(ring);
-    g_autofree char *unsaved = dyn_decisions_take_unsaved(ring);
-    g_autoptr(GString) text = g_string_new(first);
-
-    ck_assert_ptr_nonnull(unsaved);
-    ck_assert_ptr_null(dyn_decisions_take_unsaved(ring));
-    for (int i = 0; i < 5; i++) {
-        DynDecision refused = step(WEB, 100, 400, WALL + (5 + i) * SEC);
-        g_autofree char *lines = NULL;
-
-        refused.outcome = DYN_OUTCOME_HUNG;
-        ck_assert(dyn_decisions_add(ring, &refused, "renamed", (5 + i) * SEC) == (i == 0));
-        lines = dyn_decisions_take_unsaved(ring);
-        ck_assert_ptr_nonnull(lines);
-        ck_assert(strstr(lines, "renamed") != NULL || i > 0);
-        g_string_append(text, lines);
-    }
-    g_autoptr(DynDecisions) back = parse(text->str, BOOT, 20 * SEC, WALL + 20 * SEC);
-    assert_same(ring, back);
-    ck_assert_uint_eq(dyn_decisions_get(back, 4)->count, 5);
-}
-END_TEST
-
-/* A full ring: what is dropped in memory is dropped on reading, too. */
-START_TEST(test_decisions_text_wraps)
-{
-    g_autoptr(DynDecisions) ring = dyn_decisions_new(DYN_DECISIONS_MOST, BOOT, 0);
-    g_autofree char *text = dyn_decisions_format(ring);
-    g_autoptr(GString) all = g_string_new(text);
-
-    for (unsigned i = 0; i < DYN_DECISIONS_MOST + 500; i++) {
-        g_autofree char *lines = NULL;
-
-        ck_assert(add_step(ring, i % 2 ? WEB : DB, 200 + i % 7, i * SEC));
-        lines = dyn_decisions_take_unsaved(ring);
-        g_string_append(all, lines);
-    }
-    ck_assert_uint_eq(dyn_decisions_count(ring), DYN_DECISIONS_MOST);
-    g_autoptr(DynDecisions) back = parse(all->str, BOOT, 70000 * SEC, WALL + 70000 * SEC);
-    assert_same(ring, back);
-    ck_assert_uint_eq(dyn_decisions_get(back, 0)->seq, 500);
-    ck_assert_int_eq(dyn_decisions_since(back, 70000 * SEC, WALL + 70000 * SEC),
-                     dyn_decisions_since(ring, 70000 * SEC, WALL + 70000 * SEC));
-    ck_assert_uint_lt(all->len, 16 * 1024 * 1024);
-}
-END_TEST
-
-/* Cut off anywhere, a file reads as what was whole. */
-START_TEST(test_decisions_text_torn)
-{
-    g_autoptr(DynDecisions) ring = some();
-    g_autofree char *text = dyn_decisions_format(ring);
-    const DynDecisionClock clock = { BOOT, 10 * SEC, WALL };
-    const size_t header = (size_t)(strchr(text, '\n') - text) + 1;
-
-    for (size_t length = header; length < strlen(text); length++) {
-        g_autoptr(GError) error = NULL;
-        g_autoptr(DynDecisions) back = dyn_decisions_parse(text, length, &clock, &error);
-        size_t entries = 0;
-
-        ck_assert_msg(back != NULL, "%zu: %s", length, error ? error->message : "");
-        for (size_t at = header; at < length; at++)
-            entries += text[at - 1] == '\n' && text[at] == 'E' &&
-                       memchr(text + at, '\n', length - at) != NULL;
-        ck_assert_uint_eq(dyn_decisions_count(back), entries);
-    }
-}
-END_TEST
-
-START_TEST(test_decisions_text_refuses)
-{
-    static const DynDecisionClock clock = { BOOT, 1, 1 };
-    static const char head[] = "dynmem-decisions 1 - 0 0 0\n";
-    static const char good[] =
-        "E 0 1 1 " WEB " action restart sent none ok 0 1 0 1 2 3 4 5 6\n";
-    static const struct {
-        const char *text, *part;
-    } rows[] = {
-        { "", "line 1" },
-        { "\n", "line 1" },
-        { "dynmem-decisions 2 - 0 0 0\n", "line 1" },
-        { "dynmem-decisions 1 - 0 0 0", "line 1" },
-        { "dynmem-decisions 1 - 0 0\n", "line 1" },
-        { "dynmem-decisions 1 x 0 0 0\n", "line 1" },
-        { "dynmem-decisions 1 - 99999999999999999999 0 0\n", "line 1" },
-        { "dynmem-decisions 1 - 0 0 18446744073709551615\n", "line 1" },
-        { "H\nX y\n", "line 2" },
-        { "H\n\n", "line 2" },
-        { "H\nE 0 1 1\n", "line 2" },
-        { "H\nN " WEB "\n", "line 2" },
-        { "H\nN web name\n", "line 2" },
-        { "H\nE 1 1 1 " WEB " action restart sent none ok 0 1 0 1 2 3 4 5 6\n", "line 2" },
-        { "H\nE 0 -1 1 " WEB " action restart sent none ok 0 1 0 1 2 3 4 5 6\n", "line 2" },
-        { "H\nE 0 1 1 " WEB " action because sent none ok 0 1 0 1 2 3 4 5 6\n", "line 2" },
-        { "H\nE 0 1 1 " WEB " action restart sent none ok 0 0 0 1 2 3 4 5 6\n", "line 2" },
-        { "H\nE 0 1 1 " WEB " action restart sent none ok 2 1 0 1 2 3 4 5 6\n", "line 2" },
-        { "H\nE 0 1 1 " WEB " action restart sent none ok 0 1 65536 1 2 3 4 5 6\n", "line 2" },
-        { "H\nE 0 1 1 " WEB " action restart sent none ok 0 1 0 1 2 3 4 5 17592186044417\n",
-          "line 2" },
-        { "H\nE 0 1 1 " WEB " action restart sent none ok 0 1 0 1 2 3 4 5 6 7\n", "line 2" },
-        { "H\nE 0 1 1 - action restart sent none ok 0 1 0 1 2 3 4 5 6\n", "line 2" },
-        { "H\nE 0 1 1 " WEB " start restart sent none ok 0 1 0 1 2 3 4 5 6\n", "line 2" },
-        { "H\nG\nE 0 1 1 " DB " action restart sent none ok 0 1 0 1 2 3 4 5 6\n", "line 3" },
-        { "H\nG\nE 1 0 1 " WEB " action restart sent none ok 0 1 0 1 2 3 4 5 6\n", "line 3" },
-        { "H\nG\nE 0 2 1 " WEB " action restart sent none ok 0 1 0 1 2 3 4 5 6\n", "line 3" },
-    };
-
-    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
-        g_autoptr(GString) text = g_string_new(rows[i].text);
-        g_autoptr(GError) error = NULL;
-
-        g_string_replace(text, "H\n", head, 1);
-        g_string_replace(text, "G\n", good, 1);
-        ck_assert_msg(!dyn_decisions_parse(text->str, text->len, &clock, &error), "%s",
-                      text->str);
-        ck_assert_msg(g_error_matches(error, DYN_ERROR, DYN_ERROR_INVALID) &&
-                          strstr(error->message, rows[i].part),
-                      "%s", error->message);
-    }
-    g_autofree char *fine = g_strconcat(head, good, NULL);
-    g_autoptr(DynDecisions) ring = parse(fine, BOOT, 1, 1);
-    ck_assert_uint_eq(dyn_decisions_count(ring), 1);
-}
-END_TEST
-
-/* Over restarts age goes on: on the same boot by the monotonic clock whatever the wall clock does,
- * on another by the wall clock. */
-START_TEST(test_decisions_age_over_restarts)
-{
-    g_autoptr(DynDecisions) ring = some();
-    g_autofree char *text = dyn_decisions_format(ring);
-    const struct {
-        const char *boot_id;
-        int64_t now_usec, wall_usec;
-        size_t left;
-    } rows[] = {
-        { BOOT, 5 * SEC, WALL + 1000 * HOUR, 4 },
-        { BOOT, 25 * HOUR, WALL, 0 },
-        { BOOT, 24 * HOUR + 2 * SEC + 1, WALL, 2 },
-        { OTHER_BOOT, 5 * SEC, WALL + 5 * SEC, 4 },
-        { OTHER_BOOT, 5 * SEC, WALL + 25 * HOUR, 0 },
-        { OTHER_BOOT, 100 * HOUR, WALL + SEC, 4 },
-        { OTHER_BOOT, 5 * SEC, WALL - 1000 * HOUR, 4 },
-        { NULL, 5 * SEC, WALL + 5 * SEC, 4 },
-    };
-
-    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
-        g_autoptr(DynDecisions) back =
-            parse(text, rows[i].boot_id, rows[i].now_usec, rows[i].wall_usec);
-
-        ck_assert_msg(dyn_decisions_count(back) == rows[i].left, "row %zu: %zu left", i,
-                      dyn_decisions_count(back));
-        ck_assert(add_step(back, WEB, 500, rows[i].now_usec));
-        if (rows[i].left > 0)
-            ck_assert_int_ge(dyn_decisions_get(back, rows[i].left)->steady_usec,
-                             dyn_decisions_get(back, rows[i].left - 1)->steady_usec);
-    }
+    ck_assert_str_eq(dyn_decisions_find(ring, "a guest"), WEB);
+    ck_assert_str_eq(dyn_decisions_find(ring, DB), DB);
+    ck_assert_ptr_null(dyn_decisions_find(ring, "b guest"));
+    ck_assert_ptr_null(dyn_decisions_find(ring, "")); /* as starts have no guest */
+    ck_assert(add_step(ring, DB, 300, 8 * SEC)); /* made anew by that name */
+    ck_assert_str_eq(dyn_decisions_find(ring, "a guest"), DB);
 }
 END_TEST
 
@@ -437,23 +222,18 @@ main(void)
 {
     Suite *suite = suite_create("decisions");
     TCase *tcase = tcase_create("ring");
-    TCase *text = tcase_create("text");
 
     tcase_add_test(tcase, test_decisions_drops_the_oldest);
     tcase_add_test(tcase, test_decisions_drops_what_is_a_day_old);
     tcase_add_test(tcase, test_decisions_survives_steps_of_the_wall_clock);
     tcase_add_test(tcase, test_decisions_finds_its_way);
     tcase_add_test(tcase, test_decisions_counts_small_steps);
+    tcase_add_test(tcase, test_decisions_counts_no_way_back);
+    tcase_add_test(tcase, test_decisions_counts_no_growth_that_shrinks);
     tcase_add_test(tcase, test_decisions_keeps_large_steps_apart);
     tcase_add_test(tcase, test_decisions_counts_flapping);
+    tcase_add_test(tcase, test_decisions_finds_by_name);
     tcase_add_test(tcase, test_decisions_copy);
     suite_add_tcase(suite, tcase);
-    tcase_add_test(text, test_decisions_text_round_trip);
-    tcase_add_test(text, test_decisions_text_continues);
-    tcase_add_test(text, test_decisions_text_wraps);
-    tcase_add_test(text, test_decisions_text_torn);
-    tcase_add_test(text, test_decisions_text_refuses);
-    tcase_add_test(text, test_decisions_age_over_restarts);
-    suite_add_tcase(suite, text);
     return dyn_suite_run(suite);
 }

@@ -75,13 +75,15 @@ begin(Keeper *keeper, const char *conf)
                              .funcs_data = keeper,
                              .conf = fake_conf(conf) };
     GError *error = NULL;
+    char *loss = NULL;
 
     if (keeper->file->len > 0)
         setup.decisions =
-            dyn_decisions_parse(keeper->file->str, keeper->file->len, &clock, &error);
+            dyn_decisions_parse(keeper->file->str, keeper->file->len, &clock, &loss, &error);
     else
         setup.decisions = dyn_decisions_new(DYN_DECISIONS_MOST, BOOT, keeper->fake.now_usec);
-    ck_assert_msg(setup.decisions != NULL, "%s", error ? error->message : "");
+    ck_assert_msg(setup.decisions != NULL && !loss, "%s%s", error ? error->message : "",
+                  loss ? loss : "");
     keeper->fake.engine = dyn_engine_new(&setup);
     dyn_engine_start(keeper->fake.engine);
 }
@@ -261,6 +263,29 @@ START_TEST(test_decisions_are_kept_on_stop)
 }
 END_TEST
 
+/* The disk was full, and has room again when the daemon stops; or not. */
+START_TEST(test_decisions_are_kept_on_stop_after_a_failure)
+{
+    g_auto(Keeper) keeper = { 0 };
+    FakeGuest *guest = keeper_init(&keeper);
+    unsigned tries;
+
+    begin(&keeper, CONF_ON);
+    advance(&keeper, 5);
+    keeper.full_disk = true;
+    guest->used_kib = 240 * FAKE_MIB;
+    advance(&keeper, 10);
+    tries = keeper.saves + keeper.appends;
+    keeper.full_disk = _i == 1;
+    dyn_engine_stop(keeper.fake.engine);
+    advance(&keeper, 2);
+    ck_assert_uint_eq(keeper.fake.stopped, 1);
+    ck_assert_uint_eq(keeper.saves + keeper.appends, tries + 1);
+    if (_i == 0)
+        ck_assert_ptr_nonnull(strstr(keeper.file->str, " action "));
+}
+END_TEST
+
 START_TEST(test_decisions_refuse_times)
 {
     g_auto(Keeper) keeper = { 0 };
@@ -276,10 +301,47 @@ START_TEST(test_decisions_refuse_times)
     assert_refused(&keeper, wall_usec + FAKE_SEC, DYN_ERROR_INVALID, "is in the future");
     wall_usec -= INT64_C(3600) * FAKE_SEC;
     assert_refused(&keeper, wall_usec, DYN_ERROR_INVALID, "too long ago");
-    assert_refused(&keeper, 1, DYN_ERROR_INVALID, "1970-01-01 00:00:00 is too long ago");
+    assert_refused(&keeper, 1, DYN_ERROR_INVALID, "1970-01-01 00:00:00+00:00 is too long ago");
     ck_assert(!dyn_engine_explain(keeper.fake.engine, "nobody", 0, &about, &error));
     ck_assert(g_error_matches(error, DYN_ERROR, DYN_ERROR_GONE));
     ck_assert_ptr_null(about);
+}
+END_TEST
+
+START_TEST(test_decisions_outlive_the_guest)
+{
+    g_auto(Keeper) keeper = { 0 };
+    FakeGuest *guest = keeper_init(&keeper);
+
+    begin(&keeper, CONF_ON);
+    advance(&keeper, 5);
+    guest->used_kib = 240 * FAKE_MIB;
+    advance(&keeper, 3);
+    ck_assert_ptr_null(dyn_engine_find_gone(keeper.fake.engine, "web"));
+    guest->running = guest->defined = false;
+    fake_event(&keeper.fake, DYN_EVENT_STOPPED, guest->uuid);
+    fake_event(&keeper.fake, DYN_EVENT_UNDEFINED, guest->uuid);
+    advance(&keeper, 3);
+    ck_assert_str_eq(dyn_engine_find_gone(keeper.fake.engine, "web"), guest->uuid);
+    ck_assert_ptr_null(dyn_engine_find_gone(keeper.fake.engine, "db"));
+    g_autoptr(DynExplanation) now = explain(&keeper, 0);
+    ck_assert(now->gone && now->past && now->last.known);
+    ck_assert_str_eq(now->name, "web");
+    ck_assert_uint_eq(now->assigned_kib, DYN_UNKNOWN);
+    g_autoptr(DynExplanation) then = explain(&keeper, now->last.decision.wall_usec);
+    ck_assert(then->gone && then->last.known);
+    keeper.fake.now_usec += INT64_C(25) * 3600 * FAKE_SEC;
+    ck_assert_ptr_null(dyn_engine_find_gone(keeper.fake.engine, "web"));
+}
+END_TEST
+
+START_TEST(test_decisions_name_their_zone)
+{
+    g_autofree char *text = NULL;
+
+    g_setenv("TZ", "EST+5", TRUE); /* of this test's process */
+    text = dyn_engine_time_text(WALL);
+    ck_assert_str_eq(text, "2023-11-14 17:13:20-05:00");
 }
 END_TEST
 
@@ -349,7 +411,10 @@ main(void)
     tcase_add_test(tcase, test_decisions_say_that_the_daemon_was_away);
     tcase_add_test(tcase, test_decisions_bear_a_full_disk);
     tcase_add_test(tcase, test_decisions_are_kept_on_stop);
+    tcase_add_loop_test(tcase, test_decisions_are_kept_on_stop_after_a_failure, 0, 2);
     tcase_add_test(tcase, test_decisions_refuse_times);
+    tcase_add_test(tcase, test_decisions_outlive_the_guest);
+    tcase_add_test(tcase, test_decisions_name_their_zone);
     tcase_add_test(tcase, test_decisions_before_the_first_look);
     tcase_add_test(tcase, test_decisions_of_observe_mode);
     tcase_add_test(tcase, test_decisions_of_refusals_and_states);

@@ -51,6 +51,7 @@ START_TEST(test_explain_knows_what_priority_would_do)
     toy_run(&toy, 1);
     g_autoptr(DynExplanation) with = dyn_world_explain(toy.world, low->uuid);
     ck_assert_uint_ge(with->allotted_kib + 4, with->demand_kib);
+    ck_assert_uint_eq(with->wanted_kib, with->ideal_kib); /* no size that nothing else names */
     low->priority = enough - 1;
     toy_put(&toy, low);
     toy_run(&toy, 1);
@@ -85,6 +86,32 @@ START_TEST(test_explain_knows_what_demand_would_do)
 }
 END_TEST
 
+/* What is named of a target adds up to it, also while its demand rises and after it fell. */
+START_TEST(test_explain_names_all_of_a_target)
+{
+    ToyGuest *guest = toy_add(&toy, 1024, 64, 50, 512);
+    bool rose = false;
+    bool fell = false;
+
+    guest->used = 200 * MIB;
+    for (int second = 0; second < 300; second++) {
+        guest->used += second < 100 ? 2 * MIB : 0;
+        if (second == 150)
+            guest->used -= 100 * MIB;
+        toy_run(&toy, 1);
+        g_autoptr(DynExplanation) about = dyn_world_explain(toy.world, guest->uuid);
+        if (about->demand_kib == DYN_UNKNOWN || about->harm_kib > 0 || about->cache_kib > 0 ||
+            about->ideal_kib != about->unbound_kib)
+            continue;
+        ck_assert_uint_eq(about->counted_kib + about->buffer_kib + about->lead_kib,
+                          about->ideal_kib);
+        rose |= about->lead_kib > 0;
+        fell |= about->counted_kib > about->demand_kib;
+    }
+    ck_assert(rose && fell);
+}
+END_TEST
+
 START_TEST(test_explain_names_neighbours)
 {
     ToyGuest *idle = toy_add(&toy, 1024, 64, 50, 1024);
@@ -113,6 +140,7 @@ main(void)
     tcase_add_checked_fixture(tcase, begin, end);
     tcase_add_test(tcase, test_explain_knows_what_priority_would_do);
     tcase_add_loop_test(tcase, test_explain_knows_what_demand_would_do, 0, 2);
+    tcase_add_test(tcase, test_explain_names_all_of_a_target);
     tcase_add_test(tcase, test_explain_names_neighbours);
     suite_add_tcase(suite, tcase);
     return dyn_suite_run(suite);

@@ -2,251 +2,10 @@
 /* Explanations made by hand, word for word. What the values are: test-explain-world.c. */
 #include "config.h"
 
-#include "explain-made.h"
+#include "explain-makes.h"
 #include "suite.h"
 
 #include <string.h>
-
-static void
-make_enough(DynExplanation *about)
-{
-}
-
-static void
-make_idle(DynExplanation *about)
-{
-    about->assigned_kib = about->asked_kib = 800 * MIB;
-    about->idle_timed = true;
-    set_last(about, action(DYN_REASON_GROW_DEMAND, 500, 800));
-    add_other(about, "web-3", -256);
-    add_other(about, "db", 64);
-}
-
-static void
-make_growing(DynExplanation *about)
-{
-    DynDecision decision = action(DYN_REASON_GROW_BUFFER, 410, 480);
-
-    about->assigned_kib = 410 * MIB;
-    about->asked_kib = 480 * MIB;
-    decision.count = 12;
-    decision.span_sec = 65;
-    set_last(about, decision);
-    add_other(about, "a", -40);
-    add_other(about, "b", -20);
-    add_other(about, "c", 10);
-    add_other(about, "d", -3);
-    add_other(about, "e", -2);
-    add_other(about, "f", -1);
-}
-
-static void
-make_waiting(DynExplanation *about)
-{
-    squeeze(about);
-    about->assigned_kib = about->asked_kib = 280 * MIB;
-    about->available_kib = 8 * MIB;
-    about->since_usec = NOON - 60 * SEC;
-}
-
-static void
-make_shared(DynExplanation *about)
-{
-    squeeze(about);
-    about->enough_priority = 101;
-    about->most_kib = 350 * MIB;
-    about->floor_kib = 300 * MIB;
-}
-
-static void
-make_short_minima(DynExplanation *about)
-{
-    squeeze(about);
-    about->missing_kib = 100 * MIB;
-    about->priority = 100;
-    about->enough_priority = 101;
-    about->assigned_kib = about->asked_kib = 400 * MIB;
-}
-
-static void
-make_full(DynExplanation *about)
-{
-    about->assigned_kib = about->asked_kib = 1024 * MIB;
-    about->demand_kib = 1000 * MIB;
-    about->buffer_kib = 200 * MIB;
-    about->ideal_kib = about->allotted_kib = about->ceiling_kib;
-    about->unbound_kib = 1200 * MIB;
-    about->raised_kib = 1100 * MIB;
-    about->evidence = DYN_EVIDENCE_SWAP_IN;
-}
-
-static void
-make_domain_full(DynExplanation *about)
-{
-    make_full(about);
-    about->maximum_kib = 2048 * MIB;
-}
-
-static void
-make_small(DynExplanation *about)
-{
-    about->assigned_kib = about->asked_kib = about->ideal_kib = about->allotted_kib = 256 * MIB;
-    about->demand_kib = 100 * MIB;
-    about->buffer_kib = 20 * MIB;
-    about->unbound_kib = 120 * MIB;
-    about->trigger_kib = 178 * MIB;
-    about->grow_demand_kib = 212 * MIB;
-}
-
-/* Its buffer is the host's, and others are short. */
-static void
-make_generous(DynExplanation *about)
-{
-    about->buffer_floor = true;
-    about->contention = true;
-    about->assigned_kib = about->asked_kib = 600 * MIB;
-}
-
-static void
-make_rising(DynExplanation *about)
-{
-    about->buffer_learned = true;
-    about->buffer_kib = 200 * MIB;
-    about->late_kib = 450 * MIB;
-    about->lead_kib = 30 * MIB;
-    about->ideal_kib = about->unbound_kib = about->allotted_kib = 680 * MIB;
-    about->asked_kib = about->assigned_kib = 680 * MIB;
-}
-
-static void
-make_harmed(DynExplanation *about)
-{
-    about->harm_kib = about->ideal_kib = about->unbound_kib = about->allotted_kib = 490 * MIB;
-}
-
-static void
-make_cached(DynExplanation *about)
-{
-    about->cache_kib = about->ideal_kib = about->unbound_kib = about->allotted_kib = 490 * MIB;
-}
-
-static void
-make_observed(DynExplanation *about)
-{
-    DynDecision decision = action(DYN_REASON_SHRINK_IDLE, 800, 480);
-
-    decision.kind = DYN_DECISION_WOULD;
-    set_last(about, decision);
-    about->mode = DYN_MODE_OBSERVE;
-    about->assigned_kib = about->asked_kib = 410 * MIB;
-}
-
-static void
-make_paused(DynExplanation *about)
-{
-    about->assigned_kib = 800 * MIB;
-    about->asked_kib = 480 * MIB;
-    about->paused = true;
-    about->connected = false;
-}
-
-static void
-make_off(DynExplanation *about)
-{
-    about->run = DYN_RUN_OFF;
-    leave(about, DYN_HOLD_NOT_RUNNING, "not running");
-}
-
-static void
-make_off_unmanaged(DynExplanation *about)
-{
-    make_off(about);
-    about->has_policy = false;
-}
-
-static void
-make_no_policy(DynExplanation *about)
-{
-    leave(about, DYN_HOLD_NO_POLICY, "no policy");
-}
-
-static void
-make_bad_policy(DynExplanation *about)
-{
-    leave(about, DYN_HOLD_BAD_POLICY, "bad policy (minimum exceeds maximum)");
-}
-
-static void
-make_obstacle(DynExplanation *about)
-{
-    leave(about, DYN_HOLD_OBSTACLE, "hugepages: QEMU gives back only whole huge pages");
-}
-
-static void
-make_mode_off(DynExplanation *about)
-{
-    leave(about, DYN_HOLD_OFF, "mode off");
-}
-
-static void
-make_stuck(DynExplanation *about)
-{
-    DynDecision decision = action(DYN_REASON_SHRINK_CONTENTION, 500, 300);
-
-    hold(about, DYN_HOLD_STUCK, "stuck: asked and not moving; left alone for 20 s more");
-    decision.outcome = DYN_OUTCOME_TIMEOUT;
-    set_last(about, decision);
-}
-
-static void
-make_no_stats(DynExplanation *about)
-{
-    hold(about, DYN_HOLD_NO_STATS, "no statistics yet");
-    about->demand_kib = DYN_UNKNOWN;
-    about->since_usec = 0;
-}
-
-static void
-make_past(DynExplanation *about)
-{
-    about->past = true;
-    set_last(about, action(DYN_REASON_SHRINK_CONTENTION, 480, 400));
-    about->last.decision.contention = 1;
-    add_other(about, "db", 80);
-    about->next.known = true;
-    about->next.decision = action(DYN_REASON_GROW_DEMAND, 400, 480);
-    about->next.decision.wall_usec = NOON + 60 * SEC;
-}
-
-static void
-make_past_refused(DynExplanation *about)
-{
-    about->past = true;
-    set_last(about, action(DYN_REASON_GROW_DEMAND, 400, 480));
-    about->last.decision.outcome = DYN_OUTCOME_NO_ROOM;
-    about->last.decision.count = 7;
-    about->last.decision.span_sec = 9;
-    about->start.known = true;
-    about->start.decision.wall_usec = NOON - 5 * SEC;
-}
-
-static void
-make_past_state(DynExplanation *about)
-{
-    DynDecision *state = &about->state.decision;
-
-    about->past = true;
-    about->state.known = about->next.known = true;
-    dyn_decision_init(state, DYN_DECISION_STATE, WEB);
-    state->hold = DYN_HOLD_STUCK;
-    state->from_kib = 512 * MIB;
-    state->demand_kib = 400 * MIB;
-    state->wall_usec = NOON - 30 * SEC;
-    dyn_decision_init(&about->next.decision, DYN_DECISION_STATE, WEB);
-    about->next.decision.status = DYN_STATUS_WARNING;
-    about->next.decision.count = 9;
-    about->next.decision.wall_usec = NOON + 30 * SEC;
-}
 
 typedef struct Row {
     void (*make)(DynExplanation *about);
@@ -293,7 +52,7 @@ START_TEST(test_explain_has_words_for_all)
     for (int i = 0; i < DYN_N_REASONS + DYN_N_OUTCOMES; i++) {
         g_autoptr(DynExplanation) about = content();
         g_auto(GStrv) sentences = NULL;
-        DynDecision decision = action(DYN_REASON_GROW_DEMAND, 100, 100);
+        DynDecision decision = action(DYN_REASON_GROW_DEMAND, 100, 200);
 
         if (i < DYN_N_REASONS)
             decision.reason = (uint8_t)i;
@@ -357,8 +116,17 @@ START_TEST(test_explain_numbers)
 }
 END_TEST
 
-/* What another guest gave and took around a decision is one sum; a minute away it is not counted,
- * nor what was not sent. */
+static void
+assert_move(const DynExplanation *about, guint at, const char *name, int64_t delta_mib)
+{
+    const DynExplainedMove *move = about->others->pdata[at];
+
+    ck_assert_str_eq(move->name, name);
+    ck_assert_int_eq(move->delta_kib, delta_mib * 1024);
+}
+
+/* What another guest was asked around a decision is one sum; a minute away it is not counted, nor
+ * what was not sent, nor what came to nothing: asked twice, or taken back, be it later. */
 START_TEST(test_explain_collects_who_gave_and_took)
 {
     g_autoptr(DynDecisions) ring = dyn_decisions_new(100, NULL, 0);
@@ -373,14 +141,21 @@ START_TEST(test_explain_collects_who_gave_and_took)
         { "c", "giver", 41, 300, 250, DYN_OUTCOME_SENT },
         { "d", "taker", 60, 100, 120, DYN_OUTCOME_SENT },
         { WEB, "web-1", 100, 100, 200, DYN_OUTCOME_SENT },
+        { "f", "same", 100, 500, 500, DYN_OUTCOME_SENT },
+        { "g", "stuck", 100, 500, 700, DYN_OUTCOME_SENT },
+        { "h", "asked twice", 100, 500, 490, DYN_OUTCOME_SENT },
+        { "h", "asked twice", 101, 500, 490, DYN_OUTCOME_SENT },
         { "c", "giver", 101, 250, 200, DYN_OUTCOME_SENT },
         { "e", "deaf", 102, 300, 100, DYN_OUTCOME_TIMEOUT },
         { "b", "late", 161, 100, 50, DYN_OUTCOME_SENT },
+        { "g", "stuck", 170, 500, 500, DYN_OUTCOME_SENT }, /* the only ones that ask for nothing */
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(steps); i++) {
         DynDecision decision = action(DYN_REASON_GROW_DEMAND, steps[i].from_mib, steps[i].to_mib);
 
+        if (steps[i].from_mib == steps[i].to_mib)
+            decision.reason = DYN_REASON_WITHDRAW;
         g_strlcpy(decision.uuid, steps[i].uuid, sizeof decision.uuid);
         decision.outcome = (uint8_t)steps[i].outcome;
         decision.wall_usec = NOON + steps[i].sec * SEC;
@@ -389,10 +164,10 @@ START_TEST(test_explain_collects_who_gave_and_took)
     dyn_explain_decisions(about, ring, 200 * SEC, NOON + 200 * SEC);
     ck_assert(about->last.known);
     ck_assert_uint_eq(about->last.decision.to_kib, 200 * MIB);
-    ck_assert_uint_eq(about->others->len, 2);
-    ck_assert_str_eq(((DynExplainedMove *)about->others->pdata[0])->name, "giver");
-    ck_assert_int_eq(((DynExplainedMove *)about->others->pdata[0])->delta_kib, -100 * 1024);
-    ck_assert_str_eq(((DynExplainedMove *)about->others->pdata[1])->name, "taker");
+    ck_assert_uint_eq(about->others->len, 3);
+    assert_move(about, 0, "giver", -100);
+    assert_move(about, 1, "taker", 20);
+    assert_move(about, 2, "asked twice", -10);
 }
 END_TEST
 

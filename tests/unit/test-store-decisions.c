@@ -184,6 +184,31 @@ START_TEST(test_decisions_file_damaged)
 }
 END_TEST
 
+/* Of a file that is damaged in the middle what comes before is kept, and all of it set aside. */
+START_TEST(test_decisions_file_with_a_hole)
+{
+    g_autoptr(DynDecisions) ring = saved();
+    g_autofree char *aside = g_strconcat(place.file, ".bad", NULL);
+    g_autofree char *warning = NULL;
+    g_autofree char *bad = NULL;
+    g_autofree char *lines = NULL;
+    g_autoptr(DynDecisions) back = NULL;
+
+    add(ring, 2 << 20);
+    lines = dyn_decisions_take_unsaved(ring);
+    ck_assert(dyn_store_append_decisions(place.store, "???\n", NULL));
+    ck_assert(dyn_store_append_decisions(place.store, lines, NULL));
+    back = load(&warning);
+    ck_assert_uint_eq(dyn_decisions_count(back), 1);
+    ck_assert_msg(warning && strstr(warning, "2 lines were lost") && strstr(warning, "kept as"),
+                  "%s", warning);
+    ck_assert(g_file_get_contents(aside, &bad, NULL, NULL));
+    ck_assert_ptr_nonnull(strstr(bad, "???"));
+    ck_assert(dyn_store_save_decisions(place.store, back, NULL));
+    assert_count(1);
+}
+END_TEST
+
 START_TEST(test_decisions_file_is_no_file)
 {
     g_autofree char *warning = NULL;
@@ -244,6 +269,7 @@ main(void)
     tcase_add_test(tcase, test_decisions_file_torn);
     tcase_add_test(tcase, test_decisions_file_full_disk);
     tcase_add_loop_test(tcase, test_decisions_file_damaged, 0, 5);
+    tcase_add_test(tcase, test_decisions_file_with_a_hole);
     tcase_add_loop_test(tcase, test_decisions_file_is_no_file, 0, 4);
     tcase_add_test(tcase, test_decisions_file_leftovers);
     tcase_add_test(tcase, test_decisions_file_gone);

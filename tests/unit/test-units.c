@@ -280,6 +280,31 @@ START_TEST(test_error_words)
 }
 END_TEST
 
+START_TEST(test_format_mib)
+{
+    static const struct {
+        uint64_t kib;
+        const char *text;
+    } rows[] = {
+        { 0, "0 MiB" },
+        { 1, "1 KiB" },
+        { 51, "51 KiB" },
+        { 52, "0.1 MiB" },
+        { 1024, "1 MiB" },
+        { 1500, "1.5 MiB" },
+        { 2726298, "2662.4 MiB" },
+        { UINT64_C(1) << 30, "1048576 MiB" },
+        { DYN_UNKNOWN, "unknown" },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autofree char *text = dyn_size_format_mib(rows[i].kib);
+
+        ck_assert_str_eq(text, rows[i].text);
+    }
+}
+END_TEST
+
 int
 main(void)
 {
@@ -292,6 +317,7 @@ main(void)
     tcase_add_loop_test(tcase, test_size_format, 0, G_N_ELEMENTS(formats));
     tcase_add_test(tcase, test_size_format_reads_back);
     tcase_add_test(tcase, test_arithmetic_saturates);
+    tcase_add_test(tcase, test_format_mib);
     tcase_add_loop_test(tcase, test_text_escape, 0, G_N_ELEMENTS(escapes));
     tcase_add_test(tcase, test_text_escape_cuts_by_characters);
     tcase_add_test(tcase, test_error_words);

@@ -125,6 +125,21 @@ START_TEST(test_faults_a_refused_safe_target_is_sent_again)
 }
 END_TEST
 
+START_TEST(test_faults_a_refusal_is_told)
+{
+    ToyGuest *guest = toy_add(&toy, 1024, 64, 50, 256);
+
+    toy_run(&toy, 20);
+    guest->answer = DYN_OUTCOME_FAILED;
+    guest->used = 400 * MIB;
+    toy_run(&toy, 3);
+    g_autoptr(DynGuestReport) report = dyn_world_guest_report(toy.world, guest->uuid);
+    ck_assert_uint_eq(report->hold, DYN_HOLD_JOB);
+    ck_assert_msg(g_str_has_prefix(report->hold_text, "frozen: libvirt refused the last request: "),
+                  "%s", report->hold_text);
+}
+END_TEST
+
 START_TEST(test_faults_a_lie_lifts_nobody_above_its_maximum)
 {
     ToyGuest *guest = toy_add(&toy, 4096, 64, 50, 400);
@@ -410,6 +425,7 @@ main(void)
     tcase_add_test(tcase, test_faults_a_record_from_before_the_reset_proves_nothing);
     tcase_add_test(tcase, test_faults_an_event_from_before_the_reset_proves_nothing);
     tcase_add_loop_test(tcase, test_faults_a_refused_safe_target_is_sent_again, 0, 3);
+    tcase_add_test(tcase, test_faults_a_refusal_is_told);
     tcase_add_test(tcase, test_faults_a_lie_lifts_nobody_above_its_maximum);
     tcase_add_test(tcase, test_faults_a_lie_brings_no_memory);
     tcase_add_loop_test(tcase, test_faults_a_wrong_size_is_put_right_without_harm, 700, 702);
