@@ -97,6 +97,13 @@ dyn_sim_hypervisor(DynSim *sim);
 
 int64_t
 dyn_sim_now_usec(const DynSim *sim);
+/* What the wall clock shows, as far ahead of it as at first: by default a fixed date, so that runs
+ * can be repeated to the letter. */
+int64_t
+dyn_sim_wall_usec(const DynSim *sim);
+/* It shows @wall_usec now: only before the first dyn_sim_advance(). */
+void
+dyn_sim_set_wall(DynSim *sim, int64_t wall_usec);
 /* When something next happens by itself. */
 int64_t
 dyn_sim_next_usec(const DynSim *sim);

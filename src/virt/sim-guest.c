@@ -363,7 +363,7 @@ dyn_sim_guest_live(DynSim *sim, DynSimGuest *guest, int64_t dt_usec)
     count(guest, dt_usec);
     if (moved)
         guest->recorded = false;
-    dyn_sim_stats_step(guest, now_usec, dt_usec);
+    dyn_sim_stats_step(sim, guest, dt_usec);
     guest->still = !moved && guest->recorded && guest->cached_kib == guest->actual_kib &&
                    (guest->balloon_kib == guest->asked_kib || is_deaf(sim, guest)) &&
                    guest->spec->model != DYN_SIM_LYING &&

@@ -15,6 +15,7 @@
 G_BEGIN_DECLS
 
 #define DYN_SIM_START_USEC (INT64_C(1000) * G_USEC_PER_SEC)
+/* The wall clock is ahead by so much, unless it is set. */
 #define DYN_SIM_WALL_USEC (INT64_C(1700000000) * G_USEC_PER_SEC)
 
 typedef enum {
@@ -176,6 +177,7 @@ struct DynSim {
     bool connected;
     /* time */
     int64_t now_usec;
+    int64_t wall_offset_usec;
     int64_t step_usec;
     int64_t changed_usec;    /* anything but a balloon */
     /* judge */
@@ -239,13 +241,13 @@ dyn_sim_guest_is(const DynSimGuest *guest, DynSimFault fault, int64_t now_usec);
 
 /* Write down statistics if their time lies within the last @dt_usec. */
 void
-dyn_sim_stats_step(DynSimGuest *guest, int64_t now_usec, int64_t dt_usec);
-/* Now, whatever the time. */
+dyn_sim_stats_step(const DynSim *sim, DynSimGuest *guest, int64_t dt_usec);
+/* As of @now_usec, whatever the period. */
 void
-dyn_sim_stats_record(DynSimGuest *guest, int64_t now_usec);
+dyn_sim_stats_record(const DynSim *sim, DynSimGuest *guest, int64_t now_usec);
 /* What QEMU answers now. */
 void
-dyn_sim_stats_read(DynSimGuest *guest, int64_t now_usec, DynBalloonStats *ret_stats);
+dyn_sim_stats_read(const DynSim *sim, DynSimGuest *guest, DynBalloonStats *ret_stats);
 
 /* ---- sim-fault.c ---- */
 

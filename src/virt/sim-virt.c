@@ -148,7 +148,7 @@ sample_guest(const DynSim *sim, DynSimGuest *guest, bool exact, GArray *samples)
         sample->exact = exact && sample->run == DYN_RUN_RUNNING;
         sample->balloon_kib = sample->exact ? guest->actual_kib : guest->cached_kib;
         sample->vmem_kib = 0;
-        dyn_sim_stats_read(guest, sim->now_usec, &sample->stats);
+        dyn_sim_stats_read(sim, guest, &sample->stats);
     }
     remember_told(guest, sample);
 }
@@ -190,7 +190,7 @@ sim_sample(DynHypervisor *self, const DynSampleRequest *request, GError **error)
     if (!is_there(sim, error))
         return NULL;
     sim->grown = false;
-    snapshot = dyn_snapshot_new(sim->now_usec, DYN_SIM_WALL_USEC + sim->now_usec);
+    snapshot = dyn_snapshot_new(sim->now_usec, dyn_sim_wall_usec(sim));
     dyn_snapshot_reserve(snapshot, request->asks->len);
     fill_host(sim, &snapshot->host);
     for (guint i = 0; i < request->asks->len; i++) {
@@ -263,7 +263,7 @@ sim_set_stats_period(DynHypervisor *self, const char *uuid, uint32_t sec, GError
     }
     dyn_sim_guest_touch(guest);
     if (guest->period_sec == 0 && sec > 0) /* QEMU asks at once */
-        dyn_sim_stats_record(guest, sim->now_usec);
+        dyn_sim_stats_record(sim, guest, sim->now_usec);
     guest->period_sec = sec;
     return true;
 }

@@ -61,6 +61,7 @@ dyn_sim_new(const char *name, const char *text, size_t length, GError **error)
     sim->events = g_array_new(FALSE, FALSE, sizeof(DynSimEvent));
     sim->texts = g_ptr_array_new_with_free_func(g_free);
     sim->now_usec = sim->changed_usec = DYN_SIM_START_USEC;
+    sim->wall_offset_usec = DYN_SIM_WALL_USEC;
     sim->step_usec = SEC;
     sim->hog_ramp_kib = DYN_KIB_PER_GIB;
     sim->settings.speed = 1;
@@ -124,6 +125,18 @@ int64_t
 dyn_sim_now_usec(const DynSim *sim)
 {
     return sim->now_usec;
+}
+
+int64_t
+dyn_sim_wall_usec(const DynSim *sim)
+{
+    return sim->wall_offset_usec + sim->now_usec;
+}
+
+void
+dyn_sim_set_wall(DynSim *sim, int64_t wall_usec)
+{
+    sim->wall_offset_usec = wall_usec - sim->now_usec;
 }
 
 int64_t
