@@ -6,7 +6,8 @@
  *   sim-load.c       what the guests' workloads want: the models
  *   sim-fault.c      what befalls guests and host
  *   sim-virt.c       the hypervisor's calls
- *   sim-check.c      the judge */
+ *   sim-check.c      the judge
+ *   sim-summary.c    what came of it */
 #pragma once
 
 #include <dynmem/error.h>
@@ -273,6 +274,13 @@ bool
 dyn_sim_scenario_parse(DynSim *sim, const char *text, size_t length, GError **error);
 void
 dyn_sim_spec_free(gpointer spec);
+
+/* ---- sim-summary.c ---- */
+
+/* Write down that @check failed of @guest. */
+void
+dyn_sim_broken(DynSim *sim, DynSimCheck check, const DynSimGuest *guest, const char *format, ...)
+    G_GNUC_PRINTF(4, 5);
 
 /* ---- sim-virt.c ---- */
 
