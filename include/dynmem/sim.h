@@ -124,7 +124,7 @@ dyn_sim_set_paused(DynSim *sim, bool paused);
 /* Judge @action the moment it is decided, before anything is asked of the guest. @is_out: an
  * earlier one of this guest has not come back. */
 void
-dyn_sim_check_action(DynSim *sim, const DynAction *action, uint64_t reserve_kib, bool is_out);
+dyn_sim_check_action(DynSim *sim, const DynAction *action, bool is_out);
 /* Another daemon begins. libvirt tells no balloon's target: what the one before asked, and nobody
  * has seen yet, the new one cannot know, and is not judged by. */
 void

@@ -19,6 +19,19 @@
 /* The safety every floor contains. */
 #define SAFETY_KIB (UINT64_C(16) * 1024)
 
+/* What stays free on the host, as dynmem.conf(5) says it. */
+static uint64_t
+reserve_kib(const DynSim *sim)
+{
+    const uint64_t gib = sim->total_kib / DYN_KIB_PER_GIB;
+    const uint64_t beyond = gib > 16 ? gib - 16 : 0;
+    const uint64_t mib = 384 + 64 * (gib - beyond) + 16 * beyond;
+
+    if (sim->conf && sim->conf->reserve_kib != DYN_SIZE_AUTO)
+        return sim->conf->reserve_kib;
+    return MIN(mib * DYN_KIB_PER_MIB, sim->total_kib / 4);
+}
+
 /* What a guest holds or may come to hold because we asked. One whose balloon has not told anything
  * since it booted counts with what it has touched: what a boot will touch nobody knows, and the
  * charge is an estimate. */
@@ -54,9 +67,10 @@ check_bounds(DynSim *sim, const DynSimGuest *guest, const DynAction *action)
 }
 
 static void
-check_room(DynSim *sim, const DynSimGuest *guest, const DynAction *action, uint64_t reserve_kib)
+check_room(DynSim *sim, const DynSimGuest *guest, const DynAction *action)
 {
     const uint64_t available = dyn_sim_available_kib(sim);
+    const uint64_t reserve = reserve_kib(sim);
     const uint64_t more = dyn_sat_sub(action->to_kib, guest->balloon_kib);
     uint64_t others = 0;
 
@@ -66,20 +80,20 @@ check_room(DynSim *sim, const DynSimGuest *guest, const DynAction *action, uint6
         if (other != guest && other->running && other->driver && !other->is_stale)
             others += dyn_sat_sub(other->own_asked_kib, other->balloon_kib);
     }
-    if (more + others + reserve_kib > available)
+    if (more + others + reserve > available)
         dyn_sim_broken(sim, DYN_SIM_CHECK_ROOM, guest,
                        "%" G_GUINT64_FORMAT " KiB more and %" G_GUINT64_FORMAT
                        " in flight, with MemAvailable %" G_GUINT64_FORMAT " and reserve %"
-                       G_GUINT64_FORMAT, more, others, available, reserve_kib);
+                       G_GUINT64_FORMAT, more, others, available, reserve);
 }
 
 static void
-check_pool(DynSim *sim, const DynSimGuest *guest, const DynAction *action, uint64_t reserve_kib)
+check_pool(DynSim *sim, const DynSimGuest *guest, const DynAction *action)
 {
     const DynConf *conf = sim->conf;
     uint64_t claims = MAX(action->to_kib, claim(guest));
     uint64_t sizes = MAX(action->to_kib, pool_claim(guest));
-    uint64_t rest = sim->use_kib + sim->hog_now_kib + reserve_kib;
+    uint64_t rest = sim->use_kib + sim->hog_now_kib + reserve_kib(sim);
 
     for (guint i = 0; i < sim->guests->len; i++) {
         const DynSimGuest *other = sim->guests->pdata[i];
@@ -165,7 +179,7 @@ is_exempt(DynReason reason)
 }
 
 static void
-check_growth(DynSim *sim, const DynSimGuest *guest, const DynAction *action, uint64_t reserve_kib)
+check_growth(DynSim *sim, const DynSimGuest *guest, const DynAction *action)
 {
     const uint64_t asked_kib = MAX(guest->own_asked_kib, guest->told_balloon_kib);
 
@@ -173,10 +187,10 @@ check_growth(DynSim *sim, const DynSimGuest *guest, const DynAction *action, uin
     if (action->to_kib <= MAX(guest->balloon_kib, asked_kib) + PAGE_KIB ||
         action->reason == DYN_REASON_WITHDRAW || action->reason == DYN_REASON_RESTART)
         return;
-    check_room(sim, guest, action, reserve_kib);
+    check_room(sim, guest, action);
     /* a release comes between two looks at the host: what is free is looked at, its use is not */
     if (action->reason != DYN_REASON_RELEASE)
-        check_pool(sim, guest, action, reserve_kib);
+        check_pool(sim, guest, action);
 }
 
 static void
@@ -213,7 +227,7 @@ may_be_sent(const DynSim *sim, const DynSimGuest *guest, const DynAction *action
 }
 
 void
-dyn_sim_check_action(DynSim *sim, const DynAction *action, uint64_t reserve_kib, bool is_out)
+dyn_sim_check_action(DynSim *sim, const DynAction *action, bool is_out)
 {
     const DynSimGuest *guest = dyn_sim_find(sim, action->uuid);
 
@@ -227,7 +241,7 @@ dyn_sim_check_action(DynSim *sim, const DynAction *action, uint64_t reserve_kib,
     if (guest->told_frozen && action->reason != DYN_REASON_RELEASE)
         dyn_sim_broken(sim, DYN_SIM_CHECK_FROZEN, guest, "a request (%s) though it was seen frozen",
                        dyn_reason_word(action->reason));
-    check_growth(sim, guest, action, reserve_kib);
+    check_growth(sim, guest, action);
     if (action->reason == DYN_REASON_RESTART && guest->spec->has_policy)
         check_bounds(sim, guest, action);
     if (!is_exempt(action->reason))

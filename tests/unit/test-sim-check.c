@@ -69,7 +69,7 @@ act(const char *uuid, DynReason reason, uint64_t from_mib, uint64_t to_mib)
                          .serial = 1, .act = true };
 
     g_strlcpy(action.uuid, uuid, sizeof(action.uuid));
-    dyn_sim_check_action(sim, &action, 512 * MIB, false);
+    dyn_sim_check_action(sim, &action, false);
 }
 
 /* Only @check broke, and it did. */
@@ -116,6 +116,29 @@ START_TEST(test_sim_check_room)
     ck_assert_uint_eq(dyn_sim_breaks(sim)[DYN_SIM_CHECK_ROOM], 1);
     ck_assert_uint_eq(dyn_sim_breaks(sim)[DYN_SIM_CHECK_POOL], 1);
     ck_assert_uint_eq(dyn_sim_count_breaks(sim), 2);
+}
+END_TEST
+
+/* Reserve=auto of 2 GiB is 512 MiB, and a quarter of the host at the most: some 700 MiB are
+ * available. */
+START_TEST(test_sim_check_reserve)
+{
+    static const char *const reserves[] = { "Reserve=0\n", "Reserve=auto\n", "Reserve=600M\n" };
+    g_autofree char *text = g_strdup_printf(
+        "[host]\nTotal=2G\nUse=512M\n%s"
+        "[guest \"a\"]\nBase=1G\nKernel=64M\nUse=300M\nStartup=512M\nOverhead=28M\n"
+        "[guest \"b\"]\nBase=1G\nKernel=64M\nUse=300M\nStartup=512M\nOverhead=28M\n"
+        "[guest \"off\"]\nBase=512M\nMode=off\nStartup=64M\nStart=1h\n", reserves[_i]);
+
+    end();
+    begin_with(text);
+    ck_assert_uint_eq(dyn_sim_available_kib(sim), 624 * MIB);
+    act(A, DYN_REASON_GROW_DEMAND, 512, 512 + 24); /* leaves 600 */
+    ck_assert_uint_eq(dyn_sim_breaks(sim)[DYN_SIM_CHECK_ROOM], 0);
+    act(A, DYN_REASON_GROW_DEMAND, 512, 512 + 112); /* 512 */
+    ck_assert_uint_eq(dyn_sim_breaks(sim)[DYN_SIM_CHECK_ROOM], _i == 2);
+    act(A, DYN_REASON_GROW_DEMAND, 512, 512 + 116);
+    ck_assert_uint_eq(dyn_sim_breaks(sim)[DYN_SIM_CHECK_ROOM], _i == 0 ? 0 : _i);
 }
 END_TEST
 
@@ -255,7 +278,7 @@ START_TEST(test_sim_check_one)
     DynAction action = { .uuid = A, .reason = DYN_REASON_GROW_BUFFER, .from_kib = 512 * MIB,
                          .to_kib = 600 * MIB };
 
-    dyn_sim_check_action(sim, &action, 512 * MIB, true);
+    dyn_sim_check_action(sim, &action, true);
     expect_only(DYN_SIM_CHECK_ONE);
 }
 END_TEST
@@ -285,6 +308,7 @@ main(void)
     tcase_add_test(tcase, test_sim_check_sound);
     tcase_add_test(tcase, test_sim_check_bounds);
     tcase_add_test(tcase, test_sim_check_room);
+    tcase_add_loop_test(tcase, test_sim_check_reserve, 0, 3);
     tcase_add_test(tcase, test_sim_check_room_in_flight);
     tcase_add_test(tcase, test_sim_check_pool);
     tcase_add_test(tcase, test_sim_check_floor);
