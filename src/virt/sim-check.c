@@ -56,14 +56,48 @@ pool_claim(const DynSimGuest *guest)
     return guest->settled ? kib : MIN(kib, MIN(guest->startup_kib, guest->actual_kib));
 }
 
+void
+dyn_sim_rule_read(const DynSim *sim, const DynSimGuest *guest, DynSimRule *ret_rule)
+{
+    const DynConf *conf = sim->conf;
+    const DynConfGroup *group = conf ? dyn_conf_group_for(conf, guest->name) : NULL;
+    const DynPolicy *const sources[] = { conf ? conf->defaults : NULL, group ? group->policy : NULL,
+                                         guest->spec->has_policy ? guest->spec->policy : NULL };
+    DynMode mode = DYN_MODE_ON;
+
+    *ret_rule = (DynSimRule){ false, 0, guest->spec->base_kib, 20 };
+    for (guint i = 0; i < G_N_ELEMENTS(sources); i++) {
+        const DynPolicy *policy = sources[i];
+
+        if (!policy)
+            continue;
+        if (DYN_POLICY_HAS(policy, DYN_KEY_MODE))
+            mode = policy->mode;
+        if (DYN_POLICY_HAS(policy, DYN_KEY_MINIMUM))
+            ret_rule->minimum_kib = policy->minimum_kib;
+        if (DYN_POLICY_HAS(policy, DYN_KEY_MAXIMUM))
+            ret_rule->maximum_kib = policy->maximum_kib;
+        if (DYN_POLICY_HAS(policy, DYN_KEY_BUFFER))
+            ret_rule->buffer_percent = policy->buffer_percent;
+    }
+    if (guest->policy_xml)
+        mode = guest->mode; /* as it was written last */
+    if (conf)
+        mode = MIN(mode, conf->mode);
+    ret_rule->managed = mode == DYN_MODE_ON && (guest->policy_xml || group);
+}
+
 static void
 check_bounds(DynSim *sim, const DynSimGuest *guest, const DynAction *action)
 {
-    if (action->to_kib < guest->minimum_kib || action->to_kib > guest->maximum_kib)
+    DynSimRule rule;
+
+    dyn_sim_rule_read(sim, guest, &rule);
+    if (action->to_kib < rule.minimum_kib || action->to_kib > rule.maximum_kib)
         dyn_sim_broken(sim, DYN_SIM_CHECK_BOUNDS, guest,
                        "asked for %" G_GUINT64_FORMAT " KiB, allowed %" G_GUINT64_FORMAT " to %"
-                       G_GUINT64_FORMAT " (%s)", action->to_kib, guest->minimum_kib,
-                       guest->maximum_kib, dyn_reason_word(action->reason));
+                       G_GUINT64_FORMAT " (%s)", action->to_kib, rule.minimum_kib,
+                       rule.maximum_kib, dyn_reason_word(action->reason));
 }
 
 static void
@@ -162,14 +196,6 @@ is_quiet_breaker(const DynSim *sim, const DynSimGuest *guest)
            model != DYN_SIM_HIDDEN_FLOOR && model != DYN_SIM_LYING;
 }
 
-static bool
-is_managed(const DynSim *sim, const DynSimGuest *guest)
-{
-    const DynMode mode = sim->conf ? MIN(sim->conf->mode, guest->mode) : guest->mode;
-
-    return !guest->spec->has_policy || mode == DYN_MODE_ON; /* without: the configuration decides */
-}
-
 /* What is done for a guest's own sake goes by rules of its own. */
 static bool
 is_exempt(DynReason reason)
@@ -200,8 +226,7 @@ check_decision(DynSim *sim, const DynSimGuest *guest, const DynAction *action)
     const bool shrinks = action->reason >= DYN_REASON_SHRINK_CONTENTION &&
                          action->reason <= DYN_REASON_SHRINK_MAXIMUM;
 
-    if (guest->spec->has_policy)
-        check_bounds(sim, guest, action);
+    check_bounds(sim, guest, action);
     check_stale(sim, guest, action);
     if (action->to_kib < MIN(guest->balloon_kib, guest->asked_kib))
         check_floor(sim, guest, action);
@@ -219,11 +244,14 @@ check_decision(DynSim *sim, const DynSimGuest *guest, const DynAction *action)
 static bool
 may_be_sent(const DynSim *sim, const DynSimGuest *guest, const DynAction *action)
 {
+    DynSimRule rule;
+
     if (action->reason == DYN_REASON_RELEASE)
         return true;
     if (action->reason == DYN_REASON_WITHDRAW && guest->was_asked)
         return true;
-    return is_managed(sim, guest) && !sim->paused;
+    dyn_sim_rule_read(sim, guest, &rule);
+    return rule.managed && !sim->paused;
 }
 
 void
@@ -242,7 +270,7 @@ dyn_sim_check_action(DynSim *sim, const DynAction *action, bool is_out)
         dyn_sim_broken(sim, DYN_SIM_CHECK_FROZEN, guest, "a request (%s) though it was seen frozen",
                        dyn_reason_word(action->reason));
     check_growth(sim, guest, action);
-    if (action->reason == DYN_REASON_RESTART && guest->spec->has_policy)
+    if (action->reason == DYN_REASON_RESTART)
         check_bounds(sim, guest, action);
     if (!is_exempt(action->reason))
         check_decision(sim, guest, action);

@@ -275,6 +275,19 @@ dyn_sim_scenario_parse(DynSim *sim, const char *text, size_t length, GError **er
 void
 dyn_sim_spec_free(gpointer spec);
 
+/* ---- sim-check.c ---- */
+
+/* What metadata and configuration together make of a guest, as far as they say. */
+typedef struct DynSimRule {
+    bool managed;            /* and not only observed */
+    uint64_t minimum_kib;    /* 0: nothing said */
+    uint64_t maximum_kib;
+    uint64_t buffer_percent;
+} DynSimRule;
+
+void
+dyn_sim_rule_read(const DynSim *sim, const DynSimGuest *guest, DynSimRule *ret_rule);
+
 /* ---- sim-summary.c ---- */
 
 /* Write down that @check failed of @guest. */

@@ -273,6 +273,31 @@ START_TEST(test_sim_check_unmanaged)
 }
 END_TEST
 
+/* A guest without metadata is ours only where dynmem.conf says so, and within what it says. */
+START_TEST(test_sim_check_without_policy)
+{
+    const char *const host = "[host]\nTotal=8G\n[defaults]\nMinimum=128M\n"
+                             "[domain \"b\"]\nMaximum=1G\nMinimum=256M\n"
+                             "[domain \"off\"]\nMode=observe\n"
+                             "[guest \"a\"]\nBase=1G\nPolicy=off\n"
+                             "[guest \"b\"]\nBase=2G\nHolds=900M\nPolicy=off\nUse=128M\n"
+                             "[guest \"off\"]\nBase=1G\nPolicy=off\n";
+
+    end();
+    begin_with(host);
+    act(B, DYN_REASON_SHRINK_CONTENTION, 900, 256);
+    act(B, DYN_REASON_GROW_BUFFER, 900, 1024);
+    sim_assert_sound(sim);
+    look();
+    act(B, DYN_REASON_SHRINK_CONTENTION, 900, 255);
+    act(B, DYN_REASON_GROW_BUFFER, 900, 1025);
+    ck_assert_uint_eq(dyn_sim_breaks(sim)[DYN_SIM_CHECK_BOUNDS], 2);
+    act(A, DYN_REASON_GROW_BUFFER, 256, 300);
+    act(OFF, DYN_REASON_GROW_BUFFER, 256, 300);
+    ck_assert_uint_eq(dyn_sim_breaks(sim)[DYN_SIM_CHECK_UNMANAGED], 2);
+}
+END_TEST
+
 START_TEST(test_sim_check_one)
 {
     DynAction action = { .uuid = A, .reason = DYN_REASON_GROW_BUFFER, .from_kib = 512 * MIB,
@@ -318,6 +343,7 @@ main(void)
     tcase_add_test(tcase, test_sim_check_quiet);
     tcase_add_test(tcase, test_sim_check_order);
     tcase_add_test(tcase, test_sim_check_unmanaged);
+    tcase_add_test(tcase, test_sim_check_without_policy);
     tcase_add_test(tcase, test_sim_check_one);
     tcase_add_test(tcase, test_sim_check_period);
     suite_add_tcase(suite, tcase);
