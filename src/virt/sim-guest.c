@@ -233,33 +233,26 @@ starve(DynSimGuest *guest, uint64_t missing_kib, int64_t now_usec)
     dyn_sim_load_reset(guest, now_usec);
 }
 
-/* Of @short_kib too much, what is out and what goes to and fro all the time. */
+/* Of @short_kib too much, what is out and what goes to and fro all the time. What is out beyond
+ * that comes back. */
 static void
-swap_out(DynSimGuest *guest, uint64_t short_kib, int64_t dt_usec)
+swap(DynSimGuest *guest, uint64_t short_kib, int64_t dt_usec)
 {
     const uint64_t most = per_step(SWAP_KIB_PER_SEC, dt_usec);
-    const uint64_t more = MIN(most, dyn_sat_sub(short_kib, guest->swapped_kib));
-    const uint64_t thrash = MIN(most - more, short_kib / 4);
-
-    guest->swapped_kib += more;
-    guest->swap_out_kib += more + thrash;
-    guest->swap_in_kib += thrash;
-    guest->major_faults += thrash / 16;
-    guest->lost_usec += (uint64_t)dt_usec * short_kib / MAX(guest->want_kib, 1);
-}
-
-static void
-swap_in(DynSimGuest *guest, uint64_t room_kib, int64_t dt_usec)
-{
     const uint64_t gone = dyn_sat_sub(guest->swapped_kib, guest->want_kib); /* never read back */
+    uint64_t more;
     uint64_t back;
+    uint64_t thrash;
 
     guest->swapped_kib -= gone;
-    back = MIN(guest->swapped_kib, per_step(SWAP_KIB_PER_SEC, dt_usec));
-    back = MIN(back, dyn_sat_sub(room_kib, guest->want_kib - guest->swapped_kib));
-    guest->swapped_kib -= back;
-    guest->swap_in_kib += back;
-    guest->major_faults += back / 16;
+    more = MIN(most, dyn_sat_sub(short_kib, guest->swapped_kib));
+    back = MIN(most, dyn_sat_sub(guest->swapped_kib, short_kib));
+    thrash = MIN(most - MAX(more, back), short_kib / 4);
+    guest->swapped_kib = guest->swapped_kib + more - back;
+    guest->swap_out_kib += more + thrash;
+    guest->swap_in_kib += back + thrash;
+    guest->major_faults += (back + thrash) / 16;
+    guest->lost_usec += (uint64_t)dt_usec * short_kib / MAX(guest->want_kib, 1);
 }
 
 static void
@@ -274,10 +267,8 @@ fit_workload(DynSimGuest *guest, int64_t now_usec, int64_t dt_usec)
         room = dyn_sat_sub(guest->balloon_kib, spec->kernel_kib);
         missing = MIN(dyn_sat_sub(guest->want_kib, room), spec->swap_kib);
     }
-    if (missing > 0)
-        swap_out(guest, missing, dt_usec);
-    else if (guest->swapped_kib > 0)
-        swap_in(guest, room, dt_usec);
+    if (missing > 0 || guest->swapped_kib > 0)
+        swap(guest, missing, dt_usec);
     guest->resident_kib = MIN(dyn_sat_sub(guest->want_kib, guest->swapped_kib), room);
 }
 
