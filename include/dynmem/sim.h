@@ -26,6 +26,7 @@ typedef enum {
     DYN_SIM_CHECK_ROOM,      /* a growth that the host's free memory less reserve does not hold */
     DYN_SIM_CHECK_POOL,      /* a growth after which the guests together exceed pool or host */
     DYN_SIM_CHECK_FLOOR,     /* a shrink below what the guest said it uses, plus safety */
+    DYN_SIM_CHECK_TARGET,    /* an unforced shrink below what the guest needs and its buffer */
     DYN_SIM_CHECK_FROZEN,    /* a request to a paused, hung or busy guest */
     DYN_SIM_CHECK_STALE,     /* a decision on statistics that are old, missing or impossible */
     DYN_SIM_CHECK_QUIET,     /* a request though nothing has changed for an hour */

@@ -173,6 +173,28 @@ check_floor(DynSim *sim, const DynSimGuest *guest, const DynAction *action)
                        guest->told_used_kib, guest->balloon_kib, dyn_reason_word(action->reason));
 }
 
+/* What nobody else needs is taken only from what is idle. What the guest has come to need since its
+ * last statistics nobody can know, nor that it needs less. */
+static void
+check_target(DynSim *sim, const DynSimGuest *guest, const DynAction *action)
+{
+    const uint64_t need = MIN(guest->told_need_kib, dyn_sim_guest_need_kib(guest));
+    uint64_t least;
+    DynSimRule rule;
+
+    if (guest->spec->model == DYN_SIM_LYING || guest->is_stale || !guest->told ||
+        (guest->spec->model == DYN_SIM_WINDOWS && guest->lived_usec < WINDOWS_USEC))
+        return;
+    dyn_sim_rule_read(sim, guest, &rule);
+    least = MIN(need + need * rule.buffer_percent / 100, rule.maximum_kib);
+    if (action->to_kib + PAGE_KIB < least)
+        dyn_sim_broken(sim, DYN_SIM_CHECK_TARGET, guest,
+                       "%" G_GUINT64_FORMAT " -> %" G_GUINT64_FORMAT " KiB (%s), needs %"
+                       G_GUINT64_FORMAT " and %" G_GUINT64_FORMAT " %% more: %" G_GUINT64_FORMAT,
+                       action->from_kib, action->to_kib, dyn_reason_word(action->reason), need,
+                       rule.buffer_percent, least);
+}
+
 static void
 check_stale(DynSim *sim, const DynSimGuest *guest, const DynAction *action)
 {
@@ -230,6 +252,8 @@ check_decision(DynSim *sim, const DynSimGuest *guest, const DynAction *action)
     check_stale(sim, guest, action);
     if (action->to_kib < MIN(guest->balloon_kib, guest->asked_kib))
         check_floor(sim, guest, action);
+    if (action->reason == DYN_REASON_SHRINK_POOL_LOW || action->reason == DYN_REASON_SHRINK_IDLE)
+        check_target(sim, guest, action);
     if (shrinks && sim->grown)
         dyn_sim_broken(sim, DYN_SIM_CHECK_ORDER, guest,
                        "a shrink after a growth of the same cycle");

@@ -99,6 +99,7 @@ dyn_sim_stats_record(const DynSim *sim, DynSimGuest *guest, int64_t now_usec)
     else
         fill_linux(guest, stats);
     guest->record_used_kib = guest->resident_kib;
+    guest->record_need_kib = dyn_sim_guest_need_kib(guest);
     guest->record_lived_usec = guest->lived_usec;
     guest->recorded = true;
     if (guest->spec->model == DYN_SIM_LYING)

@@ -12,6 +12,7 @@ dyn_sim_check_word(DynSimCheck check)
     static const char *const words[DYN_N_SIM_CHECKS] = {
         [DYN_SIM_CHECK_BOUNDS] = "bounds",       [DYN_SIM_CHECK_ROOM] = "room",
         [DYN_SIM_CHECK_POOL] = "pool",           [DYN_SIM_CHECK_FLOOR] = "floor",
+        [DYN_SIM_CHECK_TARGET] = "target",
         [DYN_SIM_CHECK_FROZEN] = "frozen",       [DYN_SIM_CHECK_STALE] = "stale",
         [DYN_SIM_CHECK_QUIET] = "quiet",         [DYN_SIM_CHECK_ORDER] = "order",
         [DYN_SIM_CHECK_UNMANAGED] = "unmanaged", [DYN_SIM_CHECK_ONE] = "one",

@@ -195,6 +195,36 @@ START_TEST(test_sim_check_floor_swap)
 }
 END_TEST
 
+/* Need is K 64 + 300, and a fifth of it is 437 MiB; others' need may take more. */
+START_TEST(test_sim_check_target)
+{
+    act(A, DYN_REASON_SHRINK_IDLE, 512, 437);
+    act(A, DYN_REASON_SHRINK_CONTENTION, 512, 400);
+    sim_assert_sound(sim);
+    act(A, DYN_REASON_SHRINK_IDLE, 512, 436);
+    expect_only(DYN_SIM_CHECK_TARGET);
+    act(A, DYN_REASON_SHRINK_POOL_LOW, 512, 436);
+    ck_assert_uint_eq(dyn_sim_breaks(sim)[DYN_SIM_CHECK_TARGET], 2);
+}
+END_TEST
+
+/* 600 MiB more of it is used since the last statistics: not known yet. */
+START_TEST(test_sim_check_target_not_told)
+{
+    end();
+    begin_with("[host]\nTotal=8G\n[guest \"a\"]\nBase=2G\nKernel=64M\nUse=300M\nHolds=1G\n"
+               "Minimum=128M\nBuffer=50\nEvents=7 want 700M\nRamp=2G\n"
+               "[guest \"b\"]\nBase=2G\n[guest \"off\"]\nBase=1G\nMode=off\n");
+    dyn_sim_advance(sim, dyn_sim_now_usec(sim) + 3 * SEC);
+    act(A, DYN_REASON_SHRINK_IDLE, 1024, 546);
+    sim_assert_sound(sim);
+    dyn_sim_advance(sim, dyn_sim_now_usec(sim) + 2 * SEC);
+    look();
+    act(A, DYN_REASON_SHRINK_IDLE, 1024, 1024);
+    expect_only(DYN_SIM_CHECK_TARGET);
+}
+END_TEST
+
 START_TEST(test_sim_check_frozen)
 {
     static const char *const events[] = { "Events=4 pause 60\n", "Events=4 hang 60\n" };
@@ -338,6 +368,8 @@ main(void)
     tcase_add_test(tcase, test_sim_check_pool);
     tcase_add_test(tcase, test_sim_check_floor);
     tcase_add_test(tcase, test_sim_check_floor_swap);
+    tcase_add_test(tcase, test_sim_check_target);
+    tcase_add_test(tcase, test_sim_check_target_not_told);
     tcase_add_loop_test(tcase, test_sim_check_frozen, 0, 2);
     tcase_add_test(tcase, test_sim_check_stale);
     tcase_add_test(tcase, test_sim_check_quiet);
