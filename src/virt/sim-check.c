@@ -200,8 +200,11 @@ check_stale(DynSim *sim, const DynSimGuest *guest, const DynAction *action)
 {
     const int64_t interval_usec = (sim->conf ? sim->conf->interval_sec : 1) * SEC;
 
+    if (guest->told && guest->told_impossible)
+        dyn_sim_broken(sim, DYN_SIM_CHECK_STALE, guest, "%s on impossible statistics",
+                       dyn_reason_word(action->reason));
     if (guest->spec->model == DYN_SIM_LYING)
-        return;
+        return; /* also about the time */
     if (!guest->told || guest->told_age_usec < 0 ||
         guest->told_age_usec > STALE_USEC + 2 * interval_usec)
         dyn_sim_broken(sim, DYN_SIM_CHECK_STALE, guest,

@@ -122,6 +122,7 @@ dyn_sim_guest_boot(DynSimGuest *guest, int64_t now_usec, bool reset)
     guest->told_balloon_kib = spec->base_kib;
     guest->period_sec = (uint32_t)spec->period_sec;
     guest->record = (DynBalloonStats){ 0 };
+    guest->record_impossible = false;
     memset(guest->until_usec, 0, sizeof(guest->until_usec));
 }
 

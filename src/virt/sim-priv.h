@@ -141,6 +141,7 @@ typedef struct DynSimGuest {
     int64_t phase_usec;
     DynBalloonStats record;  /* the last one sent */
     uint64_t record_used_kib;
+    bool record_impossible;  /* it lied, and so that anybody can see it */
     uint64_t record_need_kib; /* what it truly needed then */
     int64_t record_lived_usec;
     int64_t lived_usec;      /* time that went on for it: not while paused or hung */
@@ -153,6 +154,7 @@ typedef struct DynSimGuest {
     int64_t told_age_usec;   /* of its life; -1: nothing was told */
     uint64_t told_used_kib;
     uint64_t told_need_kib;
+    bool told_impossible;
     uint64_t told_balloon_kib; /* the last that was not unknown */
     DynSimTotals totals;
 } DynSimGuest;

@@ -82,6 +82,18 @@ lie(DynSimGuest *guest, DynBalloonStats *stats)
     }
 }
 
+/* Whoever reads this has to see that it cannot be, or says nothing. */
+static bool
+is_impossible(const DynSimGuest *guest, const DynBalloonStats *stats)
+{
+    const uint64_t total = stats->total_kib;
+    const bool silent = stats->available_kib == DYN_UNKNOWN && stats->free_kib == DYN_UNKNOWN;
+
+    return total == 0 || total == DYN_UNKNOWN || total > guest->spec->base_kib || silent ||
+           (stats->available_kib != DYN_UNKNOWN && stats->available_kib > total) ||
+           (stats->free_kib != DYN_UNKNOWN && stats->free_kib > total);
+}
+
 void
 dyn_sim_stats_record(const DynSim *sim, DynSimGuest *guest, int64_t now_usec)
 {
@@ -102,8 +114,10 @@ dyn_sim_stats_record(const DynSim *sim, DynSimGuest *guest, int64_t now_usec)
     guest->record_need_kib = dyn_sim_guest_need_kib(guest);
     guest->record_lived_usec = guest->lived_usec;
     guest->recorded = true;
-    if (guest->spec->model == DYN_SIM_LYING)
-        lie(guest, stats);
+    if (guest->spec->model != DYN_SIM_LYING)
+        return;
+    lie(guest, stats);
+    guest->record_impossible = is_impossible(guest, stats);
 }
 
 /* The last moment up to @now_usec at which statistics were due. */

@@ -123,6 +123,7 @@ remember_told(DynSimGuest *guest, const DynGuestSample *sample)
                                : guest->lived_usec - guest->record_lived_usec;
     guest->told_used_kib = guest->record_used_kib;
     guest->told_need_kib = guest->record_need_kib;
+    guest->told_impossible = guest->record_impossible;
     if (sample->balloon_kib != DYN_UNKNOWN)
         guest->told_balloon_kib = sample->balloon_kib;
 }

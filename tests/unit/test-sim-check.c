@@ -5,6 +5,7 @@
 
 #include "sim-bench.h"
 
+#include "../../src/virt/sim-priv.h"
 #include "suite.h"
 
 #define SCENE                                                                                      \
@@ -261,6 +262,29 @@ START_TEST(test_sim_check_stale)
 }
 END_TEST
 
+/* Of a liar, the statistics that cannot be are no ground for anything; those that can be are. */
+START_TEST(test_sim_check_impossible)
+{
+    DynSimGuest *guest;
+    guint n = 0;
+
+    end();
+    begin_with("[host]\nTotal=4G\n[guest \"a\"]\nModel=lying\nBase=1G\nStartup=512M\n"
+               "Minimum=128M\n[guest \"b\"]\nBase=1G\n[guest \"off\"]\nBase=1G\nMode=off\n");
+    guest = sim->guests->pdata[0];
+    for (int i = 0; i < 100; i++) {
+        dyn_sim_advance(sim, dyn_sim_now_usec(sim) + SEC);
+        look();
+        n += guest->told_impossible;
+        act(A, DYN_REASON_GROW_BUFFER, 512, 512);
+    }
+    ck_assert_uint_gt(n, 10);
+    ck_assert_uint_lt(n, 90);
+    expect_only(DYN_SIM_CHECK_STALE);
+    ck_assert_uint_eq(dyn_sim_breaks(sim)[DYN_SIM_CHECK_STALE], n);
+}
+END_TEST
+
 START_TEST(test_sim_check_quiet)
 {
     for (int i = 0; i < 3; i++) {
@@ -372,6 +396,7 @@ main(void)
     tcase_add_test(tcase, test_sim_check_target_not_told);
     tcase_add_loop_test(tcase, test_sim_check_frozen, 0, 2);
     tcase_add_test(tcase, test_sim_check_stale);
+    tcase_add_test(tcase, test_sim_check_impossible);
     tcase_add_test(tcase, test_sim_check_quiet);
     tcase_add_test(tcase, test_sim_check_order);
     tcase_add_test(tcase, test_sim_check_unmanaged);
