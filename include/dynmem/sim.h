@@ -33,6 +33,9 @@ typedef enum {
     DYN_SIM_CHECK_ORDER,     /* a shrink after a growth of the same cycle */
     DYN_SIM_CHECK_UNMANAGED, /* a request to a guest that is not ours, or while paused */
     DYN_SIM_CHECK_ONE,       /* a second request while one is out to the same guest */
+    DYN_SIM_CHECK_SIZE,      /* a true size out of bounds for long, with nothing in the way */
+    DYN_SIM_CHECK_HOST,      /* growths that leave the host without memory */
+    DYN_SIM_CHECK_STOP,      /* a request by a daemon that stops, but to take one back */
     DYN_SIM_CHECK_PERIOD,    /* a statistics period that was not put back at the end */
     DYN_N_SIM_CHECKS
 } DynSimCheck;
@@ -122,7 +125,9 @@ dyn_sim_set_conf(DynSim *sim, const DynConf *conf);
 void
 dyn_sim_set_paused(DynSim *sim, bool paused);
 
-/* Judge @action the moment it is decided, before anything is asked of the guest. @is_out: an
+/* What has to be true after each step is judged in dyn_sim_advance().
+ *
+ * Judge @action the moment it is decided, before anything is asked of the guest. @is_out: an
  * earlier one of this guest has not come back. */
 void
 dyn_sim_check_action(DynSim *sim, const DynAction *action, bool is_out);
@@ -130,6 +135,9 @@ dyn_sim_check_action(DynSim *sim, const DynAction *action, bool is_out);
  * has seen yet, the new one cannot know, and is not judged by. */
 void
 dyn_sim_check_begun(DynSim *sim);
+/* It begins to stop: from now on guests are left as they are. */
+void
+dyn_sim_check_stopping(DynSim *sim);
 /* Judge what was left behind by a daemon that stopped. */
 void
 dyn_sim_check_stopped(DynSim *sim);

@@ -480,6 +480,7 @@ dyn_simrun_engine(const DynSimRun *run)
 void
 dyn_simrun_stop(DynSimRun *run)
 {
+    dyn_sim_check_stopping(run->sim);
     dyn_engine_stop(run->engine);
     dyn_simrun_until(run, dyn_sim_now_usec(run->sim) + DYN_ENGINE_STOP_USEC + G_USEC_PER_SEC);
     dyn_sim_check_stopped(run->sim);

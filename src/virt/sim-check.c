@@ -100,12 +100,10 @@ check_bounds(DynSim *sim, const DynSimGuest *guest, const DynAction *action)
                        rule.maximum_kib, dyn_reason_word(action->reason));
 }
 
-static void
-check_room(DynSim *sim, const DynSimGuest *guest, const DynAction *action)
+/* Growths of others that were asked for and have not come about. */
+static uint64_t
+in_flight(const DynSim *sim, const DynSimGuest *guest)
 {
-    const uint64_t available = dyn_sim_available_kib(sim);
-    const uint64_t reserve = reserve_kib(sim);
-    const uint64_t more = dyn_sat_sub(action->to_kib, guest->balloon_kib);
     uint64_t others = 0;
 
     for (guint i = 0; i < sim->guests->len; i++) {
@@ -114,6 +112,17 @@ check_room(DynSim *sim, const DynSimGuest *guest, const DynAction *action)
         if (other != guest && other->running && other->driver && !other->is_stale)
             others += dyn_sat_sub(other->own_asked_kib, other->balloon_kib);
     }
+    return others;
+}
+
+static void
+check_room(DynSim *sim, const DynSimGuest *guest, const DynAction *action)
+{
+    const uint64_t available = dyn_sim_available_kib(sim);
+    const uint64_t reserve = reserve_kib(sim);
+    const uint64_t more = dyn_sat_sub(action->to_kib, guest->balloon_kib);
+    const uint64_t others = in_flight(sim, guest);
+
     if (more + others + reserve > available)
         dyn_sim_broken(sim, DYN_SIM_CHECK_ROOM, guest,
                        "%" G_GUINT64_FORMAT " KiB more and %" G_GUINT64_FORMAT
@@ -121,32 +130,63 @@ check_room(DynSim *sim, const DynSimGuest *guest, const DynAction *action)
                        G_GUINT64_FORMAT, more, others, available, reserve);
 }
 
-static void
-check_pool(DynSim *sim, const DynSimGuest *guest, const DynAction *action)
+/* What all hold or were promised if @guest gets @kib. */
+typedef struct Sums {
+    uint64_t claims; /* of guests */
+    uint64_t sizes;  /* the same, as Pool= counts */
+    uint64_t rest;   /* everything else, and the reserve */
+    uint64_t pool;
+} Sums;
+
+static Sums
+sum_up(const DynSim *sim, const DynSimGuest *guest, uint64_t kib)
 {
-    const DynConf *conf = sim->conf;
-    uint64_t claims = MAX(action->to_kib, claim(guest));
-    uint64_t sizes = MAX(action->to_kib, pool_claim(guest));
-    uint64_t rest = sim->use_kib + sim->hog_now_kib + reserve_kib(sim);
+    Sums sums = { MAX(kib, claim(guest)), MAX(kib, pool_claim(guest)),
+                  sim->use_kib + sim->hog_now_kib + reserve_kib(sim),
+                  sim->conf ? sim->conf->pool_kib : DYN_SIZE_AUTO };
 
     for (guint i = 0; i < sim->guests->len; i++) {
         const DynSimGuest *other = sim->guests->pdata[i];
 
         if (other != guest)
-            claims += claim(other);
+            sums.claims += claim(other);
         if (other != guest)
-            sizes += pool_claim(other);
-        rest += other->running ? other->spec->overhead_kib : 0;
+            sums.sizes += pool_claim(other);
+        sums.rest += other->running ? other->spec->overhead_kib : 0;
     }
-    if (claims + rest > sim->total_kib ||
-        (conf && conf->pool_kib != DYN_SIZE_AUTO && sizes > conf->pool_kib))
+    return sums;
+}
+
+static bool
+do_fit(const DynSim *sim, const Sums *sums)
+{
+    return sums->claims + sums->rest <= sim->total_kib &&
+           (sums->pool == DYN_SIZE_AUTO || sums->sizes <= sums->pool);
+}
+
+bool
+dyn_sim_has_room(const DynSim *sim, const DynSimGuest *guest, uint64_t kib)
+{
+    const Sums sums = sum_up(sim, guest, kib);
+
+    return do_fit(sim, &sums) &&
+           dyn_sat_sub(kib, guest->balloon_kib) + in_flight(sim, guest) + reserve_kib(sim) <=
+               dyn_sim_available_kib(sim);
+}
+
+static void
+check_pool(DynSim *sim, const DynSimGuest *guest, const DynAction *action)
+{
+    const Sums sums = sum_up(sim, guest, action->to_kib);
+
+    if (!do_fit(sim, &sums))
         dyn_sim_broken(sim, DYN_SIM_CHECK_POOL, guest,
                        "%" G_GUINT64_FORMAT " -> %" G_GUINT64_FORMAT " KiB (%s; thought available: %"
                        G_GUINT64_FORMAT "): guests %" G_GUINT64_FORMAT ", everything else %"
                        G_GUINT64_FORMAT ", host %" G_GUINT64_FORMAT " KiB; by size %"
-                       G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT, action->from_kib, action->to_kib,
-                       dyn_reason_word(action->reason), action->available_kib, claims, rest,
-                       sim->total_kib, sizes, conf ? conf->pool_kib : DYN_SIZE_AUTO);
+                       G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT, action->from_kib,
+                       action->to_kib, dyn_reason_word(action->reason), action->available_kib,
+                       sums.claims, sums.rest, sim->total_kib, sums.sizes, sums.pool);
 }
 
 /* A guest that lies about itself may harm itself. With swap and without it has to stay alive; what
@@ -293,6 +333,11 @@ dyn_sim_check_action(DynSim *sim, const DynAction *action, bool is_out)
     if (!may_be_sent(sim, guest, action))
         dyn_sim_broken(sim, DYN_SIM_CHECK_UNMANAGED, guest,
                        "a request (%s) to a guest to be left alone", dyn_reason_word(action->reason));
+    if (sim->stopping && action->reason != DYN_REASON_WITHDRAW)
+        dyn_sim_broken(sim, DYN_SIM_CHECK_STOP, guest, "a request (%s) by a daemon that stops",
+                       dyn_reason_word(action->reason));
+    if (action->reason == DYN_REASON_RELEASE)
+        sim->intruded_usec = sim->now_usec; /* on request: what is free is looked at, not its use */
     if (guest->told_frozen && action->reason != DYN_REASON_RELEASE)
         dyn_sim_broken(sim, DYN_SIM_CHECK_FROZEN, guest, "a request (%s) though it was seen frozen",
                        dyn_reason_word(action->reason));
@@ -304,8 +349,16 @@ dyn_sim_check_action(DynSim *sim, const DynAction *action, bool is_out)
 }
 
 void
+dyn_sim_check_stopping(DynSim *sim)
+{
+    sim->stopping = true;
+}
+
+void
 dyn_sim_check_begun(DynSim *sim)
 {
+    sim->stopping = false;
+    sim->judged_usec = sim->now_usec;
     for (guint i = 0; i < sim->guests->len; i++)
         ((DynSimGuest *)sim->guests->pdata[i])->own_asked_kib = 0;
 }

@@ -194,6 +194,7 @@ befall(DynSim *sim, DynSimGuest *guest, DynSimFault fault, uint64_t value)
     } else if (fault == DYN_SIM_SETMEM) {
         guest->asked_kib = MIN(value, guest->spec->base_kib);
         guest->own_asked_kib = 0;
+        guest->meddled_usec = sim->intruded_usec = sim->now_usec;
     } else if (fault != DYN_SIM_START) {
         begin_while(sim, guest, fault, value);
     }
@@ -313,6 +314,7 @@ step_hog(DynSim *sim)
         sim->hog_now_kib = goal; /* it ends: all is free at once */
     else
         sim->hog_now_kib = MIN(goal, sim->hog_now_kib + step);
+    sim->intruded_usec = sim->now_usec;
 }
 
 void
@@ -328,6 +330,7 @@ dyn_sim_fault_host(DynSim *sim)
         sim->changed_usec = sim->now_usec;
         if (event->fault == DYN_SIM_USE) {
             sim->use_kib = event->value;
+            sim->intruded_usec = sim->now_usec;
             continue;
         }
         sim->down_until_usec = sim->now_usec + (int64_t)event->value;

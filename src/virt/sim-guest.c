@@ -100,6 +100,7 @@ dyn_sim_guest_boot(DynSimGuest *guest, int64_t now_usec, bool reset)
     guest->balloon_kib = spec->base_kib;
     guest->is_stale = reset;
     guest->settled = false;
+    guest->out_usec = now_usec;
     guest->resident_kib = guest->swapped_kib = guest->cache_kib = 0;
     guest->swap_in_kib = guest->swap_out_kib = guest->major_faults = 0;
     guest->want_kib = 0;
@@ -217,7 +218,7 @@ move_balloon(DynSim *sim, DynSimGuest *guest, int64_t dt_usec)
 
 /* The workload is @missing short and there is no swap for it. */
 static void
-starve(DynSimGuest *guest, uint64_t missing_kib, int64_t now_usec)
+starve(DynSim *sim, DynSimGuest *guest, uint64_t missing_kib)
 {
     const DynSimSpec *spec = guest->spec;
 
@@ -226,12 +227,13 @@ starve(DynSimGuest *guest, uint64_t missing_kib, int64_t now_usec)
 
         guest->balloon_kib += more;
         missing_kib -= more;
+        sim->intruded_usec = sim->now_usec;
     }
     if (missing_kib == 0)
         return;
     guest->totals.oom_kills++;
     guest->want_kib = 0;
-    dyn_sim_load_reset(guest, now_usec);
+    dyn_sim_load_reset(guest, sim->now_usec);
 }
 
 /* Of @short_kib too much, what is out and what goes to and fro all the time. What is out beyond
@@ -257,14 +259,14 @@ swap(DynSimGuest *guest, uint64_t short_kib, int64_t dt_usec)
 }
 
 static void
-fit_workload(DynSimGuest *guest, int64_t now_usec, int64_t dt_usec)
+fit_workload(DynSim *sim, DynSimGuest *guest, int64_t dt_usec)
 {
     const DynSimSpec *spec = guest->spec;
     uint64_t room = dyn_sat_sub(guest->balloon_kib, spec->kernel_kib);
     uint64_t missing = dyn_sat_sub(guest->want_kib, room);
 
     if (missing > spec->swap_kib) {
-        starve(guest, missing - spec->swap_kib, now_usec);
+        starve(sim, guest, missing - spec->swap_kib);
         room = dyn_sat_sub(guest->balloon_kib, spec->kernel_kib);
         missing = MIN(dyn_sat_sub(guest->want_kib, room), spec->swap_kib);
     }
@@ -313,7 +315,7 @@ has_moved(DynSim *sim, DynSimGuest *guest, int64_t dt_usec)
         sim->changed_usec = sim->now_usec;
     if (guest->driver)
         move_balloon(sim, guest, dt_usec);
-    fit_workload(guest, sim->now_usec, dt_usec);
+    fit_workload(sim, guest, dt_usec);
     fit_cache(guest, dt_usec);
     guest->touched_kib = MAX(guest->touched_kib,
                              guest->spec->kernel_kib + guest->resident_kib + guest->cache_kib);
@@ -339,6 +341,8 @@ dyn_sim_guest_live(DynSim *sim, DynSimGuest *guest, int64_t dt_usec)
         dyn_sim_guest_is(guest, DYN_SIM_HANG, now_usec))
         return;
     guest->lived_usec += dt_usec;
+    if (!guest->settled)
+        sim->intruded_usec = now_usec; /* what a boot touches nobody knows */
     if (guest->still && now_usec < guest->next_goal_usec) {
         count(guest, dt_usec);
         return;

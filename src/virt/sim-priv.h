@@ -6,7 +6,8 @@
  *   sim-load.c       what the guests' workloads want: the models
  *   sim-fault.c      what befalls guests and host
  *   sim-virt.c       the hypervisor's calls
- *   sim-check.c      the judge
+ *   sim-check.c      the judge: of what is decided
+ *   sim-state.c      the judge: of what comes of it
  *   sim-summary.c    what came of it */
 #pragma once
 
@@ -156,6 +157,8 @@ typedef struct DynSimGuest {
     uint64_t told_need_kib;
     bool told_impossible;
     uint64_t told_balloon_kib; /* the last that was not unknown */
+    int64_t out_usec;        /* its size is in order, or was when that could not be helped */
+    int64_t meddled_usec;    /* somebody else set its balloon; 0: never */
     DynSimTotals totals;
 } DynSimGuest;
 
@@ -189,6 +192,11 @@ struct DynSim {
     const DynConf *conf;     /* borrowed */
     bool paused;
     bool grown;              /* a growth was decided in this cycle */
+    bool stopping;
+    int64_t judged_usec;     /* this daemon, or its configuration, is there since */
+    int64_t grown_usec;      /* the last growth was sent */
+    const DynSimGuest *grower; /* to it; NULL: none, or that has been told */
+    int64_t intruded_usec;   /* memory went otherwise: the host's own use, boots, other people */
     uint64_t breaks[DYN_N_SIM_CHECKS];
     GPtrArray *texts;
 };
@@ -291,6 +299,16 @@ typedef struct DynSimRule {
 
 void
 dyn_sim_rule_read(const DynSim *sim, const DynSimGuest *guest, DynSimRule *ret_rule);
+
+/* Would @guest with @kib fit into host and pool, the reserve left free? */
+bool
+dyn_sim_has_room(const DynSim *sim, const DynSimGuest *guest, uint64_t kib);
+
+/* ---- sim-state.c ---- */
+
+/* After each step. */
+void
+dyn_sim_check_state(DynSim *sim);
 
 /* ---- sim-summary.c ---- */
 

@@ -16,7 +16,8 @@ dyn_sim_check_word(DynSimCheck check)
         [DYN_SIM_CHECK_FROZEN] = "frozen",       [DYN_SIM_CHECK_STALE] = "stale",
         [DYN_SIM_CHECK_QUIET] = "quiet",         [DYN_SIM_CHECK_ORDER] = "order",
         [DYN_SIM_CHECK_UNMANAGED] = "unmanaged", [DYN_SIM_CHECK_ONE] = "one",
-        [DYN_SIM_CHECK_PERIOD] = "period",
+        [DYN_SIM_CHECK_SIZE] = "size",           [DYN_SIM_CHECK_HOST] = "host",
+        [DYN_SIM_CHECK_STOP] = "stop",           [DYN_SIM_CHECK_PERIOD] = "period",
     };
 
     return words[check];

@@ -235,6 +235,10 @@ sim_set_balloon(DynHypervisor *self, const char *uuid, uint64_t kib, GError **er
     dyn_sim_guest_touch(guest);
     guest->own_asked_kib = MIN(kib, guest->spec->base_kib);
     guest->was_asked = true;
+    if (guest->own_asked_kib > guest->balloon_kib && dyn_sim_available_kib(sim) > 0) {
+        sim->grown_usec = sim->now_usec;
+        sim->grower = guest;
+    }
     if (dyn_sim_guest_is(guest, DYN_SIM_LATE, sim->now_usec)) {
         guest->late_kib = guest->own_asked_kib;
         guest->late_usec = guest->until_usec[DYN_SIM_LATE];

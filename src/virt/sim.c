@@ -165,6 +165,7 @@ live(DynSim *sim, int64_t dt_usec)
         dyn_sim_fault_guest(sim, guest);
         dyn_sim_guest_live(sim, guest, dt_usec);
     }
+    dyn_sim_check_state(sim);
     if (dyn_sim_available_kib(sim) == 0)
         sim->short_usec += dt_usec;
 }
@@ -184,6 +185,7 @@ void
 dyn_sim_set_conf(DynSim *sim, const DynConf *conf)
 {
     sim->conf = conf;
+    sim->judged_usec = sim->now_usec;
 }
 
 void
