@@ -29,7 +29,7 @@ typedef enum {
     DYN_SIM_CHECK_TARGET,    /* an unforced shrink below what the guest needs and its buffer */
     DYN_SIM_CHECK_FROZEN,    /* a request to a paused, hung or busy guest */
     DYN_SIM_CHECK_STALE,     /* a decision on statistics that are old, missing or impossible */
-    DYN_SIM_CHECK_QUIET,     /* a request though nothing has changed for an hour */
+    DYN_SIM_CHECK_QUIET,     /* a request though nothing has changed for DYN_SIM_QUIET_USEC */
     DYN_SIM_CHECK_ORDER,     /* a shrink after a growth of the same cycle */
     DYN_SIM_CHECK_UNMANAGED, /* a request to a guest that is not ours, or while paused */
     DYN_SIM_CHECK_ONE,       /* a second request while one is out to the same guest */
@@ -46,9 +46,14 @@ dyn_sim_check_word(DynSimCheck check);
 /* Of the texts about broken invariants only so many are kept. */
 #define DYN_SIM_MOST_TEXTS 50u
 
-/* For how long nothing may have changed before every request is one too many: longer than idle
- * reclaim (300 s and its steps) and the slowest decay (swap: half in 12 minutes) take. */
-#define DYN_SIM_QUIET_USEC (INT64_C(3) * 3600 * G_USEC_PER_SEC)
+/* For how long nothing may have changed before every request is one too many. What was learned of a
+ * guest's rises and page cache is forgotten over 48 h, at each full hour; idle reclaim takes what
+ * that sets free after 300 s, and in steps. All else that decays is faster. */
+#define DYN_SIM_QUIET_USEC (INT64_C(50) * 3600 * G_USEC_PER_SEC)
+/* Until then, but for the first hour beyond IdleReclaim=, a guest moves at most so often an hour:
+ * when something was forgotten, and not to and fro. */
+#define DYN_SIM_CALM_USEC (INT64_C(3600) * G_USEC_PER_SEC)
+#define DYN_SIM_CALM_REQUESTS 8u
 
 /* Device speeds measured on a KVM guest: KiB a second. */
 #define DYN_SIM_INFLATE_KIB (UINT64_C(973) * 1024)

@@ -252,13 +252,27 @@ check_stale(DynSim *sim, const DynSimGuest *guest, const DynAction *action)
                        guest->told_age_usec / 1000);
 }
 
-static bool
-is_quiet_breaker(const DynSim *sim, const DynSimGuest *guest)
+static void
+check_quiet(DynSim *sim, DynSimGuest *guest, const DynAction *action)
 {
+    const int64_t quiet_usec = sim->now_usec - sim->changed_usec;
+    const int64_t idle_usec = sim->conf ? sim->conf->idle_reclaim_sec * SEC : 0;
     const DynSimModel model = guest->spec->model;
 
-    return sim->now_usec - sim->changed_usec > DYN_SIM_QUIET_USEC && model != DYN_SIM_STUCK &&
-           model != DYN_SIM_HIDDEN_FLOOR && model != DYN_SIM_LYING;
+    if (quiet_usec <= DYN_SIM_CALM_USEC + idle_usec || model == DYN_SIM_STUCK ||
+        guest->spec->floor_kib > 0 || (model == DYN_SIM_LYING && !guest->calm))
+        return;
+    if (sim->now_usec - guest->quiet_usec > DYN_SIM_CALM_USEC) {
+        guest->quiet_usec = sim->now_usec;
+        guest->quiet_requests = 0;
+    }
+    guest->quiet_requests++;
+    if (quiet_usec > DYN_SIM_QUIET_USEC || guest->quiet_requests > DYN_SIM_CALM_REQUESTS)
+        dyn_sim_broken(sim, DYN_SIM_CHECK_QUIET, guest,
+                       "%" G_GUINT64_FORMAT " -> %" G_GUINT64_FORMAT
+                       " KiB (%s), the %u. in an hour, in a world that is quiet for %"
+                       G_GINT64_FORMAT " s", action->from_kib, action->to_kib,
+                       dyn_reason_word(action->reason), guest->quiet_requests, quiet_usec / SEC);
 }
 
 /* What is done for a guest's own sake goes by rules of its own. */
@@ -285,7 +299,7 @@ check_growth(DynSim *sim, const DynSimGuest *guest, const DynAction *action)
 }
 
 static void
-check_decision(DynSim *sim, const DynSimGuest *guest, const DynAction *action)
+check_decision(DynSim *sim, DynSimGuest *guest, const DynAction *action)
 {
     /* a growth may also call back part of a shrink: it ends below what the guest still holds */
     const bool shrinks = action->reason >= DYN_REASON_SHRINK_CONTENTION &&
@@ -301,10 +315,7 @@ check_decision(DynSim *sim, const DynSimGuest *guest, const DynAction *action)
         dyn_sim_broken(sim, DYN_SIM_CHECK_ORDER, guest,
                        "a shrink after a growth of the same cycle");
     sim->grown = sim->grown || !shrinks;
-    if (is_quiet_breaker(sim, guest))
-        dyn_sim_broken(sim, DYN_SIM_CHECK_QUIET, guest,
-                       "%" G_GUINT64_FORMAT " -> %" G_GUINT64_FORMAT " KiB (%s) in a quiet world",
-                       action->from_kib, action->to_kib, dyn_reason_word(action->reason));
+    check_quiet(sim, guest, action);
 }
 
 /* What was sent to it before may be taken back at any time. */
@@ -324,7 +335,7 @@ may_be_sent(const DynSim *sim, const DynSimGuest *guest, const DynAction *action
 void
 dyn_sim_check_action(DynSim *sim, const DynAction *action, bool is_out)
 {
-    const DynSimGuest *guest = dyn_sim_find(sim, action->uuid);
+    DynSimGuest *guest = dyn_sim_find(sim, action->uuid);
 
     if (!guest || !guest->running)
         return; /* it has just gone: the executor will find out */

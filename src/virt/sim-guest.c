@@ -222,6 +222,7 @@ starve(DynSim *sim, DynSimGuest *guest, uint64_t missing_kib)
 {
     const DynSimSpec *spec = guest->spec;
 
+    sim->changed_usec = sim->now_usec;
     if (spec->autodeflate && guest->driver) {
         const uint64_t more = MIN(missing_kib, spec->base_kib - guest->balloon_kib);
 
@@ -311,8 +312,6 @@ has_moved(DynSim *sim, DynSimGuest *guest, int64_t dt_usec)
                                 guest->cached_kib,  guest->touched_kib };
 
     dyn_sim_load_step(guest, sim->now_usec, dt_usec);
-    if (guest->want_kib != before[1])
-        sim->changed_usec = sim->now_usec;
     if (guest->driver)
         move_balloon(sim, guest, dt_usec);
     fit_workload(sim, guest, dt_usec);
@@ -325,6 +324,8 @@ has_moved(DynSim *sim, DynSimGuest *guest, int64_t dt_usec)
     if (!guest->is_stale)
         guest->actual_kib = guest->balloon_kib;
     tell_balloon(sim, guest);
+    if (guest->want_kib != before[1] || guest->swap_in_kib != before[5])
+        sim->changed_usec = sim->now_usec;
     return guest->balloon_kib != before[0] || guest->want_kib != before[1] ||
            guest->resident_kib != before[2] || guest->swapped_kib != before[3] ||
            guest->cache_kib != before[4] || guest->swap_in_kib != before[5] ||

@@ -164,7 +164,7 @@ dyn_sim_load_step(DynSimGuest *guest, int64_t now_usec, int64_t dt_usec)
 {
     uint64_t step;
 
-    if (now_usec >= guest->next_goal_usec)
+    if (now_usec >= guest->next_goal_usec && !guest->calm)
         choose(guest, now_usec);
     if (guest->want_kib == guest->goal_kib)
         return;

@@ -157,6 +157,9 @@ typedef struct DynSimGuest {
     uint64_t told_need_kib;
     bool told_impossible;
     uint64_t told_balloon_kib; /* the last that was not unknown */
+    bool calm;               /* nothing becomes of it any more: Quiet= */
+    int64_t quiet_usec;      /* since when the next are counted */
+    uint32_t quiet_requests; /* while nothing changed anywhere */
     int64_t out_usec;        /* its size is in order, or was when that could not be helped */
     int64_t meddled_usec;    /* somebody else set its balloon; 0: never */
     DynSimTotals totals;
@@ -188,6 +191,8 @@ struct DynSim {
     int64_t wall_offset_usec;
     int64_t step_usec;
     int64_t changed_usec;    /* anything but a balloon */
+    int64_t quiet_usec;      /* Quiet=: nothing befalls anybody from then on; 0: never */
+    bool calm;               /* that was now or before */
     /* judge */
     const DynConf *conf;     /* borrowed */
     bool paused;
@@ -277,6 +282,9 @@ void
 dyn_sim_fault_guest(DynSim *sim, DynSimGuest *guest);
 void
 dyn_sim_fault_host(DynSim *sim);
+/* All that goes on ends, nothing comes any more: workloads stay as they are. */
+void
+dyn_sim_calm(DynSim *sim);
 void
 dyn_sim_tell(DynSim *sim, const DynSimGuest *guest, DynEventType type, uint64_t value_kib);
 

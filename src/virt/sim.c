@@ -158,6 +158,8 @@ dyn_sim_available_kib(const DynSim *sim)
 static void
 live(DynSim *sim, int64_t dt_usec)
 {
+    if (sim->quiet_usec > 0 && !sim->calm && sim->now_usec - DYN_SIM_START_USEC >= sim->quiet_usec)
+        dyn_sim_calm(sim);
     dyn_sim_fault_host(sim);
     for (guint i = 0; i < sim->guests->len; i++) {
         DynSimGuest *guest = sim->guests->pdata[i];
