@@ -62,7 +62,7 @@ dyn_sim_check_word(DynSimCheck check);
 /* What a run comes to, of one guest or all. */
 typedef struct DynSimTotals {
     uint64_t oom_kills;      /* processes killed in guests for lack of memory */
-    uint64_t lost_work_sec;  /* seconds of work not done for lack of memory */
+    uint64_t lost_work_sec;  /* seconds of work not done for lack of memory, 60 for a kill */
     uint64_t unmet_kib_sec;  /* integral of what was needed and not there */
     uint64_t above_sec;      /* seconds a guest needed more than it held */
     uint64_t resizes;        /* balloon requests taken */

@@ -17,6 +17,13 @@
 #define SWAP_KIB_PER_SEC (UINT64_C(128) * 1024)
 /* Linux keeps so much free before the balloon driver's allocations fail. */
 #define PUFF_KIB (UINT64_C(4) * 1024)
+/* So long a kernel looks for pages before it kills, as far as steps allow: a second or two. */
+#define RECLAIM_USEC (INT64_C(1500) * 1000)
+/* So much work is lost with what it kills (chosen). */
+#define KILL_USEC (UINT64_C(60) * SEC)
+/* Program text a workload cannot be without: what is free below that is read again and again
+ * (chosen, as the safety a guest needs was measured: 16 MiB). */
+#define TEXT_KIB (UINT64_C(16) * 1024)
 /* What a kernel touches while it boots beyond K and its idle use (chosen). */
 #define BOOT_TOUCH_KIB (UINT64_C(64) * 1024)
 
@@ -104,6 +111,8 @@ dyn_sim_guest_boot(DynSimGuest *guest, int64_t now_usec, bool reset)
     guest->resident_kib = guest->swapped_kib = guest->cache_kib = 0;
     guest->swap_in_kib = guest->swap_out_kib = guest->major_faults = 0;
     guest->want_kib = 0;
+    guest->killed = 0;
+    guest->starving_usec = 0;
     dyn_sim_load_reset(guest, now_usec);
     if (reset) {
         guest->totals.reboots++;
@@ -114,6 +123,8 @@ dyn_sim_guest_boot(DynSimGuest *guest, int64_t now_usec, bool reset)
     guest->run++;
     guest->started_usec = now_usec;
     guest->touched_kib = 0;
+    guest->read_kib = guest->read_rate_kib = 0;
+    guest->read_usec = guest->lived_usec;
     guest->actual_kib = guest->cached_kib = spec->base_kib;
     guest->asked_kib = MIN(guest->startup_kib, spec->base_kib); /* libvirt's <currentMemory> */
     guest->own_asked_kib = 0;
@@ -216,9 +227,19 @@ move_balloon(DynSim *sim, DynSimGuest *guest, int64_t dt_usec)
         guest->balloon_kib += MIN(step, guest->asked_kib - guest->balloon_kib);
 }
 
-/* The workload is @missing short and there is no swap for it. */
 static void
-starve(DynSim *sim, DynSimGuest *guest, uint64_t missing_kib)
+count_short(DynSimGuest *guest, uint64_t short_kib, int64_t dt_usec)
+{
+    guest->above_usec += (uint64_t)dt_usec;
+    guest->unmet_rest += short_kib * (uint64_t)dt_usec;
+    guest->unmet_kib_sec += guest->unmet_rest / SEC;
+    guest->unmet_rest %= SEC;
+}
+
+/* The workload is @missing short and there is no swap for it: for a moment the kernel looks for
+ * pages to drop and reads them again, then it kills. */
+static void
+starve(DynSim *sim, DynSimGuest *guest, uint64_t missing_kib, int64_t dt_usec)
 {
     const DynSimSpec *spec = guest->spec;
 
@@ -230,9 +251,19 @@ starve(DynSim *sim, DynSimGuest *guest, uint64_t missing_kib)
         missing_kib -= more;
         sim->intruded_usec = sim->now_usec;
     }
-    if (missing_kib == 0)
+    if (missing_kib == 0) {
+        guest->starving_usec = 0;
         return;
+    }
+    guest->starving_usec += dt_usec;
+    guest->lost_usec += (uint64_t)dt_usec * missing_kib / guest->want_kib;
+    if (guest->starving_usec < RECLAIM_USEC)
+        return;
+    guest->starving_usec = 0;
     guest->totals.oom_kills++;
+    guest->killed++;
+    guest->lost_usec += KILL_USEC;
+    count_short(guest, dyn_sat_sub(dyn_sim_guest_need_kib(guest), guest->balloon_kib), dt_usec);
     guest->want_kib = 0;
     dyn_sim_load_reset(guest, sim->now_usec);
 }
@@ -267,9 +298,11 @@ fit_workload(DynSim *sim, DynSimGuest *guest, int64_t dt_usec)
     uint64_t missing = dyn_sat_sub(guest->want_kib, room);
 
     if (missing > spec->swap_kib) {
-        starve(sim, guest, missing - spec->swap_kib);
+        starve(sim, guest, missing - spec->swap_kib, dt_usec);
         room = dyn_sat_sub(guest->balloon_kib, spec->kernel_kib);
         missing = MIN(dyn_sat_sub(guest->want_kib, room), spec->swap_kib);
+    } else {
+        guest->starving_usec = 0;
     }
     if (missing > 0 || guest->swapped_kib > 0)
         swap(guest, missing, dt_usec);
@@ -289,6 +322,37 @@ fit_cache(DynSimGuest *guest, int64_t dt_usec)
         guest->cache_kib = most;
 }
 
+/* What comes from the disk a second: of a page cache that is used at the rate at which it fills the
+ * part that is not there, and program text that is dropped as soon as it was read. */
+static uint64_t
+read_rate(const DynSimGuest *guest)
+{
+    const DynSimSpec *spec = guest->spec;
+    const uint64_t used = spec->kernel_kib + guest->resident_kib;
+    const uint64_t left = dyn_sat_sub(guest->balloon_kib, used);
+    uint64_t rate = dyn_sat_sub(TEXT_KIB, left);
+
+    if (spec->cache_kib > guest->cache_kib)
+        rate += MIN(spec->cache_rate_kib, spec->cache_kib - guest->cache_kib);
+    return rate;
+}
+
+/* Only what moves has a new rate: what is still reads on at the one it had. */
+static void
+fit_reads(DynSimGuest *guest)
+{
+    guest->read_kib = dyn_sim_guest_read_kib(guest);
+    guest->read_usec = guest->lived_usec;
+    guest->read_rate_kib = read_rate(guest);
+}
+
+uint64_t
+dyn_sim_guest_read_kib(const DynSimGuest *guest)
+{
+    return guest->read_kib +
+           per_step(guest->read_rate_kib, guest->lived_usec - guest->read_usec);
+}
+
 static void
 count(DynSimGuest *guest, int64_t dt_usec)
 {
@@ -297,10 +361,7 @@ count(DynSimGuest *guest, int64_t dt_usec)
     guest->run_usec += (uint64_t)dt_usec;
     if (short_kib == 0)
         return;
-    guest->above_usec += (uint64_t)dt_usec;
-    guest->unmet_rest += short_kib * (uint64_t)dt_usec;
-    guest->unmet_kib_sec += guest->unmet_rest / SEC;
-    guest->unmet_rest %= SEC;
+    count_short(guest, short_kib, dt_usec);
 }
 
 /* Whether anything but time went on. */
@@ -316,6 +377,7 @@ has_moved(DynSim *sim, DynSimGuest *guest, int64_t dt_usec)
         move_balloon(sim, guest, dt_usec);
     fit_workload(sim, guest, dt_usec);
     fit_cache(guest, dt_usec);
+    fit_reads(guest);
     guest->touched_kib = MAX(guest->touched_kib,
                              guest->spec->kernel_kib + guest->resident_kib + guest->cache_kib);
     guest->touched_kib = MIN(guest->touched_kib, guest->balloon_kib);
@@ -364,5 +426,5 @@ dyn_sim_guest_live(DynSim *sim, DynSimGuest *guest, int64_t dt_usec)
     guest->still = !moved && guest->recorded && guest->cached_kib == guest->actual_kib &&
                    (guest->balloon_kib == guest->asked_kib || is_deaf(sim, guest)) &&
                    guest->spec->model != DYN_SIM_LYING &&
-                   guest->late_kib == 0 && guest->period_sec > 0;
+                   guest->late_kib == 0 && guest->period_sec > 0 && guest->starving_usec == 0;
 }

@@ -85,6 +85,7 @@ typedef struct DynSimSpec {
     int64_t stop_usec;      /* 0: does not stop */
     uint64_t period_sec;    /* statistics period in its definition */
     bool autodeflate;
+    bool tells_kills;       /* its statistics count OOM kills */
     bool has_policy;
     DynPolicy *policy;
     GArray *events;         /* of DynSimEvent, by time */
@@ -148,6 +149,11 @@ typedef struct DynSimGuest {
     int64_t lived_usec;      /* time that went on for it: not while paused or hung */
     int64_t calm_usec;       /* when the last thing that lasts for a while was over */
     uint64_t swap_in_kib, swap_out_kib, major_faults;
+    uint64_t killed;         /* since it booted */
+    int64_t starving_usec;   /* for so long it has lacked memory and swap */
+    uint64_t read_kib;       /* from its disks since it started, until @read_usec of its life */
+    int64_t read_usec;
+    uint64_t read_rate_kib;  /* a second from then on */
     uint64_t lost_usec, above_usec, run_usec, unmet_kib_sec, unmet_rest;
     /* what was told in the last sample, for the judge */
     bool told;
@@ -249,6 +255,9 @@ void
 dyn_sim_guest_touch(DynSimGuest *guest);
 uint64_t
 dyn_sim_guest_rss_kib(const DynSimGuest *guest);
+/* From its disks since it started. */
+uint64_t
+dyn_sim_guest_read_kib(const DynSimGuest *guest);
 /* K + what the workload wants. */
 uint64_t
 dyn_sim_guest_need_kib(const DynSimGuest *guest);

@@ -106,6 +106,7 @@ dyn_sim_stats_record(const DynSim *sim, DynSimGuest *guest, int64_t now_usec)
     stats->swap_out_kib = guest->swap_out_kib;
     stats->major_faults = guest->major_faults;
     stats->minor_faults = guest->major_faults;
+    stats->oom_kills = guest->spec->tells_kills ? guest->killed : DYN_UNKNOWN;
     if (guest->spec->model == DYN_SIM_WINDOWS)
         fill_windows(guest, stats);
     else

@@ -129,7 +129,7 @@ remember_told(DynSimGuest *guest, const DynGuestSample *sample)
 }
 
 static void
-sample_guest(const DynSim *sim, DynSimGuest *guest, bool exact, GArray *samples)
+sample_guest(const DynSim *sim, DynSimGuest *guest, const DynAsk *ask, GArray *samples)
 {
     const bool hung = dyn_sim_guest_is(guest, DYN_SIM_HANG, sim->now_usec);
     DynGuestSample *sample;
@@ -147,9 +147,11 @@ sample_guest(const DynSim *sim, DynSimGuest *guest, bool exact, GArray *samples)
         sample->has_stats = !hung;
     }
     if (sample->has_stats) {
-        sample->exact = exact && sample->run == DYN_RUN_RUNNING;
+        sample->exact = ask->exact && sample->run == DYN_RUN_RUNNING;
         sample->balloon_kib = sample->exact ? guest->actual_kib : guest->cached_kib;
         sample->vmem_kib = 0;
+        if (ask->block)
+            sample->block_read_bytes = dyn_sim_guest_read_kib(guest) * 1024;
         dyn_sim_stats_read(sim, guest, &sample->stats);
     }
     remember_told(guest, sample);
@@ -200,7 +202,7 @@ sim_sample(DynHypervisor *self, const DynSampleRequest *request, GError **error)
         DynSimGuest *guest = next_guest(sim, ask->uuid, &cursor);
 
         if (guest)
-            sample_guest(sim, guest, ask->exact, snapshot->guests);
+            sample_guest(sim, guest, ask, snapshot->guests);
     }
     dyn_snapshot_seal(snapshot);
     return snapshot;
