@@ -26,12 +26,16 @@ typedef enum {
     DYN_SIM_CHECK_ROOM,      /* a growth that the host's free memory less reserve does not hold */
     DYN_SIM_CHECK_POOL,      /* a growth after which the guests together exceed pool or host */
     DYN_SIM_CHECK_FLOOR,     /* a shrink below what the guest said it uses, plus safety */
+    DYN_SIM_CHECK_TARGET,    /* an unforced shrink below what the guest needs and its buffer */
     DYN_SIM_CHECK_FROZEN,    /* a request to a paused, hung or busy guest */
     DYN_SIM_CHECK_STALE,     /* a decision on statistics that are old, missing or impossible */
-    DYN_SIM_CHECK_QUIET,     /* a request though nothing has changed for an hour */
+    DYN_SIM_CHECK_QUIET,     /* a request though nothing has changed for DYN_SIM_QUIET_USEC */
     DYN_SIM_CHECK_ORDER,     /* a shrink after a growth of the same cycle */
     DYN_SIM_CHECK_UNMANAGED, /* a request to a guest that is not ours, or while paused */
     DYN_SIM_CHECK_ONE,       /* a second request while one is out to the same guest */
+    DYN_SIM_CHECK_SIZE,      /* a true size out of bounds for long, with nothing in the way */
+    DYN_SIM_CHECK_HOST,      /* growths that leave the host without memory */
+    DYN_SIM_CHECK_STOP,      /* a request by a daemon that stops, but to take one back */
     DYN_SIM_CHECK_PERIOD,    /* a statistics period that was not put back at the end */
     DYN_N_SIM_CHECKS
 } DynSimCheck;
@@ -42,9 +46,14 @@ dyn_sim_check_word(DynSimCheck check);
 /* Of the texts about broken invariants only so many are kept. */
 #define DYN_SIM_MOST_TEXTS 50u
 
-/* For how long nothing may have changed before every request is one too many: longer than idle
- * reclaim (300 s and its steps) and the slowest decay (swap: half in 12 minutes) take. */
-#define DYN_SIM_QUIET_USEC (INT64_C(3) * 3600 * G_USEC_PER_SEC)
+/* For how long nothing may have changed before every request is one too many. What was learned of a
+ * guest's rises and page cache is forgotten over 48 h, at each full hour; idle reclaim takes what
+ * that sets free after 300 s, and in steps. All else that decays is faster. */
+#define DYN_SIM_QUIET_USEC (INT64_C(50) * 3600 * G_USEC_PER_SEC)
+/* Until then, but for the first hour beyond IdleReclaim=, a guest moves at most so often an hour:
+ * when something was forgotten, and not to and fro. */
+#define DYN_SIM_CALM_USEC (INT64_C(3600) * G_USEC_PER_SEC)
+#define DYN_SIM_CALM_REQUESTS 8u
 
 /* Device speeds measured on a KVM guest: KiB a second. */
 #define DYN_SIM_INFLATE_KIB (UINT64_C(973) * 1024)
@@ -53,7 +62,7 @@ dyn_sim_check_word(DynSimCheck check);
 /* What a run comes to, of one guest or all. */
 typedef struct DynSimTotals {
     uint64_t oom_kills;      /* processes killed in guests for lack of memory */
-    uint64_t lost_work_sec;  /* seconds of work not done for lack of memory */
+    uint64_t lost_work_sec;  /* seconds of work not done for lack of memory, 60 for a kill */
     uint64_t unmet_kib_sec;  /* integral of what was needed and not there */
     uint64_t above_sec;      /* seconds a guest needed more than it held */
     uint64_t resizes;        /* balloon requests taken */
@@ -97,6 +106,13 @@ dyn_sim_hypervisor(DynSim *sim);
 
 int64_t
 dyn_sim_now_usec(const DynSim *sim);
+/* What the wall clock shows, as far ahead of it as at first: by default a fixed date, so that runs
+ * can be repeated to the letter. */
+int64_t
+dyn_sim_wall_usec(const DynSim *sim);
+/* It shows @wall_usec now: only before the first dyn_sim_advance(). */
+void
+dyn_sim_set_wall(DynSim *sim, int64_t wall_usec);
 /* When something next happens by itself. */
 int64_t
 dyn_sim_next_usec(const DynSim *sim);
@@ -114,14 +130,19 @@ dyn_sim_set_conf(DynSim *sim, const DynConf *conf);
 void
 dyn_sim_set_paused(DynSim *sim, bool paused);
 
-/* Judge @action the moment it is decided, before anything is asked of the guest. @is_out: an
+/* What has to be true after each step is judged in dyn_sim_advance().
+ *
+ * Judge @action the moment it is decided, before anything is asked of the guest. @is_out: an
  * earlier one of this guest has not come back. */
 void
-dyn_sim_check_action(DynSim *sim, const DynAction *action, uint64_t reserve_kib, bool is_out);
+dyn_sim_check_action(DynSim *sim, const DynAction *action, bool is_out);
 /* Another daemon begins. libvirt tells no balloon's target: what the one before asked, and nobody
  * has seen yet, the new one cannot know, and is not judged by. */
 void
 dyn_sim_check_begun(DynSim *sim);
+/* It begins to stop: from now on guests are left as they are. */
+void
+dyn_sim_check_stopping(DynSim *sim);
 /* Judge what was left behind by a daemon that stopped. */
 void
 dyn_sim_check_stopped(DynSim *sim);

@@ -100,6 +100,7 @@ dyn_backend_new_sim(DynSim *sim, DynStore *store)
 
     self->sim = sim;
     self->hypervisor = dyn_sim_hypervisor(sim);
+    dyn_sim_set_wall(sim, g_get_real_time());
     self->speed = MAX(dyn_sim_settings(sim)->speed, 1);
     self->began_usec = g_get_monotonic_time();
     self->sim_began_usec = dyn_sim_now_usec(sim);
@@ -122,6 +123,21 @@ const DynClock *
 dyn_backend_clock(const DynBackend *backend)
 {
     return &backend->clock;
+}
+
+void
+dyn_backend_read_clock(const DynBackend *backend, DynDecisionClock *ret_clock, char **ret_boot_id)
+{
+    *ret_boot_id = NULL;
+    if (backend->sim) {
+        *ret_boot_id = g_uuid_string_random();
+        *ret_clock = (DynDecisionClock){ *ret_boot_id, dyn_sim_now_usec(backend->sim),
+                                         dyn_sim_wall_usec(backend->sim) };
+        return;
+    }
+    *ret_clock = (DynDecisionClock){ NULL, g_get_monotonic_time(), g_get_real_time() };
+    if (g_file_get_contents("/proc/sys/kernel/random/boot_id", ret_boot_id, NULL, NULL))
+        ret_clock->boot_id = g_strchomp(*ret_boot_id); /* without it the wall clock has to do */
 }
 
 void

@@ -3,6 +3,7 @@
  * host. Main thread only. */
 #pragma once
 
+#include <dynmem/decisions.h>
 #include <dynmem/engine.h>
 #include <dynmem/sim.h>
 #include <dynmem/store.h>
@@ -25,6 +26,11 @@ DynExecutor *
 dyn_backend_executor(const DynBackend *backend);
 const DynClock *
 dyn_backend_clock(const DynBackend *backend);
+/* When it is, for the ring of decisions. A simulation is a boot of its own: free @ret_boot_id with
+ * g_free() when @ret_clock is not needed any more. */
+void
+dyn_backend_read_clock(const DynBackend *backend, DynDecisionClock *ret_clock,
+                       char **ret_boot_id);
 void
 dyn_backend_set_engine(DynBackend *backend, DynEngine *engine);
 

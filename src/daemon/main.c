@@ -266,18 +266,17 @@ open_store(DynDaemon *self, GError **error)
 }
 
 static DynDecisions *
-load_decisions(DynStore *store)
+load_decisions(const DynDaemon *self)
 {
     g_autofree char *boot_id = NULL;
     g_autofree char *warning = NULL;
-    DynDecisionClock clock = { NULL, g_get_monotonic_time(), g_get_real_time() };
+    DynDecisionClock clock;
     DynDecisions *decisions;
 
-    if (g_file_get_contents("/proc/sys/kernel/random/boot_id", &boot_id, NULL, NULL))
-        clock.boot_id = g_strchomp(boot_id); /* without it the wall clock has to do */
-    decisions = dyn_store_load_decisions(store, &clock, &warning);
+    dyn_backend_read_clock(self->backend, &clock, &boot_id);
+    decisions = dyn_store_load_decisions(self->store, &clock, &warning);
     if (warning)
-        dyn_log(G_LOG_LEVEL_WARNING, NULL, "%s; decisions are remembered from now on", warning);
+        dyn_log(G_LOG_LEVEL_WARNING, NULL, "%s", warning);
     return decisions;
 }
 
@@ -299,7 +298,7 @@ make_engine(DynDaemon *self, DynConf *conf, GPtrArray *records)
         .conf = conf,
         .records = records,
         .paused = dyn_store_is_paused(self->store),
-        .decisions = load_decisions(self->store),
+        .decisions = load_decisions(self),
     };
 
     self->engine = dyn_engine_new(&setup);

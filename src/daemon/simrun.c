@@ -87,7 +87,7 @@ run_act(DynExecutor *base, const DynAction *action, uint64_t reserve_kib)
     DynSimRun *run = (DynSimRun *)base;
     DynErrand *errand = g_new0(DynErrand, 1);
 
-    dyn_sim_check_action(run->sim, action, reserve_kib, is_out(run, action->uuid));
+    dyn_sim_check_action(run->sim, action, is_out(run, action->uuid));
     errand->action = *action;
     errand->reserve_kib = reserve_kib;
     g_queue_push_tail(&run->errands, errand);
@@ -480,6 +480,7 @@ dyn_simrun_engine(const DynSimRun *run)
 void
 dyn_simrun_stop(DynSimRun *run)
 {
+    dyn_sim_check_stopping(run->sim);
     dyn_engine_stop(run->engine);
     dyn_simrun_until(run, dyn_sim_now_usec(run->sim) + DYN_ENGINE_STOP_USEC + G_USEC_PER_SEC);
     dyn_sim_check_stopped(run->sim);

@@ -19,44 +19,17 @@
 /* The safety every floor contains. */
 #define SAFETY_KIB (UINT64_C(16) * 1024)
 
-const char *
-dyn_sim_check_word(DynSimCheck check)
+/* What stays free on the host, as dynmem.conf(5) says it. */
+static uint64_t
+reserve_kib(const DynSim *sim)
 {
-    static const char *const words[DYN_N_SIM_CHECKS] = {
-        [DYN_SIM_CHECK_BOUNDS] = "bounds",       [DYN_SIM_CHECK_ROOM] = "room",
-        [DYN_SIM_CHECK_POOL] = "pool",           [DYN_SIM_CHECK_FLOOR] = "floor",
-        [DYN_SIM_CHECK_FROZEN] = "frozen",       [DYN_SIM_CHECK_STALE] = "stale",
-        [DYN_SIM_CHECK_QUIET] = "quiet",         [DYN_SIM_CHECK_ORDER] = "order",
-        [DYN_SIM_CHECK_UNMANAGED] = "unmanaged", [DYN_SIM_CHECK_ONE] = "one",
-        [DYN_SIM_CHECK_PERIOD] = "period",
-    };
+    const uint64_t gib = sim->total_kib / DYN_KIB_PER_GIB;
+    const uint64_t beyond = gib > 16 ? gib - 16 : 0;
+    const uint64_t mib = 384 + 64 * (gib - beyond) + 16 * beyond;
 
-    return words[check];
-}
-
-static void
-broken(DynSim *sim, DynSimCheck check, const DynSimGuest *guest, const char *format, ...)
-    G_GNUC_PRINTF(4, 5);
-
-static void
-broken(DynSim *sim, DynSimCheck check, const DynSimGuest *guest, const char *format, ...)
-{
-    g_autofree char *what = NULL;
-    va_list args;
-
-    sim->breaks[check]++;
-    if (sim->texts->len >= DYN_SIM_MOST_TEXTS)
-        return;
-    va_start(args, format);
-    what = g_strdup_vprintf(format, args);
-    va_end(args);
-    g_ptr_array_add(sim->texts,
-                    g_strdup_printf("%s: seed %" G_GUINT64_FORMAT ", %" G_GINT64_FORMAT
-                                    ".%03d s: %s (%s): %s",
-                                    dyn_sim_check_word(check), sim->settings.seed,
-                                    (sim->now_usec - DYN_SIM_START_USEC) / SEC,
-                                    (int)(sim->now_usec % SEC / 1000), guest->name,
-                                    dyn_sim_model_word(guest->spec->model), what));
+    if (sim->conf && sim->conf->reserve_kib != DYN_SIZE_AUTO)
+        return sim->conf->reserve_kib;
+    return MIN(mib * DYN_KIB_PER_MIB, sim->total_kib / 4);
 }
 
 /* What a guest holds or may come to hold because we asked. One whose balloon has not told anything
@@ -83,21 +56,54 @@ pool_claim(const DynSimGuest *guest)
     return guest->settled ? kib : MIN(kib, MIN(guest->startup_kib, guest->actual_kib));
 }
 
-static void
-check_bounds(DynSim *sim, const DynSimGuest *guest, const DynAction *action)
+void
+dyn_sim_rule_read(const DynSim *sim, const DynSimGuest *guest, DynSimRule *ret_rule)
 {
-    if (action->to_kib < guest->minimum_kib || action->to_kib > guest->maximum_kib)
-        broken(sim, DYN_SIM_CHECK_BOUNDS, guest,
-               "asked for %" G_GUINT64_FORMAT " KiB, allowed %" G_GUINT64_FORMAT " to %"
-               G_GUINT64_FORMAT " (%s)", action->to_kib, guest->minimum_kib, guest->maximum_kib,
-               dyn_reason_word(action->reason));
+    const DynConf *conf = sim->conf;
+    const DynConfGroup *group = conf ? dyn_conf_group_for(conf, guest->name) : NULL;
+    const DynPolicy *const sources[] = { conf ? conf->defaults : NULL, group ? group->policy : NULL,
+                                         guest->spec->has_policy ? guest->spec->policy : NULL };
+    DynMode mode = DYN_MODE_ON;
+
+    *ret_rule = (DynSimRule){ false, 0, guest->spec->base_kib, 20 };
+    for (guint i = 0; i < G_N_ELEMENTS(sources); i++) {
+        const DynPolicy *policy = sources[i];
+
+        if (!policy)
+            continue;
+        if (DYN_POLICY_HAS(policy, DYN_KEY_MODE))
+            mode = policy->mode;
+        if (DYN_POLICY_HAS(policy, DYN_KEY_MINIMUM))
+            ret_rule->minimum_kib = policy->minimum_kib;
+        if (DYN_POLICY_HAS(policy, DYN_KEY_MAXIMUM))
+            ret_rule->maximum_kib = policy->maximum_kib;
+        if (DYN_POLICY_HAS(policy, DYN_KEY_BUFFER))
+            ret_rule->buffer_percent = policy->buffer_percent;
+    }
+    if (guest->policy_xml)
+        mode = guest->mode; /* as it was written last */
+    if (conf)
+        mode = MIN(mode, conf->mode);
+    ret_rule->managed = mode == DYN_MODE_ON && (guest->policy_xml || group);
 }
 
 static void
-check_room(DynSim *sim, const DynSimGuest *guest, const DynAction *action, uint64_t reserve_kib)
+check_bounds(DynSim *sim, const DynSimGuest *guest, const DynAction *action)
 {
-    const uint64_t available = dyn_sim_available_kib(sim);
-    const uint64_t more = dyn_sat_sub(action->to_kib, guest->balloon_kib);
+    DynSimRule rule;
+
+    dyn_sim_rule_read(sim, guest, &rule);
+    if (action->to_kib < rule.minimum_kib || action->to_kib > rule.maximum_kib)
+        dyn_sim_broken(sim, DYN_SIM_CHECK_BOUNDS, guest,
+                       "asked for %" G_GUINT64_FORMAT " KiB, allowed %" G_GUINT64_FORMAT " to %"
+                       G_GUINT64_FORMAT " (%s)", action->to_kib, rule.minimum_kib,
+                       rule.maximum_kib, dyn_reason_word(action->reason));
+}
+
+/* Growths of others that were asked for and have not come about. */
+static uint64_t
+in_flight(const DynSim *sim, const DynSimGuest *guest)
+{
     uint64_t others = 0;
 
     for (guint i = 0; i < sim->guests->len; i++) {
@@ -106,39 +112,81 @@ check_room(DynSim *sim, const DynSimGuest *guest, const DynAction *action, uint6
         if (other != guest && other->running && other->driver && !other->is_stale)
             others += dyn_sat_sub(other->own_asked_kib, other->balloon_kib);
     }
-    if (more + others + reserve_kib > available)
-        broken(sim, DYN_SIM_CHECK_ROOM, guest,
-               "%" G_GUINT64_FORMAT " KiB more and %" G_GUINT64_FORMAT
-               " in flight, with MemAvailable %" G_GUINT64_FORMAT " and reserve %" G_GUINT64_FORMAT,
-               more, others, available, reserve_kib);
+    return others;
 }
 
 static void
-check_pool(DynSim *sim, const DynSimGuest *guest, const DynAction *action, uint64_t reserve_kib)
+check_room(DynSim *sim, const DynSimGuest *guest, const DynAction *action)
 {
-    const DynConf *conf = sim->conf;
-    uint64_t claims = MAX(action->to_kib, claim(guest));
-    uint64_t sizes = MAX(action->to_kib, pool_claim(guest));
-    uint64_t rest = sim->use_kib + sim->hog_now_kib + reserve_kib;
+    const uint64_t available = dyn_sim_available_kib(sim);
+    const uint64_t reserve = reserve_kib(sim);
+    const uint64_t more = dyn_sat_sub(action->to_kib, guest->balloon_kib);
+    const uint64_t others = in_flight(sim, guest);
+
+    if (more + others + reserve > available)
+        dyn_sim_broken(sim, DYN_SIM_CHECK_ROOM, guest,
+                       "%" G_GUINT64_FORMAT " KiB more and %" G_GUINT64_FORMAT
+                       " in flight, with MemAvailable %" G_GUINT64_FORMAT " and reserve %"
+                       G_GUINT64_FORMAT, more, others, available, reserve);
+}
+
+/* What all hold or were promised if @guest gets @kib. */
+typedef struct Sums {
+    uint64_t claims; /* of guests */
+    uint64_t sizes;  /* the same, as Pool= counts */
+    uint64_t rest;   /* everything else, and the reserve */
+    uint64_t pool;
+} Sums;
+
+static Sums
+sum_up(const DynSim *sim, const DynSimGuest *guest, uint64_t kib)
+{
+    Sums sums = { MAX(kib, claim(guest)), MAX(kib, pool_claim(guest)),
+                  sim->use_kib + sim->hog_now_kib + reserve_kib(sim),
+                  sim->conf ? sim->conf->pool_kib : DYN_SIZE_AUTO };
 
     for (guint i = 0; i < sim->guests->len; i++) {
         const DynSimGuest *other = sim->guests->pdata[i];
 
         if (other != guest)
-            claims += claim(other);
+            sums.claims += claim(other);
         if (other != guest)
-            sizes += pool_claim(other);
-        rest += other->running ? other->spec->overhead_kib : 0;
+            sums.sizes += pool_claim(other);
+        sums.rest += other->running ? other->spec->overhead_kib : 0;
     }
-    if (claims + rest > sim->total_kib ||
-        (conf && conf->pool_kib != DYN_SIZE_AUTO && sizes > conf->pool_kib))
-        broken(sim, DYN_SIM_CHECK_POOL, guest,
-               "%" G_GUINT64_FORMAT " -> %" G_GUINT64_FORMAT " KiB (%s; thought available: %"
-               G_GUINT64_FORMAT "): guests %" G_GUINT64_FORMAT ", everything else %"
-               G_GUINT64_FORMAT ", host %" G_GUINT64_FORMAT " KiB; by size %" G_GUINT64_FORMAT
-               " of %" G_GUINT64_FORMAT, action->from_kib, action->to_kib,
-               dyn_reason_word(action->reason), action->available_kib, claims, rest,
-               sim->total_kib, sizes, conf ? conf->pool_kib : DYN_SIZE_AUTO);
+    return sums;
+}
+
+static bool
+do_fit(const DynSim *sim, const Sums *sums)
+{
+    return sums->claims + sums->rest <= sim->total_kib &&
+           (sums->pool == DYN_SIZE_AUTO || sums->sizes <= sums->pool);
+}
+
+bool
+dyn_sim_has_room(const DynSim *sim, const DynSimGuest *guest, uint64_t kib)
+{
+    const Sums sums = sum_up(sim, guest, kib);
+
+    return do_fit(sim, &sums) &&
+           dyn_sat_sub(kib, guest->balloon_kib) + in_flight(sim, guest) + reserve_kib(sim) <=
+               dyn_sim_available_kib(sim);
+}
+
+static void
+check_pool(DynSim *sim, const DynSimGuest *guest, const DynAction *action)
+{
+    const Sums sums = sum_up(sim, guest, action->to_kib);
+
+    if (!do_fit(sim, &sums))
+        dyn_sim_broken(sim, DYN_SIM_CHECK_POOL, guest,
+                       "%" G_GUINT64_FORMAT " -> %" G_GUINT64_FORMAT " KiB (%s; thought available: %"
+                       G_GUINT64_FORMAT "): guests %" G_GUINT64_FORMAT ", everything else %"
+                       G_GUINT64_FORMAT ", host %" G_GUINT64_FORMAT " KiB; by size %"
+                       G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT, action->from_kib,
+                       action->to_kib, dyn_reason_word(action->reason), action->available_kib,
+                       sums.claims, sums.rest, sim->total_kib, sums.sizes, sums.pool);
 }
 
 /* A guest that lies about itself may harm itself. With swap and without it has to stay alive; what
@@ -158,11 +206,33 @@ check_floor(DynSim *sim, const DynSimGuest *guest, const DynAction *action)
         floor += guest->told_used_kib;
     floor = MIN(floor, guest->balloon_kib);
     if (action->to_kib + PAGE_KIB < floor)
-        broken(sim, DYN_SIM_CHECK_FLOOR, guest,
-               "taken to %" G_GUINT64_FORMAT " KiB, its floor is %" G_GUINT64_FORMAT
-               " (K %" G_GUINT64_FORMAT ", used %" G_GUINT64_FORMAT ", holds %" G_GUINT64_FORMAT
-               ", %s)", action->to_kib, floor, spec->kernel_kib, guest->told_used_kib,
-               guest->balloon_kib, dyn_reason_word(action->reason));
+        dyn_sim_broken(sim, DYN_SIM_CHECK_FLOOR, guest,
+                       "taken to %" G_GUINT64_FORMAT " KiB, its floor is %" G_GUINT64_FORMAT
+                       " (K %" G_GUINT64_FORMAT ", used %" G_GUINT64_FORMAT ", holds %"
+                       G_GUINT64_FORMAT ", %s)", action->to_kib, floor, spec->kernel_kib,
+                       guest->told_used_kib, guest->balloon_kib, dyn_reason_word(action->reason));
+}
+
+/* What nobody else needs is taken only from what is idle. What the guest has come to need since its
+ * last statistics nobody can know, nor that it needs less. */
+static void
+check_target(DynSim *sim, const DynSimGuest *guest, const DynAction *action)
+{
+    const uint64_t need = MIN(guest->told_need_kib, dyn_sim_guest_need_kib(guest));
+    uint64_t least;
+    DynSimRule rule;
+
+    if (guest->spec->model == DYN_SIM_LYING || guest->is_stale || !guest->told ||
+        (guest->spec->model == DYN_SIM_WINDOWS && guest->lived_usec < WINDOWS_USEC))
+        return;
+    dyn_sim_rule_read(sim, guest, &rule);
+    least = MIN(need + need * rule.buffer_percent / 100, rule.maximum_kib);
+    if (action->to_kib + PAGE_KIB < least)
+        dyn_sim_broken(sim, DYN_SIM_CHECK_TARGET, guest,
+                       "%" G_GUINT64_FORMAT " -> %" G_GUINT64_FORMAT " KiB (%s), needs %"
+                       G_GUINT64_FORMAT " and %" G_GUINT64_FORMAT " %% more: %" G_GUINT64_FORMAT,
+                       action->from_kib, action->to_kib, dyn_reason_word(action->reason), need,
+                       rule.buffer_percent, least);
 }
 
 static void
@@ -170,29 +240,39 @@ check_stale(DynSim *sim, const DynSimGuest *guest, const DynAction *action)
 {
     const int64_t interval_usec = (sim->conf ? sim->conf->interval_sec : 1) * SEC;
 
+    if (guest->told && guest->told_impossible)
+        dyn_sim_broken(sim, DYN_SIM_CHECK_STALE, guest, "%s on impossible statistics",
+                       dyn_reason_word(action->reason));
     if (guest->spec->model == DYN_SIM_LYING)
-        return;
+        return; /* also about the time */
     if (!guest->told || guest->told_age_usec < 0 ||
         guest->told_age_usec > STALE_USEC + 2 * interval_usec)
-        broken(sim, DYN_SIM_CHECK_STALE, guest, "%s on statistics of %" G_GINT64_FORMAT " ms ago",
-               dyn_reason_word(action->reason), guest->told_age_usec / 1000);
+        dyn_sim_broken(sim, DYN_SIM_CHECK_STALE, guest,
+                       "%s on statistics of %" G_GINT64_FORMAT " ms ago", dyn_reason_word(action->reason),
+                       guest->told_age_usec / 1000);
 }
 
-static bool
-is_quiet_breaker(const DynSim *sim, const DynSimGuest *guest)
+static void
+check_quiet(DynSim *sim, DynSimGuest *guest, const DynAction *action)
 {
+    const int64_t quiet_usec = sim->now_usec - sim->changed_usec;
+    const int64_t idle_usec = sim->conf ? sim->conf->idle_reclaim_sec * SEC : 0;
     const DynSimModel model = guest->spec->model;
 
-    return sim->now_usec - sim->changed_usec > DYN_SIM_QUIET_USEC && model != DYN_SIM_STUCK &&
-           model != DYN_SIM_HIDDEN_FLOOR && model != DYN_SIM_LYING;
-}
-
-static bool
-is_managed(const DynSim *sim, const DynSimGuest *guest)
-{
-    const DynMode mode = sim->conf ? MIN(sim->conf->mode, guest->mode) : guest->mode;
-
-    return !guest->spec->has_policy || mode == DYN_MODE_ON; /* without: the configuration decides */
+    if (quiet_usec <= DYN_SIM_CALM_USEC + idle_usec || model == DYN_SIM_STUCK ||
+        guest->spec->floor_kib > 0 || (model == DYN_SIM_LYING && !guest->calm))
+        return;
+    if (sim->now_usec - guest->quiet_usec > DYN_SIM_CALM_USEC) {
+        guest->quiet_usec = sim->now_usec;
+        guest->quiet_requests = 0;
+    }
+    guest->quiet_requests++;
+    if (quiet_usec > DYN_SIM_QUIET_USEC || guest->quiet_requests > DYN_SIM_CALM_REQUESTS)
+        dyn_sim_broken(sim, DYN_SIM_CHECK_QUIET, guest,
+                       "%" G_GUINT64_FORMAT " -> %" G_GUINT64_FORMAT
+                       " KiB (%s), the %u. in an hour, in a world that is quiet for %"
+                       G_GINT64_FORMAT " s", action->from_kib, action->to_kib,
+                       dyn_reason_word(action->reason), guest->quiet_requests, quiet_usec / SEC);
 }
 
 /* What is done for a guest's own sake goes by rules of its own. */
@@ -204,7 +284,7 @@ is_exempt(DynReason reason)
 }
 
 static void
-check_growth(DynSim *sim, const DynSimGuest *guest, const DynAction *action, uint64_t reserve_kib)
+check_growth(DynSim *sim, const DynSimGuest *guest, const DynAction *action)
 {
     const uint64_t asked_kib = MAX(guest->own_asked_kib, guest->told_balloon_kib);
 
@@ -212,69 +292,84 @@ check_growth(DynSim *sim, const DynSimGuest *guest, const DynAction *action, uin
     if (action->to_kib <= MAX(guest->balloon_kib, asked_kib) + PAGE_KIB ||
         action->reason == DYN_REASON_WITHDRAW || action->reason == DYN_REASON_RESTART)
         return;
-    check_room(sim, guest, action, reserve_kib);
+    check_room(sim, guest, action);
     /* a release comes between two looks at the host: what is free is looked at, its use is not */
     if (action->reason != DYN_REASON_RELEASE)
-        check_pool(sim, guest, action, reserve_kib);
+        check_pool(sim, guest, action);
 }
 
 static void
-check_decision(DynSim *sim, const DynSimGuest *guest, const DynAction *action)
+check_decision(DynSim *sim, DynSimGuest *guest, const DynAction *action)
 {
     /* a growth may also call back part of a shrink: it ends below what the guest still holds */
     const bool shrinks = action->reason >= DYN_REASON_SHRINK_CONTENTION &&
                          action->reason <= DYN_REASON_SHRINK_MAXIMUM;
 
-    if (guest->spec->has_policy)
-        check_bounds(sim, guest, action);
+    check_bounds(sim, guest, action);
     check_stale(sim, guest, action);
     if (action->to_kib < MIN(guest->balloon_kib, guest->asked_kib))
         check_floor(sim, guest, action);
+    if (action->reason == DYN_REASON_SHRINK_POOL_LOW || action->reason == DYN_REASON_SHRINK_IDLE)
+        check_target(sim, guest, action);
     if (shrinks && sim->grown)
-        broken(sim, DYN_SIM_CHECK_ORDER, guest, "a shrink after a growth of the same cycle");
+        dyn_sim_broken(sim, DYN_SIM_CHECK_ORDER, guest,
+                       "a shrink after a growth of the same cycle");
     sim->grown = sim->grown || !shrinks;
-    if (is_quiet_breaker(sim, guest))
-        broken(sim, DYN_SIM_CHECK_QUIET, guest,
-               "%" G_GUINT64_FORMAT " -> %" G_GUINT64_FORMAT " KiB (%s) in a quiet world",
-               action->from_kib, action->to_kib, dyn_reason_word(action->reason));
+    check_quiet(sim, guest, action);
 }
 
 /* What was sent to it before may be taken back at any time. */
 static bool
 may_be_sent(const DynSim *sim, const DynSimGuest *guest, const DynAction *action)
 {
+    DynSimRule rule;
+
     if (action->reason == DYN_REASON_RELEASE)
         return true;
     if (action->reason == DYN_REASON_WITHDRAW && guest->was_asked)
         return true;
-    return is_managed(sim, guest) && !sim->paused;
+    dyn_sim_rule_read(sim, guest, &rule);
+    return rule.managed && !sim->paused;
 }
 
 void
-dyn_sim_check_action(DynSim *sim, const DynAction *action, uint64_t reserve_kib, bool is_out)
+dyn_sim_check_action(DynSim *sim, const DynAction *action, bool is_out)
 {
-    const DynSimGuest *guest = dyn_sim_find(sim, action->uuid);
+    DynSimGuest *guest = dyn_sim_find(sim, action->uuid);
 
     if (!guest || !guest->running)
         return; /* it has just gone: the executor will find out */
     if (is_out)
-        broken(sim, DYN_SIM_CHECK_ONE, guest, "a request is out already");
+        dyn_sim_broken(sim, DYN_SIM_CHECK_ONE, guest, "a request is out already");
     if (!may_be_sent(sim, guest, action))
-        broken(sim, DYN_SIM_CHECK_UNMANAGED, guest, "a request (%s) to a guest to be left alone",
-               dyn_reason_word(action->reason));
+        dyn_sim_broken(sim, DYN_SIM_CHECK_UNMANAGED, guest,
+                       "a request (%s) to a guest to be left alone", dyn_reason_word(action->reason));
+    if (sim->stopping && action->reason != DYN_REASON_WITHDRAW)
+        dyn_sim_broken(sim, DYN_SIM_CHECK_STOP, guest, "a request (%s) by a daemon that stops",
+                       dyn_reason_word(action->reason));
+    if (action->reason == DYN_REASON_RELEASE)
+        sim->intruded_usec = sim->now_usec; /* on request: what is free is looked at, not its use */
     if (guest->told_frozen && action->reason != DYN_REASON_RELEASE)
-        broken(sim, DYN_SIM_CHECK_FROZEN, guest, "a request (%s) though it was seen frozen",
-               dyn_reason_word(action->reason));
-    check_growth(sim, guest, action, reserve_kib);
-    if (action->reason == DYN_REASON_RESTART && guest->spec->has_policy)
+        dyn_sim_broken(sim, DYN_SIM_CHECK_FROZEN, guest, "a request (%s) though it was seen frozen",
+                       dyn_reason_word(action->reason));
+    check_growth(sim, guest, action);
+    if (action->reason == DYN_REASON_RESTART)
         check_bounds(sim, guest, action);
     if (!is_exempt(action->reason))
         check_decision(sim, guest, action);
 }
 
 void
+dyn_sim_check_stopping(DynSim *sim)
+{
+    sim->stopping = true;
+}
+
+void
 dyn_sim_check_begun(DynSim *sim)
 {
+    sim->stopping = false;
+    sim->judged_usec = sim->now_usec;
     for (guint i = 0; i < sim->guests->len; i++)
         ((DynSimGuest *)sim->guests->pdata[i])->own_asked_kib = 0;
 }
@@ -302,60 +397,8 @@ dyn_sim_check_stopped(DynSim *sim)
 
         if (guest->running && was_reachable(sim, guest) &&
             guest->period_sec != guest->spec->period_sec)
-            broken(sim, DYN_SIM_CHECK_PERIOD, guest,
-                   "statistics period %u s, %" G_GUINT64_FORMAT " before", guest->period_sec,
-                   guest->spec->period_sec);
+            dyn_sim_broken(sim, DYN_SIM_CHECK_PERIOD, guest,
+                           "statistics period %u s, %" G_GUINT64_FORMAT " before", guest->period_sec,
+                           guest->spec->period_sec);
     }
-}
-
-const uint64_t *
-dyn_sim_breaks(const DynSim *sim)
-{
-    return sim->breaks;
-}
-
-uint64_t
-dyn_sim_count_breaks(const DynSim *sim)
-{
-    uint64_t sum = 0;
-
-    for (guint i = 0; i < DYN_N_SIM_CHECKS; i++)
-        sum += sim->breaks[i];
-    return sum;
-}
-
-const GPtrArray *
-dyn_sim_break_texts(const DynSim *sim)
-{
-    return sim->texts;
-}
-
-char *
-dyn_sim_summary(const DynSim *sim)
-{
-    g_autoptr(GString) text = g_string_new(NULL);
-    DynSimTotals sum;
-
-    (void)dyn_sim_totals(sim, NULL, &sum); /* all: it cannot fail */
-    g_string_append_printf(text, "scenario             %s, seed %" G_GUINT64_FORMAT "\n",
-                           sim->name, sim->settings.seed);
-    g_string_append_printf(text, "simulated            %" G_GINT64_FORMAT " s, %u guests\n",
-                           (sim->now_usec - DYN_SIM_START_USEC) / SEC, sim->guests->len);
-    g_string_append_printf(text, "starts, reboots      %" G_GUINT64_FORMAT ", %" G_GUINT64_FORMAT
-                           "\n", sum.starts, sum.reboots);
-    g_string_append_printf(text, "resizes              %" G_GUINT64_FORMAT "\n", sum.resizes);
-    g_string_append_printf(text, "unmet demand         %" G_GUINT64_FORMAT " MiB*h\n",
-                           sum.unmet_kib_sec / 1024 / 3600);
-    g_string_append_printf(text, "above 100 %%          %" G_GUINT64_FORMAT " s of %"
-                           G_GUINT64_FORMAT " guest-seconds\n", sum.above_sec, sum.guest_sec);
-    g_string_append_printf(text, "work lost            %" G_GUINT64_FORMAT " s\n",
-                           sum.lost_work_sec);
-    g_string_append_printf(text, "OOM kills            %" G_GUINT64_FORMAT "\n", sum.oom_kills);
-    g_string_append_printf(text, "host without memory  %" G_GUINT64_FORMAT " s\n",
-                           sum.host_short_sec);
-    g_string_append_printf(text, "broken invariants    %" G_GUINT64_FORMAT "\n",
-                           dyn_sim_count_breaks(sim));
-    for (guint i = 0; i < sim->texts->len; i++)
-        g_string_append_printf(text, "  %s\n", (const char *)sim->texts->pdata[i]);
-    return g_string_free(g_steal_pointer(&text), FALSE);
 }

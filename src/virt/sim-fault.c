@@ -195,6 +195,7 @@ befall(DynSim *sim, DynSimGuest *guest, DynSimFault fault, uint64_t value)
     } else if (fault == DYN_SIM_SETMEM) {
         guest->asked_kib = MIN(value, guest->spec->base_kib);
         guest->own_asked_kib = 0;
+        guest->meddled_usec = sim->intruded_usec = sim->now_usec;
     } else if (fault != DYN_SIM_START) {
         begin_while(sim, guest, fault, value);
     }
@@ -279,12 +280,14 @@ dyn_sim_fault_guest(DynSim *sim, DynSimGuest *guest)
     const int64_t now_usec = sim->now_usec;
     const int64_t since_usec = now_usec - DYN_SIM_START_USEC;
 
-    if (spec->start_usec > 0 && guest->run == 0 && since_usec >= spec->start_usec)
+    if (spec->start_usec > 0 && !sim->calm && guest->run == 0 && since_usec >= spec->start_usec)
         befall(sim, guest, DYN_SIM_START, 0);
-    if (spec->stop_usec > 0 && guest->running && since_usec >= spec->stop_usec &&
+    if (spec->stop_usec > 0 && !sim->calm && guest->running && since_usec >= spec->stop_usec &&
         since_usec - sim->step_usec < spec->stop_usec)
         befall(sim, guest, DYN_SIM_STOP, 0);
     end_while(sim, guest);
+    if (sim->calm)
+        return;
     model_faults(sim, guest);
     while (guest->next_event < spec->events->len) {
         const DynSimEvent *event = &g_array_index(spec->events, DynSimEvent, guest->next_event);
@@ -315,11 +318,36 @@ step_hog(DynSim *sim)
         sim->hog_now_kib = goal; /* it ends: all is free at once */
     else
         sim->hog_now_kib = MIN(goal, sim->hog_now_kib + step);
+    sim->intruded_usec = sim->now_usec;
+}
+
+static void
+calm_guest(DynSim *sim, DynSimGuest *guest)
+{
+    guest->calm = true;
+    guest->goal_kib = guest->want_kib;
+    guest->next_goal_usec = INT64_MAX;
+    guest->late_usec = sim->now_usec;
+    for (guint i = 0; i < DYN_N_SIM_FAULTS; i++)
+        guest->until_usec[i] = MIN(guest->until_usec[i], sim->now_usec);
+    dyn_sim_guest_touch(guest);
+}
+
+void
+dyn_sim_calm(DynSim *sim)
+{
+    sim->calm = true;
+    sim->changed_usec = sim->now_usec;
+    sim->down_until_usec = MIN(sim->down_until_usec, sim->now_usec);
+    for (guint i = 0; i < sim->guests->len; i++)
+        calm_guest(sim, sim->guests->pdata[i]);
 }
 
 void
 dyn_sim_fault_host(DynSim *sim)
 {
+    if (sim->calm)
+        return;
     step_hog(sim);
     while (sim->next_event < sim->events->len) {
         const DynSimEvent *event = &g_array_index(sim->events, DynSimEvent, sim->next_event);
@@ -330,6 +358,7 @@ dyn_sim_fault_host(DynSim *sim)
         sim->changed_usec = sim->now_usec;
         if (event->fault == DYN_SIM_USE) {
             sim->use_kib = event->value;
+            sim->intruded_usec = sim->now_usec;
             continue;
         }
         sim->down_until_usec = sim->now_usec + (int64_t)event->value;

@@ -17,6 +17,13 @@
 #define SWAP_KIB_PER_SEC (UINT64_C(128) * 1024)
 /* Linux keeps so much free before the balloon driver's allocations fail. */
 #define PUFF_KIB (UINT64_C(4) * 1024)
+/* So long a kernel looks for pages before it kills, as far as steps allow: a second or two. */
+#define RECLAIM_USEC (INT64_C(1500) * 1000)
+/* So much work is lost with what it kills (chosen). */
+#define KILL_USEC (UINT64_C(60) * SEC)
+/* Program text a workload cannot be without: what is free below that is read again and again
+ * (chosen, as the safety a guest needs was measured: 16 MiB). */
+#define TEXT_KIB (UINT64_C(16) * 1024)
 /* What a kernel touches while it boots beyond K and its idle use (chosen). */
 #define BOOT_TOUCH_KIB (UINT64_C(64) * 1024)
 
@@ -100,9 +107,12 @@ dyn_sim_guest_boot(DynSimGuest *guest, int64_t now_usec, bool reset)
     guest->balloon_kib = spec->base_kib;
     guest->is_stale = reset;
     guest->settled = false;
+    guest->out_usec = now_usec;
     guest->resident_kib = guest->swapped_kib = guest->cache_kib = 0;
     guest->swap_in_kib = guest->swap_out_kib = guest->major_faults = 0;
     guest->want_kib = 0;
+    guest->killed = 0;
+    guest->starving_usec = 0;
     dyn_sim_load_reset(guest, now_usec);
     if (reset) {
         guest->totals.reboots++;
@@ -113,6 +123,8 @@ dyn_sim_guest_boot(DynSimGuest *guest, int64_t now_usec, bool reset)
     guest->run++;
     guest->started_usec = now_usec;
     guest->touched_kib = 0;
+    guest->read_kib = guest->read_rate_kib = 0;
+    guest->read_usec = guest->lived_usec;
     guest->actual_kib = guest->cached_kib = spec->base_kib;
     guest->asked_kib = MIN(guest->startup_kib, spec->base_kib); /* libvirt's <currentMemory> */
     guest->own_asked_kib = 0;
@@ -122,6 +134,7 @@ dyn_sim_guest_boot(DynSimGuest *guest, int64_t now_usec, bool reset)
     guest->told_balloon_kib = spec->base_kib;
     guest->period_sec = (uint32_t)spec->period_sec;
     guest->record = (DynBalloonStats){ 0 };
+    guest->record_impossible = false;
     memset(guest->until_usec, 0, sizeof(guest->until_usec));
     guest->lasting = 0;
 }
@@ -203,70 +216,85 @@ move_balloon(DynSim *sim, DynSimGuest *guest, int64_t dt_usec)
         guest->balloon_kib += MIN(step, guest->asked_kib - guest->balloon_kib);
 }
 
-/* The workload is @missing short and there is no swap for it. */
 static void
-starve(DynSimGuest *guest, uint64_t missing_kib, int64_t now_usec)
+count_short(DynSimGuest *guest, uint64_t short_kib, int64_t dt_usec)
+{
+    guest->above_usec += (uint64_t)dt_usec;
+    guest->unmet_rest += short_kib * (uint64_t)dt_usec;
+    guest->unmet_kib_sec += guest->unmet_rest / SEC;
+    guest->unmet_rest %= SEC;
+}
+
+/* The workload is @missing short and there is no swap for it: for a moment the kernel looks for
+ * pages to drop and reads them again, then it kills. */
+static void
+starve(DynSim *sim, DynSimGuest *guest, uint64_t missing_kib, int64_t dt_usec)
 {
     const DynSimSpec *spec = guest->spec;
 
+    sim->changed_usec = sim->now_usec;
     if (spec->autodeflate && guest->driver) {
         const uint64_t more = MIN(missing_kib, spec->base_kib - guest->balloon_kib);
 
         guest->balloon_kib += more;
         missing_kib -= more;
+        sim->intruded_usec = sim->now_usec;
     }
-    if (missing_kib == 0)
+    if (missing_kib == 0) {
+        guest->starving_usec = 0;
         return;
+    }
+    guest->starving_usec += dt_usec;
+    guest->lost_usec += (uint64_t)dt_usec * missing_kib / guest->want_kib;
+    if (guest->starving_usec < RECLAIM_USEC)
+        return;
+    guest->starving_usec = 0;
     guest->totals.oom_kills++;
+    guest->killed++;
+    guest->lost_usec += KILL_USEC;
+    count_short(guest, dyn_sat_sub(dyn_sim_guest_need_kib(guest), guest->balloon_kib), dt_usec);
     guest->want_kib = 0;
-    dyn_sim_load_reset(guest, now_usec);
+    dyn_sim_load_reset(guest, sim->now_usec);
 }
 
-/* Of @short_kib too much, what is out and what goes to and fro all the time. */
+/* Of @short_kib too much, what is out and what goes to and fro all the time. What is out beyond
+ * that comes back. */
 static void
-swap_out(DynSimGuest *guest, uint64_t short_kib, int64_t dt_usec)
+swap(DynSimGuest *guest, uint64_t short_kib, int64_t dt_usec)
 {
     const uint64_t most = per_step(SWAP_KIB_PER_SEC, dt_usec);
-    const uint64_t more = MIN(most, dyn_sat_sub(short_kib, guest->swapped_kib));
-    const uint64_t thrash = MIN(most - more, short_kib / 4);
+    const uint64_t gone = dyn_sat_sub(guest->swapped_kib, guest->want_kib); /* never read back */
+    uint64_t more;
+    uint64_t back;
+    uint64_t thrash;
 
-    guest->swapped_kib += more;
+    guest->swapped_kib -= gone;
+    more = MIN(most, dyn_sat_sub(short_kib, guest->swapped_kib));
+    back = MIN(most, dyn_sat_sub(guest->swapped_kib, short_kib));
+    thrash = MIN(most - MAX(more, back), short_kib / 4);
+    guest->swapped_kib = guest->swapped_kib + more - back;
     guest->swap_out_kib += more + thrash;
-    guest->swap_in_kib += thrash;
-    guest->major_faults += thrash / 16;
+    guest->swap_in_kib += back + thrash;
+    guest->major_faults += (back + thrash) / 16;
     guest->lost_usec += (uint64_t)dt_usec * short_kib / MAX(guest->want_kib, 1);
 }
 
 static void
-swap_in(DynSimGuest *guest, uint64_t room_kib, int64_t dt_usec)
-{
-    const uint64_t gone = dyn_sat_sub(guest->swapped_kib, guest->want_kib); /* never read back */
-    uint64_t back;
-
-    guest->swapped_kib -= gone;
-    back = MIN(guest->swapped_kib, per_step(SWAP_KIB_PER_SEC, dt_usec));
-    back = MIN(back, dyn_sat_sub(room_kib, guest->want_kib - guest->swapped_kib));
-    guest->swapped_kib -= back;
-    guest->swap_in_kib += back;
-    guest->major_faults += back / 16;
-}
-
-static void
-fit_workload(DynSimGuest *guest, int64_t now_usec, int64_t dt_usec)
+fit_workload(DynSim *sim, DynSimGuest *guest, int64_t dt_usec)
 {
     const DynSimSpec *spec = guest->spec;
     uint64_t room = dyn_sat_sub(guest->balloon_kib, spec->kernel_kib);
     uint64_t missing = dyn_sat_sub(guest->want_kib, room);
 
     if (missing > spec->swap_kib) {
-        starve(guest, missing - spec->swap_kib, now_usec);
+        starve(sim, guest, missing - spec->swap_kib, dt_usec);
         room = dyn_sat_sub(guest->balloon_kib, spec->kernel_kib);
         missing = MIN(dyn_sat_sub(guest->want_kib, room), spec->swap_kib);
+    } else {
+        guest->starving_usec = 0;
     }
-    if (missing > 0)
-        swap_out(guest, missing, dt_usec);
-    else if (guest->swapped_kib > 0)
-        swap_in(guest, room, dt_usec);
+    if (missing > 0 || guest->swapped_kib > 0)
+        swap(guest, missing, dt_usec);
     guest->resident_kib = MIN(dyn_sat_sub(guest->want_kib, guest->swapped_kib), room);
 }
 
@@ -283,6 +311,37 @@ fit_cache(DynSimGuest *guest, int64_t dt_usec)
         guest->cache_kib = most;
 }
 
+/* What comes from the disk a second: of a page cache that is used at the rate at which it fills the
+ * part that is not there, and program text that is dropped as soon as it was read. */
+static uint64_t
+read_rate(const DynSimGuest *guest)
+{
+    const DynSimSpec *spec = guest->spec;
+    const uint64_t used = spec->kernel_kib + guest->resident_kib;
+    const uint64_t left = dyn_sat_sub(guest->balloon_kib, used);
+    uint64_t rate = dyn_sat_sub(TEXT_KIB, left);
+
+    if (spec->cache_kib > guest->cache_kib)
+        rate += MIN(spec->cache_rate_kib, spec->cache_kib - guest->cache_kib);
+    return rate;
+}
+
+/* Only what moves has a new rate: what is still reads on at the one it had. */
+static void
+fit_reads(DynSimGuest *guest)
+{
+    guest->read_kib = dyn_sim_guest_read_kib(guest);
+    guest->read_usec = guest->lived_usec;
+    guest->read_rate_kib = read_rate(guest);
+}
+
+uint64_t
+dyn_sim_guest_read_kib(const DynSimGuest *guest)
+{
+    return guest->read_kib +
+           per_step(guest->read_rate_kib, guest->lived_usec - guest->read_usec);
+}
+
 static void
 count(DynSimGuest *guest, int64_t dt_usec)
 {
@@ -291,10 +350,7 @@ count(DynSimGuest *guest, int64_t dt_usec)
     guest->run_usec += (uint64_t)dt_usec;
     if (short_kib == 0)
         return;
-    guest->above_usec += (uint64_t)dt_usec;
-    guest->unmet_rest += short_kib * (uint64_t)dt_usec;
-    guest->unmet_kib_sec += guest->unmet_rest / SEC;
-    guest->unmet_rest %= SEC;
+    count_short(guest, short_kib, dt_usec);
 }
 
 /* Whether anything but time went on. */
@@ -306,12 +362,11 @@ has_moved(DynSim *sim, DynSimGuest *guest, int64_t dt_usec)
                                 guest->cached_kib,  guest->touched_kib };
 
     dyn_sim_load_step(guest, sim->now_usec, dt_usec);
-    if (guest->want_kib != before[1])
-        sim->changed_usec = sim->now_usec;
     if (guest->driver)
         move_balloon(sim, guest, dt_usec);
-    fit_workload(guest, sim->now_usec, dt_usec);
+    fit_workload(sim, guest, dt_usec);
     fit_cache(guest, dt_usec);
+    fit_reads(guest);
     guest->touched_kib = MAX(guest->touched_kib,
                              guest->spec->kernel_kib + guest->resident_kib + guest->cache_kib);
     guest->touched_kib = MIN(guest->touched_kib, guest->balloon_kib);
@@ -320,6 +375,8 @@ has_moved(DynSim *sim, DynSimGuest *guest, int64_t dt_usec)
     if (!guest->is_stale)
         guest->actual_kib = guest->balloon_kib;
     tell_balloon(sim, guest);
+    if (guest->want_kib != before[1] || guest->swap_in_kib != before[5])
+        sim->changed_usec = sim->now_usec;
     return guest->balloon_kib != before[0] || guest->want_kib != before[1] ||
            guest->resident_kib != before[2] || guest->swapped_kib != before[3] ||
            guest->cache_kib != before[4] || guest->swap_in_kib != before[5] ||
@@ -336,6 +393,8 @@ dyn_sim_guest_live(DynSim *sim, DynSimGuest *guest, int64_t dt_usec)
         dyn_sim_guest_is(guest, DYN_SIM_HANG, now_usec))
         return;
     guest->lived_usec += dt_usec;
+    if (!guest->settled)
+        sim->intruded_usec = now_usec; /* what a boot touches nobody knows */
     if (guest->still && now_usec < guest->next_goal_usec) {
         count(guest, dt_usec);
         return;
@@ -352,9 +411,9 @@ dyn_sim_guest_live(DynSim *sim, DynSimGuest *guest, int64_t dt_usec)
     count(guest, dt_usec);
     if (moved)
         guest->recorded = false;
-    dyn_sim_stats_step(guest, now_usec, dt_usec);
+    dyn_sim_stats_step(sim, guest, dt_usec);
     guest->still = !moved && guest->recorded && guest->cached_kib == guest->actual_kib &&
                    (guest->balloon_kib == guest->asked_kib || is_deaf(sim, guest)) &&
                    guest->spec->model != DYN_SIM_LYING &&
-                   guest->late_kib == 0 && guest->period_sec > 0;
+                   guest->late_kib == 0 && guest->period_sec > 0 && guest->starving_usec == 0;
 }

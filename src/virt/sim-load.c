@@ -157,6 +157,8 @@ dyn_sim_load_reset(DynSimGuest *guest, int64_t now_usec)
     guest->goal_kib = guest->spec->use_kib;
     guest->want_kib = MIN(guest->want_kib, guest->goal_kib);
     guest->next_goal_usec = now_usec + SEC * (30 + (int64_t)dyn_sim_draw(&guest->random, 300));
+    if (guest->spec->model == DYN_SIM_GREEDY)
+        guest->next_goal_usec = now_usec; /* that teaches it nothing */
 }
 
 void
@@ -164,7 +166,7 @@ dyn_sim_load_step(DynSimGuest *guest, int64_t now_usec, int64_t dt_usec)
 {
     uint64_t step;
 
-    if (now_usec >= guest->next_goal_usec)
+    if (now_usec >= guest->next_goal_usec && !guest->calm)
         choose(guest, now_usec);
     if (guest->want_kib == guest->goal_kib)
         return;

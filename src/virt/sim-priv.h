@@ -6,7 +6,9 @@
  *   sim-load.c       what the guests' workloads want: the models
  *   sim-fault.c      what befalls guests and host
  *   sim-virt.c       the hypervisor's calls
- *   sim-check.c      the judge */
+ *   sim-check.c      the judge: of what is decided
+ *   sim-state.c      the judge: of what comes of it
+ *   sim-summary.c    what came of it */
 #pragma once
 
 #include <dynmem/error.h>
@@ -15,6 +17,7 @@
 G_BEGIN_DECLS
 
 #define DYN_SIM_START_USEC (INT64_C(1000) * G_USEC_PER_SEC)
+/* The wall clock is ahead by so much, unless it is set. */
 #define DYN_SIM_WALL_USEC (INT64_C(1700000000) * G_USEC_PER_SEC)
 
 typedef enum {
@@ -82,6 +85,7 @@ typedef struct DynSimSpec {
     int64_t stop_usec;      /* 0: does not stop */
     uint64_t period_sec;    /* statistics period in its definition */
     bool autodeflate;
+    bool tells_kills;       /* its statistics count OOM kills */
     bool has_policy;
     DynPolicy *policy;
     GArray *events;         /* of DynSimEvent, by time */
@@ -140,17 +144,31 @@ typedef struct DynSimGuest {
     int64_t phase_usec;
     DynBalloonStats record;  /* the last one sent */
     uint64_t record_used_kib;
+    bool record_impossible;  /* it lied, and so that anybody can see it */
+    uint64_t record_need_kib; /* what it truly needed then */
     int64_t record_lived_usec;
     int64_t lived_usec;      /* time that went on for it: not while paused or hung */
     int64_t calm_usec;       /* when the last thing that lasts for a while was over */
     uint64_t swap_in_kib, swap_out_kib, major_faults;
+    uint64_t killed;         /* since it booted */
+    int64_t starving_usec;   /* for so long it has lacked memory and swap */
+    uint64_t read_kib;       /* from its disks since it started, until @read_usec of its life */
+    int64_t read_usec;
+    uint64_t read_rate_kib;  /* a second from then on */
     uint64_t lost_usec, above_usec, run_usec, unmet_kib_sec, unmet_rest;
     /* what was told in the last sample, for the judge */
     bool told;
     bool told_frozen;
     int64_t told_age_usec;   /* of its life; -1: nothing was told */
     uint64_t told_used_kib;
+    uint64_t told_need_kib;
+    bool told_impossible;
     uint64_t told_balloon_kib; /* the last that was not unknown */
+    bool calm;               /* nothing becomes of it any more: Quiet= */
+    int64_t quiet_usec;      /* since when the next are counted */
+    uint32_t quiet_requests; /* while nothing changed anywhere */
+    int64_t out_usec;        /* its size is in order, or was when that could not be helped */
+    int64_t meddled_usec;    /* somebody else set its balloon; 0: never */
     DynSimTotals totals;
 } DynSimGuest;
 
@@ -177,12 +195,20 @@ struct DynSim {
     bool connected;
     /* time */
     int64_t now_usec;
+    int64_t wall_offset_usec;
     int64_t step_usec;
     int64_t changed_usec;    /* anything but a balloon */
+    int64_t quiet_usec;      /* Quiet=: nothing befalls anybody from then on; 0: never */
+    bool calm;               /* that was now or before */
     /* judge */
     const DynConf *conf;     /* borrowed */
     bool paused;
     bool grown;              /* a growth was decided in this cycle */
+    bool stopping;
+    int64_t judged_usec;     /* this daemon, or its configuration, is there since */
+    int64_t grown_usec;      /* the last growth was sent */
+    const DynSimGuest *grower; /* to it; NULL: none, or that has been told */
+    int64_t intruded_usec;   /* memory went otherwise: the host's own use, boots, other people */
     uint64_t breaks[DYN_N_SIM_CHECKS];
     GPtrArray *texts;
 };
@@ -233,7 +259,9 @@ dyn_sim_guest_rss_kib(const DynSimGuest *guest)
 {
     return guest->running ? guest->touched_kib + guest->spec->overhead_kib : 0;
 }
-
+/* From its disks since it started. */
+uint64_t
+dyn_sim_guest_read_kib(const DynSimGuest *guest);
 /* K + what the workload wants. */
 uint64_t
 dyn_sim_guest_need_kib(const DynSimGuest *guest);
@@ -247,13 +275,13 @@ dyn_sim_guest_is(const DynSimGuest *guest, DynSimFault fault, int64_t now_usec)
 
 /* Write down statistics if their time lies within the last @dt_usec. */
 void
-dyn_sim_stats_step(DynSimGuest *guest, int64_t now_usec, int64_t dt_usec);
-/* Now, whatever the time. */
+dyn_sim_stats_step(const DynSim *sim, DynSimGuest *guest, int64_t dt_usec);
+/* As of @now_usec, whatever the period. */
 void
-dyn_sim_stats_record(DynSimGuest *guest, int64_t now_usec);
+dyn_sim_stats_record(const DynSim *sim, DynSimGuest *guest, int64_t now_usec);
 /* What QEMU answers now. */
 void
-dyn_sim_stats_read(DynSimGuest *guest, int64_t now_usec, DynBalloonStats *ret_stats);
+dyn_sim_stats_read(const DynSim *sim, DynSimGuest *guest, DynBalloonStats *ret_stats);
 
 /* ---- sim-fault.c ---- */
 
@@ -270,6 +298,9 @@ void
 dyn_sim_fault_guest(DynSim *sim, DynSimGuest *guest);
 void
 dyn_sim_fault_host(DynSim *sim);
+/* All that goes on ends, nothing comes any more: workloads stay as they are. */
+void
+dyn_sim_calm(DynSim *sim);
 void
 dyn_sim_tell(DynSim *sim, const DynSimGuest *guest, DynEventType type, uint64_t value_kib);
 
@@ -279,6 +310,36 @@ bool
 dyn_sim_scenario_parse(DynSim *sim, const char *text, size_t length, GError **error);
 void
 dyn_sim_spec_free(gpointer spec);
+
+/* ---- sim-check.c ---- */
+
+/* What metadata and configuration together make of a guest, as far as they say. */
+typedef struct DynSimRule {
+    bool managed;            /* and not only observed */
+    uint64_t minimum_kib;    /* 0: nothing said */
+    uint64_t maximum_kib;
+    uint64_t buffer_percent;
+} DynSimRule;
+
+void
+dyn_sim_rule_read(const DynSim *sim, const DynSimGuest *guest, DynSimRule *ret_rule);
+
+/* Would @guest with @kib fit into host and pool, the reserve left free? */
+bool
+dyn_sim_has_room(const DynSim *sim, const DynSimGuest *guest, uint64_t kib);
+
+/* ---- sim-state.c ---- */
+
+/* After each step. */
+void
+dyn_sim_check_state(DynSim *sim);
+
+/* ---- sim-summary.c ---- */
+
+/* Write down that @check failed of @guest. */
+void
+dyn_sim_broken(DynSim *sim, DynSimCheck check, const DynSimGuest *guest, const char *format, ...)
+    G_GNUC_PRINTF(4, 5);
 
 /* ---- sim-virt.c ---- */
 

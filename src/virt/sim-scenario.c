@@ -193,6 +193,7 @@ set_host_number(DynSim *sim, const char *key, const char *value, bool *ret_known
         { "HogRamp", &sim->hog_ramp_kib, NULL },
         { "HogOn", NULL, &sim->hog_on_usec },
         { "HogOff", NULL, &sim->hog_off_usec },
+        { "Quiet", NULL, &sim->quiet_usec },
         { "Duration", NULL, &sim->settings.duration_usec },
     };
 

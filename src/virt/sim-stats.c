@@ -10,9 +10,9 @@
 #define SEC G_USEC_PER_SEC
 
 static uint64_t
-wall_sec(int64_t now_usec)
+wall_sec(const DynSim *sim, int64_t now_usec)
 {
-    return (uint64_t)((DYN_SIM_WALL_USEC + now_usec) / SEC);
+    return (uint64_t)((sim->wall_offset_usec + now_usec) / SEC);
 }
 
 static void
@@ -52,7 +52,7 @@ lie(DynSimGuest *guest, DynBalloonStats *stats)
                                   &stats->major_faults };
     uint64_t *number = numbers[dyn_sim_draw(&guest->random, G_N_ELEMENTS(numbers))];
 
-    switch (dyn_sim_draw(&guest->random, 10)) {
+    switch (guest->calm ? 9 : dyn_sim_draw(&guest->random, 10)) {
     case 0:
         *number = UINT64_MAX;
         break;
@@ -82,27 +82,43 @@ lie(DynSimGuest *guest, DynBalloonStats *stats)
     }
 }
 
+/* Whoever reads this has to see that it cannot be, or says nothing. */
+static bool
+is_impossible(const DynSimGuest *guest, const DynBalloonStats *stats)
+{
+    const uint64_t total = stats->total_kib;
+    const bool silent = stats->available_kib == DYN_UNKNOWN && stats->free_kib == DYN_UNKNOWN;
+
+    return total == 0 || total == DYN_UNKNOWN || total > guest->spec->base_kib || silent ||
+           (stats->available_kib != DYN_UNKNOWN && stats->available_kib > total) ||
+           (stats->free_kib != DYN_UNKNOWN && stats->free_kib > total);
+}
+
 void
-dyn_sim_stats_record(DynSimGuest *guest, int64_t now_usec)
+dyn_sim_stats_record(const DynSim *sim, DynSimGuest *guest, int64_t now_usec)
 {
     DynBalloonStats *stats = &guest->record;
 
     if (!guest->driver || now_usec < guest->stats_from_usec)
         return;
-    stats->last_update_sec = wall_sec(now_usec);
+    stats->last_update_sec = wall_sec(sim, now_usec);
     stats->swap_in_kib = guest->swap_in_kib;
     stats->swap_out_kib = guest->swap_out_kib;
     stats->major_faults = guest->major_faults;
     stats->minor_faults = guest->major_faults;
+    stats->oom_kills = guest->spec->tells_kills ? guest->killed : DYN_UNKNOWN;
     if (guest->spec->model == DYN_SIM_WINDOWS)
         fill_windows(guest, stats);
     else
         fill_linux(guest, stats);
     guest->record_used_kib = guest->resident_kib;
+    guest->record_need_kib = dyn_sim_guest_need_kib(guest);
     guest->record_lived_usec = guest->lived_usec;
     guest->recorded = true;
-    if (guest->spec->model == DYN_SIM_LYING)
-        lie(guest, stats);
+    if (guest->spec->model != DYN_SIM_LYING)
+        return;
+    lie(guest, stats);
+    guest->record_impossible = is_impossible(guest, stats);
 }
 
 /* The last moment up to @now_usec at which statistics were due. */
@@ -115,23 +131,24 @@ last_due(const DynSimGuest *guest, int64_t now_usec)
 }
 
 void
-dyn_sim_stats_step(DynSimGuest *guest, int64_t now_usec, int64_t dt_usec)
+dyn_sim_stats_step(const DynSim *sim, DynSimGuest *guest, int64_t dt_usec)
 {
+    const int64_t now_usec = sim->now_usec;
     int64_t due_usec;
 
     if (guest->period_sec == 0)
         return;
     due_usec = last_due(guest, now_usec);
     if (due_usec > now_usec - dt_usec && due_usec <= now_usec)
-        dyn_sim_stats_record(guest, due_usec);
+        dyn_sim_stats_record(sim, guest, due_usec);
 }
 
 void
-dyn_sim_stats_read(DynSimGuest *guest, int64_t now_usec, DynBalloonStats *ret_stats)
+dyn_sim_stats_read(const DynSim *sim, DynSimGuest *guest, DynBalloonStats *ret_stats)
 {
     /* what is still has told all it has to tell: only the time is new */
     if (guest->still && guest->period_sec > 0) {
-        guest->record.last_update_sec = wall_sec(last_due(guest, now_usec));
+        guest->record.last_update_sec = wall_sec(sim, last_due(guest, sim->now_usec));
         guest->record_lived_usec = guest->lived_usec;
     }
     *ret_stats = guest->record;

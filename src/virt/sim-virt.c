@@ -122,12 +122,14 @@ remember_told(DynSimGuest *guest, const DynGuestSample *sample)
                                ? -1
                                : guest->lived_usec - guest->record_lived_usec;
     guest->told_used_kib = guest->record_used_kib;
+    guest->told_need_kib = guest->record_need_kib;
+    guest->told_impossible = guest->record_impossible;
     if (sample->balloon_kib != DYN_UNKNOWN)
         guest->told_balloon_kib = sample->balloon_kib;
 }
 
 static void
-sample_guest(const DynSim *sim, DynSimGuest *guest, bool exact, DynGuestSample *sample)
+sample_guest(const DynSim *sim, DynSimGuest *guest, const DynAsk *ask, DynGuestSample *sample)
 {
     const bool hung = dyn_sim_guest_is(guest, DYN_SIM_HANG, sim->now_usec);
 
@@ -143,10 +145,12 @@ sample_guest(const DynSim *sim, DynSimGuest *guest, bool exact, DynGuestSample *
         sample->has_stats = !hung;
     }
     if (sample->has_stats) {
-        sample->exact = exact && sample->run == DYN_RUN_RUNNING;
+        sample->exact = ask->exact && sample->run == DYN_RUN_RUNNING;
         sample->balloon_kib = sample->exact ? guest->actual_kib : guest->cached_kib;
         sample->vmem_kib = 0;
-        dyn_sim_stats_read(guest, sim->now_usec, &sample->stats);
+        if (ask->block)
+            sample->block_read_bytes = dyn_sim_guest_read_kib(guest) * 1024;
+        dyn_sim_stats_read(sim, guest, &sample->stats);
     }
     remember_told(guest, sample);
 }
@@ -190,7 +194,7 @@ sim_sample(DynHypervisor *self, const DynSampleRequest *request, GError **error)
     if (!is_there(sim, error))
         return NULL;
     sim->grown = false;
-    snapshot = dyn_snapshot_new(sim->now_usec, DYN_SIM_WALL_USEC + sim->now_usec);
+    snapshot = dyn_snapshot_new(sim->now_usec, dyn_sim_wall_usec(sim));
     g_array_set_size(snapshot->guests, request->asks->len);
     fill_host(sim, &snapshot->host);
     for (guint i = 0; i < request->asks->len; i++) {
@@ -198,7 +202,7 @@ sim_sample(DynHypervisor *self, const DynSampleRequest *request, GError **error)
         DynSimGuest *guest = next_guest(sim, ask->uuid, &cursor);
 
         if (guest)
-            sample_guest(sim, guest, ask->exact,
+            sample_guest(sim, guest, ask,
                          &g_array_index(snapshot->guests, DynGuestSample, n++));
     }
     g_array_set_size(snapshot->guests, n);
@@ -235,6 +239,10 @@ sim_set_balloon(DynHypervisor *self, const char *uuid, uint64_t kib, GError **er
     dyn_sim_guest_touch(guest);
     guest->own_asked_kib = MIN(kib, guest->spec->base_kib);
     guest->was_asked = true;
+    if (guest->own_asked_kib > guest->balloon_kib && dyn_sim_available_kib(sim) > 0) {
+        sim->grown_usec = sim->now_usec;
+        sim->grower = guest;
+    }
     if (dyn_sim_guest_is(guest, DYN_SIM_LATE, sim->now_usec)) {
         guest->late_kib = guest->own_asked_kib;
         guest->late_usec = guest->until_usec[DYN_SIM_LATE];
@@ -265,7 +273,7 @@ sim_set_stats_period(DynHypervisor *self, const char *uuid, uint32_t sec, GError
     }
     dyn_sim_guest_touch(guest);
     if (guest->period_sec == 0 && sec > 0) /* QEMU asks at once */
-        dyn_sim_stats_record(guest, sim->now_usec);
+        dyn_sim_stats_record(sim, guest, sim->now_usec);
     guest->period_sec = sec;
     return true;
 }

@@ -61,6 +61,7 @@ dyn_sim_new(const char *name, const char *text, size_t length, GError **error)
     sim->events = g_array_new(FALSE, FALSE, sizeof(DynSimEvent));
     sim->texts = g_ptr_array_new_with_free_func(g_free);
     sim->now_usec = sim->changed_usec = DYN_SIM_START_USEC;
+    sim->wall_offset_usec = DYN_SIM_WALL_USEC;
     sim->step_usec = SEC;
     sim->hog_ramp_kib = DYN_KIB_PER_GIB;
     sim->settings.speed = 1;
@@ -127,6 +128,18 @@ dyn_sim_now_usec(const DynSim *sim)
 }
 
 int64_t
+dyn_sim_wall_usec(const DynSim *sim)
+{
+    return sim->wall_offset_usec + sim->now_usec;
+}
+
+void
+dyn_sim_set_wall(DynSim *sim, int64_t wall_usec)
+{
+    sim->wall_offset_usec = wall_usec - sim->now_usec;
+}
+
+int64_t
 dyn_sim_next_usec(const DynSim *sim)
 {
     return (sim->now_usec / sim->step_usec + 1) * sim->step_usec;
@@ -145,6 +158,8 @@ dyn_sim_available_kib(const DynSim *sim)
 static void
 live(DynSim *sim, int64_t dt_usec)
 {
+    if (sim->quiet_usec > 0 && !sim->calm && sim->now_usec - DYN_SIM_START_USEC >= sim->quiet_usec)
+        dyn_sim_calm(sim);
     dyn_sim_fault_host(sim);
     for (guint i = 0; i < sim->guests->len; i++) {
         DynSimGuest *guest = sim->guests->pdata[i];
@@ -152,6 +167,7 @@ live(DynSim *sim, int64_t dt_usec)
         dyn_sim_fault_guest(sim, guest);
         dyn_sim_guest_live(sim, guest, dt_usec);
     }
+    dyn_sim_check_state(sim);
     if (dyn_sim_available_kib(sim) == 0)
         sim->short_usec += dt_usec;
 }
@@ -171,6 +187,7 @@ void
 dyn_sim_set_conf(DynSim *sim, const DynConf *conf)
 {
     sim->conf = conf;
+    sim->judged_usec = sim->now_usec;
 }
 
 void

@@ -416,6 +416,29 @@ def test_simulated_host(place):
     expect(not [name for name in os.listdir(place.path) if name.startswith("dynmem-sim-")], "it left a directory behind")
 
 
+def test_simulated_host_explains(place):
+    """The ring goes by the simulated clocks, which begin at today's time."""
+    uuid = "00000001-0000-4000-8000-000000000000"
+    began = int(time.time())
+    daemon = place.simulate("[host]\nTotal=4G\nSpeed=20\n[guest \"web\"]\nBase=1G\nUse=200M\nMinimum=128M\n"
+                            "Ramp=64M\nEvents=20 want 700M; 60 reboot\n", "--session",
+                            "--state-directory", f"{place.path}/sim")
+    place.hear("READY=1")
+    while "restart;" not in place.log():
+        expect(daemon.poll() is None and time.time() < began + PATIENCE, "no reboot")
+        time.sleep(0.1)
+    expect_in("'web' holds", place.manager("Explain", uuid, "0"))
+    past = place.manager("Explain", uuid, str((began + 10) * 1000000))  # simulated, between two growths
+    expect_in("The last decision about 'web' until ", past)
+    expect_in("it was asked to grow from", past)
+    expect_in("Next, at ", past)
+    expect_in("is in the future: it is 2", place.manager("Explain", uuid, str((began + 3600) * 1000000)))
+    expect(stop(daemon) == 0, "its exit status is not 0")
+    with open(f"{place.path}/sim/decisions", encoding="utf-8") as file:
+        steady = [int(line.split()[2]) for line in file if line.startswith("E ")]
+    expect(steady[-1] - steady[0] >= 60000000, f"it decided at {steady} us")
+
+
 def test_simulated_day(place):
     guest = "[guest \"a\"]\nCount=3\nModel=bursty\nPeak=2G\nSwap=1G\n"
     daemon = place.simulate("[host]\nTotal=16G\nSpeed=0\nDuration=1h\n" + guest)

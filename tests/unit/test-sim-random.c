@@ -13,6 +13,7 @@
 #define SEED UINT64_C(20130801)
 #define TESTS 8
 #define ROUNDS 250
+#define QUIET_ROUNDS 8
 
 static uint64_t
 draw(uint64_t *state, uint64_t below)
@@ -56,7 +57,7 @@ add_guest(GString *text, uint64_t *state, guint number)
 }
 
 static char *
-random_scenario(uint64_t seed)
+random_scenario(uint64_t seed, const char *host)
 {
     uint64_t state = seed;
     g_autoptr(GString) text = g_string_new(NULL);
@@ -65,8 +66,8 @@ random_scenario(uint64_t seed)
 
     g_string_append_printf(text,
                            "[host]\nTotal=%" G_GUINT64_FORMAT "M\nUse=512M\nCache=256M\nSeed=%"
-                           G_GUINT64_FORMAT "\nReserve=%" G_GUINT64_FORMAT "M\n",
-                           total, seed, draw(&state, 768));
+                           G_GUINT64_FORMAT "\nReserve=%" G_GUINT64_FORMAT "M\n%s",
+                           total, seed, draw(&state, 768), host);
     if (draw(&state, 3) == 0)
         g_string_append_printf(text, "Pool=%" G_GUINT64_FORMAT "M\n", total / 2);
     if (draw(&state, 3) == 0)
@@ -75,10 +76,12 @@ random_scenario(uint64_t seed)
     if (draw(&state, 4) == 0)
         g_string_append_printf(text, "Events=%" G_GUINT64_FORMAT " down %" G_GUINT64_FORMAT "\n",
                                draw(&state, 200), 1 + draw(&state, 30));
-    if (draw(&state, 4) == 0)
+    if (draw(&state, 4) == 0 && !*host)
         g_string_append(text, "StepMsec=250\n");
-    if (draw(&state, 4) == 0)
+    if (draw(&state, 4) == 0 && !*host)
         g_string_append(text, "[sampling]\nIntervalSec=5\n");
+    if (*host)
+        g_string_append(text, "[sampling]\nIntervalSec=10\n");
     g_string_append_printf(text, "[balance]\nStartGraceSec=%" G_GUINT64_FORMAT "\nIdleReclaim=%s\n",
                            draw(&state, 46), draw(&state, 2) ? "30" : "auto");
     for (guint i = 0; i < n; i++)
@@ -126,7 +129,7 @@ meddle(DynSimRun *run, DynSim *sim, uint64_t *state)
 static void
 run_host(uint64_t seed)
 {
-    g_autofree char *text = random_scenario(seed);
+    g_autofree char *text = random_scenario(seed, "");
     g_autoptr(DynSim) sim = sim_from(text);
     g_autoptr(DynSimRun) run = sim_begin(sim);
     uint64_t state = ~seed;
@@ -144,6 +147,46 @@ run_host(uint64_t seed)
         g_printerr("%s\n", (const char *)dyn_sim_break_texts(sim)->pdata[i]);
     sim_assert_sound(sim);
 }
+
+/* The world stops after 20 minutes, and the plan is empty once all is forgotten. True if it was
+ * quiet for long enough to say so: some thrash for ever. */
+static bool
+run_quiet_host(uint64_t seed)
+{
+    g_autofree char *text = random_scenario(seed, "StepMsec=10000\nQuiet=20m\n");
+    g_autoptr(DynSim) sim = sim_from(text);
+    g_autoptr(DynSimRun) run = sim_begin(sim);
+    uint64_t state = ~seed;
+
+    if (g_getenv("DYN_SIM_SHOW"))
+        g_printerr("%s", text);
+    for (int i = 0; i < 12; i++) {
+        sim_go(run, sim, 100);
+        meddle(run, sim, &state);
+    }
+    dyn_engine_set_paused(dyn_simrun_engine(run), false, ignore_done, NULL);
+    sim_go(run, sim, DYN_SIM_QUIET_USEC / SEC + 2 * 3600);
+    for (guint i = 0; i < dyn_sim_break_texts(sim)->len && g_getenv("DYN_SIM_SHOW"); i++)
+        g_printerr("%s\n", (const char *)dyn_sim_break_texts(sim)->pdata[i]);
+    sim_assert_sound(sim);
+    return sim->now_usec - sim->changed_usec > DYN_SIM_QUIET_USEC;
+}
+
+START_TEST(test_sim_random_quiet)
+{
+    const char *given = g_getenv("DYN_SIM_SEED");
+    const int rounds = dyn_suite_rounds(QUIET_ROUNDS);
+    int quiet = 0;
+
+    if (given) {
+        (void)run_quiet_host(g_ascii_strtoull(given, NULL, 10));
+        return;
+    }
+    for (int i = 0; i < rounds; i++)
+        quiet += run_quiet_host(SEED + (uint64_t)(_i * rounds + i));
+    ck_assert_msg(quiet >= rounds / 2, "of %d hosts only %d became quiet", rounds, quiet);
+}
+END_TEST
 
 START_TEST(test_sim_random)
 {
@@ -168,6 +211,7 @@ main(void)
     g_log_set_writer_func(sim_no_log, NULL, NULL);
     tcase_set_timeout(tcase, 240); /* under valgrind */
     tcase_add_loop_test(tcase, test_sim_random, 0, TESTS);
+    tcase_add_loop_test(tcase, test_sim_random_quiet, 0, TESTS);
     suite_add_tcase(suite, tcase);
     return dyn_suite_run(suite);
 }

@@ -172,6 +172,117 @@ START_TEST(test_sim_liar_is_no_worse_than_greedy)
 }
 END_TEST
 
+static const DynGuestSample *
+look_at(DynSim *sim, const char *uuid, bool block, DynSnapshot **ret_snapshot)
+{
+    DynHypervisor *hypervisor = dyn_sim_hypervisor(sim);
+    g_autoptr(DynSampleRequest) request = dyn_sample_request_new(1);
+
+    dyn_sample_request_add(request, uuid, false, block);
+    *ret_snapshot = hypervisor->ops->sample(hypervisor, request, NULL);
+    ck_assert_ptr_nonnull(*ret_snapshot);
+    return &g_array_index((*ret_snapshot)->guests, DynGuestSample, 0);
+}
+
+/* MiB read in 10 s. */
+static uint64_t
+reads_of(DynSim *sim)
+{
+    const char *const uuid = "00000001-0000-4000-8000-000000000000";
+    g_autoptr(DynSnapshot) before = NULL;
+    g_autoptr(DynSnapshot) after = NULL;
+    const uint64_t bytes = look_at(sim, uuid, true, &before)->block_read_bytes;
+
+    dyn_sim_advance(sim, dyn_sim_now_usec(sim) + 10 * SEC);
+    return (look_at(sim, uuid, true, &after)->block_read_bytes - bytes) / 1024 / MIB;
+}
+
+/* A guest reads what its page cache lacks, a rest of a second; one at its end reads its program
+ * text, and one with room and a full cache nothing. */
+START_TEST(test_sim_reads)
+{
+    const char *const text = "[host]\nTotal=8G\n[guest \"g\"]\nBase=2G\nKernel=64M\nUse=300M\n"
+                             "Cache=100M\nCacheRate=10M\nHolds=1G\nPeriod=1\n"
+                             "Events=60 setmem 368M; 90 setmem 440M\n";
+    g_autoptr(DynSim) sim = sim_from(text);
+    g_autoptr(DynSnapshot) snapshot = NULL;
+
+    ck_assert(dyn_sim_hypervisor(sim)->ops->connect(dyn_sim_hypervisor(sim), NULL));
+    ck_assert_uint_ge(reads_of(sim), 90); /* fills */
+    dyn_sim_advance(sim, dyn_sim_now_usec(sim) + 10 * SEC);
+    ck_assert_uint_eq(reads_of(sim), 0);
+    dyn_sim_advance(sim, dyn_sim_now_usec(sim) + 35 * SEC);
+    ck_assert_uint_ge(reads_of(sim), 10 * (12 + 10) - 1); /* 4 MiB are left */
+    dyn_sim_advance(sim, dyn_sim_now_usec(sim) + 20 * SEC);
+    ck_assert_uint_ge(reads_of(sim), 10 * 10 - 1); /* 28 MiB of cache are missing */
+    ck_assert_uint_eq(look_at(sim, "00000001-0000-4000-8000-000000000000", false,
+                              &snapshot)->block_read_bytes, DYN_UNKNOWN);
+}
+END_TEST
+
+/* Kills: told by those that tell them, and not for nothing. */
+START_TEST(test_sim_kills)
+{
+    g_autofree char *text = g_strdup_printf(
+        "[host]\nTotal=8G\n[guest \"g\"]\nBase=2G\nKernel=64M\nUse=300M\nHolds=500M\nPeriod=1\n"
+        "TellsKills=%s\nRamp=1G\nEvents=10 want 600M\n", _i == 0 ? "off" : "on");
+    g_autoptr(DynSim) sim = sim_from(text);
+    g_autoptr(DynSnapshot) snapshot = NULL;
+    DynSimTotals totals;
+
+    ck_assert(dyn_sim_hypervisor(sim)->ops->connect(dyn_sim_hypervisor(sim), NULL));
+    dyn_sim_advance(sim, dyn_sim_now_usec(sim) + 10 * SEC); /* the kernel still looks for pages */
+    ck_assert(dyn_sim_totals(sim, "g", &totals));
+    ck_assert_uint_eq(totals.oom_kills, 0);
+    ck_assert_uint_eq(totals.above_sec, 1);
+    dyn_sim_advance(sim, dyn_sim_now_usec(sim) + 10 * SEC);
+    ck_assert(dyn_sim_totals(sim, "g", &totals));
+    ck_assert_uint_eq(totals.oom_kills, 1);
+    ck_assert_uint_eq(totals.above_sec, 2);
+    ck_assert_uint_eq(totals.unmet_kib_sec, 2 * 164 * MIB);
+    ck_assert_uint_ge(totals.lost_work_sec, 60);
+    ck_assert_uint_eq(look_at(sim, "00000001-0000-4000-8000-000000000000", false,
+                              &snapshot)->stats.oom_kills, _i == 0 ? DYN_UNKNOWN : 1);
+}
+END_TEST
+
+/* Both reach the balancer: a guest at the edge of its maximum reads, and then is killed. */
+START_TEST(test_sim_signs_of_need)
+{
+    const char *const text = "[host]\nTotal=8G\n[balance]\nStartGraceSec=0\n"
+                             "[guest \"g\"]\nBase=1G\nMaximum=768M\nUse=300M\nCache=200M\n"
+                             "CacheRate=10M\nTellsKills=on\nEvents=60 want 695M; 200 want 900M\n";
+    bool seen[DYN_N_EVIDENCES] = { false };
+    g_autoptr(DynSim) sim = sim_from(text);
+    g_autoptr(DynSimRun) run = sim_begin(sim);
+    const DynGuestReport *guest = NULL;
+
+    for (int i = 0; i < 300; i++) {
+        sim_go(run, sim, 1);
+        guest = g_ptr_array_index(dyn_engine_report(dyn_simrun_engine(run))->guests, 0);
+        if (guest->raised_kib > 0)
+            seen[guest->evidence] = true;
+    }
+    ck_assert(seen[DYN_EVIDENCE_READS]);
+    ck_assert(seen[DYN_EVIDENCE_OOM_KILL]);
+    ck_assert_uint_gt(guest->oom_kills, 0);
+}
+END_TEST
+
+/* A greedy guest that is killed wants everything again, at once. */
+START_TEST(test_sim_greedy_learns_nothing)
+{
+    const char *const text = "[host]\nTotal=8G\n[guest \"g\"]\nModel=greedy\nBase=2G\nRamp=64M\n"
+                             "Holds=500M\n";
+    g_autoptr(DynSim) sim = sim_from(text);
+    DynSimTotals totals;
+
+    dyn_sim_advance(sim, dyn_sim_now_usec(sim) + 120 * SEC); /* 7 s up, 2 s at the end */
+    ck_assert(dyn_sim_totals(sim, "g", &totals));
+    ck_assert_uint_ge(totals.oom_kills, 10);
+}
+END_TEST
+
 /* When the hog is gone, what it took from the guests comes back to them. */
 START_TEST(test_sim_hog)
 {
@@ -199,7 +310,7 @@ START_TEST(test_sim_boot_without_end)
                              "[guest \"off\"]\nMode=off\nBase=2G\nUse=100M\nStartup=512M\n"
                              "Start=5\n"
                              "Events=30 stop; 40 start; 40 deaf 1h; 200 want 1800M\n"
-                             "[guest \"g\"]\nModel=greedy\nBase=4G\nSwap=3G\nMinimum=256M\n"
+                             "[guest \"g\"]\nEvents=120 want 4000M\nBase=4G\nSwap=3G\nMinimum=256M\n"
                              "Ramp=256M\n";
     g_autoptr(DynSim) sim = sim_from(text);
     DynSimTotals totals;
@@ -238,6 +349,10 @@ main(void)
     tcase_add_test(tcase, test_sim_is_repeatable);
     tcase_add_loop_test(tcase, test_sim_fate, 0, G_N_ELEMENTS(fates));
     tcase_add_test(tcase, test_sim_liar_is_no_worse_than_greedy);
+    tcase_add_test(tcase, test_sim_reads);
+    tcase_add_loop_test(tcase, test_sim_kills, 0, 2);
+    tcase_add_test(tcase, test_sim_signs_of_need);
+    tcase_add_test(tcase, test_sim_greedy_learns_nothing);
     tcase_add_test(tcase, test_sim_hog);
     tcase_add_test(tcase, test_sim_boot_without_end);
     tcase_add_loop_test(tcase, test_sim_examples, 0, 4);
