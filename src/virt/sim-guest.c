@@ -133,7 +133,8 @@ dyn_sim_guest_boot(DynSimGuest *guest, int64_t now_usec, bool reset)
     guest->told = guest->told_frozen = false;
     guest->told_balloon_kib = spec->base_kib;
     guest->period_sec = (uint32_t)spec->period_sec;
-    guest->record = (DynBalloonStats){ 0 };
+    memset(&guest->record, 0xff, sizeof(guest->record)); /* all DYN_UNKNOWN, as QEMU has it */
+    guest->record.last_update_sec = 0;
     guest->record_impossible = false;
     memset(guest->until_usec, 0, sizeof(guest->until_usec));
 }
@@ -210,8 +211,8 @@ inflate(DynSimGuest *guest, int64_t dt_usec)
     left = MIN(step, per_step(SWAP_KIB_PER_SEC, dt_usec));
     left = MIN(left, dyn_sat_sub(spec->swap_kib, guest->swapped_kib));
     left = MIN(left, dyn_sat_sub(guest->resident_kib, PUFF_KIB));
-    if (guest->balloon_kib > guest->asked_kib && spec->floor_kib < guest->balloon_kib)
-        guest->balloon_kib -= MIN(left, guest->balloon_kib - guest->asked_kib);
+    guest->balloon_kib -= MIN(left, dyn_sat_sub(guest->balloon_kib,
+                                                MAX(guest->asked_kib, spec->floor_kib)));
 }
 
 static void

@@ -47,6 +47,8 @@ static const Key keys[] = {
     { "Period", KIND_COUNT, FIELD(period_sec), 0, 3600 },
     { "FaultsPerDay", KIND_COUNT, FIELD(faults_per_day), 0, 86400 },
     { "Autodeflate", KIND_BOOL, FIELD(autodeflate), 0, 0 },
+    { "Plausible", KIND_BOOL, FIELD(plausible), 0, 0 },
+    { "Service", KIND_BOOL, FIELD(service), 0, 0 },
     { "TellsKills", KIND_BOOL, FIELD(tells_kills), 0, 0 },
     { "Policy", KIND_BOOL, FIELD(has_policy), 0, 0 },
 };

@@ -85,6 +85,8 @@ typedef struct DynSimSpec {
     int64_t stop_usec;      /* 0: does not stop */
     uint64_t period_sec;    /* statistics period in its definition */
     bool autodeflate;
+    bool plausible;         /* it lies, and always the same: that it needs everything */
+    bool service;           /* what sends its statistics runs (Windows: blnsvr) */
     bool tells_kills;       /* its statistics count OOM kills */
     bool has_policy;
     DynPolicy *policy;

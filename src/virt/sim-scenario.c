@@ -50,6 +50,7 @@ spec_new(const char *name)
     spec->deflate_kib = DYN_SIM_DEFLATE_KIB;
     spec->boot_usec = INT64_C(4500) * 1000; /* measured: 4 to 5 s */
     spec->has_policy = true;
+    spec->service = true;
     spec->policy = dyn_policy_new();
     spec->events = g_array_new(FALSE, FALSE, sizeof(DynSimEvent));
     spec->faults = (1u << DYN_SIM_DOWN) - 1;
