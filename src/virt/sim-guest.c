@@ -33,14 +33,20 @@ per_step(uint64_t kib_per_sec, int64_t dt_usec)
     return kib_per_sec * (uint64_t)dt_usec / SEC;
 }
 
+char *
+dyn_sim_guest_name(const DynSimSpec *spec, uint64_t number)
+{
+    return spec->count == 1 ? g_strdup(spec->name)
+                            : g_strdup_printf("%s%" G_GUINT64_FORMAT, spec->name, number + 1);
+}
+
 DynSimGuest *
 dyn_sim_guest_new(const DynSimSpec *spec, guint number, guint index)
 {
     DynSimGuest *guest = g_new0(DynSimGuest, 1);
 
     guest->spec = spec;
-    guest->name = spec->count == 1 ? g_strdup(spec->name)
-                                   : g_strdup_printf("%s%u", spec->name, number + 1);
+    guest->name = dyn_sim_guest_name(spec, number);
     g_snprintf(guest->uuid, sizeof(guest->uuid), "%08x-0000-4000-8000-000000000000", index);
     guest->policy_xml = g_strdup(spec->policy_xml);
     guest->mode = spec->has_policy ? spec->policy->mode : DYN_MODE_OFF;

@@ -23,7 +23,8 @@ typedef struct Key {
 } Key;
 
 #define FIELD(name) offsetof(DynSimSpec, name)
-#define MOST_KIB (UINT64_C(1) << 40)
+/* 64 TiB: times a step of a minute in microseconds it still fits. */
+#define MOST_KIB (UINT64_C(1) << 36)
 
 static const Key keys[] = {
     { "Count", KIND_COUNT, FIELD(count), 1, 10000 },

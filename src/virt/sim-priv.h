@@ -236,6 +236,9 @@ dyn_sim_load_reset(DynSimGuest *guest, int64_t now_usec);
 
 /* ---- sim-guest.c ---- */
 
+/* Of the guest @number (from 0) of a group. Free with g_free(). */
+char *
+dyn_sim_guest_name(const DynSimSpec *spec, uint64_t number);
 DynSimGuest *
 dyn_sim_guest_new(const DynSimSpec *spec, guint number, guint index);
 void
