@@ -34,6 +34,13 @@ dyn_backend_read_clock(const DynBackend *backend, DynDecisionClock *ret_clock,
 void
 dyn_backend_set_engine(DynBackend *backend, DynEngine *engine);
 
+/* The engine begins to stop, and has stopped. A simulation judges that; false: an invariant broke
+ * in its life. */
+void
+dyn_backend_stopping(DynBackend *backend);
+bool
+dyn_backend_stopped(DynBackend *backend);
+
 /* No answer comes any more. False: a call is still out, and everything has to be left as it is. */
 bool
 dyn_backend_close(DynBackend *backend);

@@ -104,6 +104,8 @@ on_stopped(gpointer user_data)
 {
     DynDaemon *self = user_data;
 
+    if (!dyn_backend_stopped(self->backend))
+        self->status = EXIT_FAILURE;
     g_main_loop_quit(self->loop);
 }
 
@@ -112,6 +114,7 @@ stop(DynDaemon *self, int status)
 {
     self->status = MAX(self->status, status);
     dyn_notify_stopping(self->notify);
+    dyn_backend_stopping(self->backend);
     dyn_engine_stop(self->engine);
 }
 

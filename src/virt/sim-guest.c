@@ -33,14 +33,20 @@ per_step(uint64_t kib_per_sec, int64_t dt_usec)
     return kib_per_sec * (uint64_t)dt_usec / SEC;
 }
 
+char *
+dyn_sim_guest_name(const DynSimSpec *spec, uint64_t number)
+{
+    return spec->count == 1 ? g_strdup(spec->name)
+                            : g_strdup_printf("%s%" G_GUINT64_FORMAT, spec->name, number + 1);
+}
+
 DynSimGuest *
 dyn_sim_guest_new(const DynSimSpec *spec, guint number, guint index)
 {
     DynSimGuest *guest = g_new0(DynSimGuest, 1);
 
     guest->spec = spec;
-    guest->name = spec->count == 1 ? g_strdup(spec->name)
-                                   : g_strdup_printf("%s%u", spec->name, number + 1);
+    guest->name = dyn_sim_guest_name(spec, number);
     g_snprintf(guest->uuid, sizeof(guest->uuid), "%08x-0000-4000-8000-000000000000", index);
     guest->policy_xml = g_strdup(spec->policy_xml);
     guest->mode = spec->has_policy ? spec->policy->mode : DYN_MODE_OFF;
@@ -133,7 +139,8 @@ dyn_sim_guest_boot(DynSimGuest *guest, int64_t now_usec, bool reset)
     guest->told = guest->told_frozen = false;
     guest->told_balloon_kib = spec->base_kib;
     guest->period_sec = (uint32_t)spec->period_sec;
-    guest->record = (DynBalloonStats){ 0 };
+    memset(&guest->record, 0xff, sizeof(guest->record)); /* all DYN_UNKNOWN, as QEMU has it */
+    guest->record.last_update_sec = 0;
     guest->record_impossible = false;
     memset(guest->until_usec, 0, sizeof(guest->until_usec));
     guest->lasting = 0;
@@ -199,8 +206,8 @@ inflate(DynSimGuest *guest, int64_t dt_usec)
     left = MIN(step, per_step(SWAP_KIB_PER_SEC, dt_usec));
     left = MIN(left, dyn_sat_sub(spec->swap_kib, guest->swapped_kib));
     left = MIN(left, dyn_sat_sub(guest->resident_kib, PUFF_KIB));
-    if (guest->balloon_kib > guest->asked_kib && spec->floor_kib < guest->balloon_kib)
-        guest->balloon_kib -= MIN(left, guest->balloon_kib - guest->asked_kib);
+    guest->balloon_kib -= MIN(left, dyn_sat_sub(guest->balloon_kib,
+                                                MAX(guest->asked_kib, spec->floor_kib)));
 }
 
 static void

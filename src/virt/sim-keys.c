@@ -25,7 +25,8 @@ typedef struct Key {
 } Key;
 
 #define FIELD(name) offsetof(DynSimSpec, name)
-#define MOST_KIB (UINT64_C(1) << 40)
+/* 64 TiB: times a step of a minute in microseconds it still fits. */
+#define MOST_KIB (UINT64_C(1) << 36)
 
 static const Key keys[] = {
     { "Count", KIND_COUNT, FIELD(count), 1, 10000 },
@@ -49,6 +50,8 @@ static const Key keys[] = {
     { "Period", KIND_COUNT, FIELD(period_sec), 0, 3600 },
     { "FaultsPerDay", KIND_COUNT, FIELD(faults_per_day), 0, 86400 },
     { "Autodeflate", KIND_BOOL, FIELD(autodeflate), 0, 0 },
+    { "Plausible", KIND_BOOL, FIELD(plausible), 0, 0 },
+    { "Service", KIND_BOOL, FIELD(service), 0, 0 },
     { "TellsKills", KIND_BOOL, FIELD(tells_kills), 0, 0 },
     { "Policy", KIND_BOOL, FIELD(has_policy), 0, 0 },
 };

@@ -85,6 +85,8 @@ typedef struct DynSimSpec {
     int64_t stop_usec;      /* 0: does not stop */
     uint64_t period_sec;    /* statistics period in its definition */
     bool autodeflate;
+    bool plausible;         /* it lies, and always the same: that it needs everything */
+    bool service;           /* what sends its statistics runs (Windows: blnsvr) */
     bool tells_kills;       /* its statistics count OOM kills */
     bool has_policy;
     DynPolicy *policy;
@@ -235,6 +237,9 @@ dyn_sim_load_reset(DynSimGuest *guest, int64_t now_usec);
 
 /* ---- sim-guest.c ---- */
 
+/* Of the guest @number (from 0) of a group. Free with g_free(). */
+char *
+dyn_sim_guest_name(const DynSimSpec *spec, uint64_t number);
 DynSimGuest *
 dyn_sim_guest_new(const DynSimSpec *spec, guint number, guint index);
 void

@@ -50,6 +50,7 @@ spec_new(const char *name)
     spec->deflate_kib = DYN_SIM_DEFLATE_KIB;
     spec->boot_usec = INT64_C(4500) * 1000; /* measured: 4 to 5 s */
     spec->has_policy = true;
+    spec->service = true;
     spec->policy = dyn_policy_new();
     spec->events = g_array_new(FALSE, FALSE, sizeof(DynSimEvent));
     spec->faults = (1u << DYN_SIM_DOWN) - 1;
@@ -132,6 +133,11 @@ check_spec(const Reader *reader, const char *group, const DynSimSpec *spec, GErr
         return complain(reader, group, "Holds", "has to be between Kernel and Base", error);
     if (spec->kernel_kib >= spec->base_kib)
         return complain(reader, group, "Kernel", "has to be below Base", error);
+    if (spec->use_kib > spec->base_kib || spec->floor_kib > spec->base_kib)
+        return complain(reader, group, spec->floor_kib > spec->base_kib ? "Floor" : "Use",
+                        "is above Base", error);
+    if (spec->stop_usec > 0 && spec->stop_usec <= spec->start_usec)
+        return complain(reader, group, "Stop", "has to be after Start", error);
     if (spec->faults_per_day > 0 && spec->faults == 0)
         return complain(reader, group, "FaultsPerDay", "needs Faults", error);
     return true;
@@ -283,6 +289,9 @@ read_host(const Reader *reader, GError **error)
         return complain(reader, "host", "Total", "is needed, from 64M to 16T", error);
     if (sim->use_kib + sim->cache_kib >= sim->total_kib)
         return complain(reader, "host", "Use", "and Cache have to be less than Total", error);
+    if (sim->settings.duration_usec == 0 &&
+        g_key_file_has_key(reader->file, "host", "Duration", NULL))
+        return complain(reader, "host", "Duration", "has to be more than 0", error);
     if (sim->hog_kib > 0 && (sim->hog_on_usec <= 0 || sim->hog_off_usec <= 0))
         return complain(reader, "host", "Hog", "needs HogOn and HogOff", error);
     return true;
@@ -311,6 +320,62 @@ guest_name(const char *group)
     return g_strndup(group + 7, length - 8);
 }
 
+/* GKeyFile takes what comes twice as one, the last value holds: nobody means that. */
+static bool
+check_twice(const Reader *reader, const char *text, GError **error)
+{
+    g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+    g_autofree char *group = g_strdup("");
+
+    for (guint i = 0; lines[i]; i++) {
+        char *line = g_strstrip(lines[i]);
+        char *equals = strchr(line, '=');
+        g_autofree char *entry = NULL;
+
+        if (*line == '[') {
+            g_free(group);
+            group = g_strdup(line);
+            entry = g_strdup(line);
+        } else if (*line != '#' && equals) {
+            *equals = '\0';
+            entry = g_strdup_printf("%s %s", group, g_strchomp(line));
+        }
+        if (!entry || g_hash_table_add(seen, g_strdup(entry)))
+            continue;
+        g_set_error(error, DYN_ERROR, DYN_ERROR_INVALID, "%s:%u: %s is there already",
+                    reader->sim->name, i + 1, entry);
+        return false;
+    }
+    return true;
+}
+
+/* "a" with Count=2 and "a1" would be two guests of one name. */
+static bool
+check_names(const Reader *reader, GError **error)
+{
+    g_autoptr(GHashTable) names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    const GPtrArray *specs = reader->sim->specs;
+
+    for (guint i = 0; i < specs->len; i++) {
+        const DynSimSpec *spec = specs->pdata[i];
+
+        for (guint number = 0; number < spec->count; number++) {
+            if (g_hash_table_add(names, dyn_sim_guest_name(spec, number)))
+                continue;
+            g_set_error(error, DYN_ERROR, DYN_ERROR_INVALID,
+                        "%s: [guest \"%s\"] Count: another guest has one of these names",
+                        reader->sim->name, spec->name);
+            return false;
+        }
+    }
+    if (specs->len > 0)
+        return true;
+    g_set_error(error, DYN_ERROR, DYN_ERROR_INVALID, "%s: no guest: [guest \"NAME\"] is needed",
+                reader->sim->name);
+    return false;
+}
+
 /* What is in no file is the whole point of a simulation: act. */
 static bool
 keep_conf(const Reader *reader, GError **error)
@@ -319,6 +384,7 @@ keep_conf(const Reader *reader, GError **error)
     const char *name = reader->sim->name;
     g_autoptr(DynConf) conf = NULL;
     g_auto(GStrv) warnings = NULL;
+    g_auto(GStrv) parts = NULL;
 
     if (!settings->conf_file && !g_key_file_has_key(reader->conf, "host", "Mode", NULL))
         g_key_file_set_string(reader->conf, "host", "Mode", "on");
@@ -329,7 +395,10 @@ keep_conf(const Reader *reader, GError **error)
         return false;
     if (!warnings[0])
         return true;
-    g_set_error(error, DYN_ERROR, DYN_ERROR_INVALID, "%s", warnings[0]);
+    /* dynmem.conf's words for it: there it is only passed over */
+    parts = g_strsplit(warnings[0], ", ignored", 2);
+    g_set_error(error, DYN_ERROR, DYN_ERROR_INVALID, "%s%s; guests are [guest \"NAME\"]", parts[0],
+                parts[1] ? parts[1] : "");
     return false;
 }
 
@@ -345,7 +414,7 @@ dyn_sim_scenario_parse(DynSim *sim, const char *text, size_t length, GError **er
         g_prefix_error(error, "%s: ", sim->name);
         return false;
     }
-    if (!read_host(&reader, error))
+    if (!check_twice(&reader, text, error) || !read_host(&reader, error))
         return false;
     groups = g_key_file_get_groups(file, NULL);
     for (char **group = groups; *group; group++) {
@@ -356,5 +425,5 @@ dyn_sim_scenario_parse(DynSim *sim, const char *text, size_t length, GError **er
         if (!name && !g_str_equal(*group, "host"))
             hand_on(&reader, *group);
     }
-    return keep_conf(&reader, error);
+    return keep_conf(&reader, error) && check_names(&reader, error);
 }

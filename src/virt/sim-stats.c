@@ -52,7 +52,7 @@ lie(DynSimGuest *guest, DynBalloonStats *stats)
                                   &stats->major_faults };
     uint64_t *number = numbers[dyn_sim_draw(&guest->random, G_N_ELEMENTS(numbers))];
 
-    switch (guest->calm ? 9 : dyn_sim_draw(&guest->random, 10)) {
+    switch (guest->calm || guest->spec->plausible ? 9 : dyn_sim_draw(&guest->random, 10)) {
     case 0:
         *number = UINT64_MAX;
         break;
@@ -99,7 +99,7 @@ dyn_sim_stats_record(const DynSim *sim, DynSimGuest *guest, int64_t now_usec)
 {
     DynBalloonStats *stats = &guest->record;
 
-    if (!guest->driver || now_usec < guest->stats_from_usec)
+    if (!guest->driver || !guest->spec->service || now_usec < guest->stats_from_usec)
         return;
     stats->last_update_sec = wall_sec(sim, now_usec);
     stats->swap_in_kib = guest->swap_in_kib;

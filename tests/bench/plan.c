@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* How long planning takes under contention. One JSON line each on stdout, for 100, 1,000 and 10,000
  * guests:
- *     {"bench":"plan","guests":N,"rounds":R,"median_us":...,"p99_us":...,"bytes_per_guest":...}
+ *     {"bench":"plan","guests":N,"median_us":...,"p99_us":...,"bytes_per_guest":...}
  *         the balancer alone: claims to moves
  *     {"bench":"step","guests":N,"rounds":R,"median_us":...,"p99_us":...,"actions":...}
  *         a whole dyn_world_step(): statistics to plan, with a twentieth of the guests changing
  * Times are the thread's on a processor: planning waits for nothing, so on an idle machine that is
  * what the clock on the wall says, and on a busy one it leaves the others out.
- * usage: plan [plan|step] */
+ * A table of the same goes to stderr. With --check the exit status is 1 if planning for 10,000
+ * guests takes more than 2 ms or ten times the guests more than 13 times as long: not without,
+ * since machines differ.
+ * usage: plan [--check] [plan|step] */
 #include "config.h"
 
 #include <malloc.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -22,6 +26,8 @@
 
 #define WARM_UP 3
 #define GUESTS_MOST 10000
+#define MEDIAN_MOST_US 2000.0
+#define GROWTH_MOST 13.0
 
 typedef struct Case {
     size_t n;
@@ -139,8 +145,9 @@ case_clear(Case *bench)
 }
 
 /* As many different worlds in turn as make GUESTS_MOST guests together: a small world planned over
- * and over would be learnt by heart by caches and branch prediction. */
-static void
+ * and over would be learnt by heart by caches and branch prediction. Returns the
+ * median. */
+static double
 bench_plan(size_t n)
 {
     const size_t n_cases = GUESTS_MOST / n;
@@ -158,28 +165,57 @@ bench_plan(size_t n)
     for (size_t k = 0; k < BENCH_ROUNDS; k++)
         times[k] = plan_once(&cases[k % n_cases]);
     bench_sort(times, BENCH_ROUNDS);
-    printf("{\"bench\":\"plan\",\"guests\":%zu,\"rounds\":%d,\"median_us\":%.1f,\"p99_us\":%.1f,"
+    printf("{\"bench\":\"plan\",\"guests\":%zu,\"median_us\":%.1f,\"p99_us\":%.1f,"
            "\"bytes_per_guest\":%zu}\n",
-           n, BENCH_ROUNDS, times[BENCH_ROUNDS / 2], times[BENCH_ROUNDS * 99 / 100],
-           heap / GUESTS_MOST);
+           n, times[BENCH_ROUNDS / 2], times[BENCH_ROUNDS * 99 / 100], heap / GUESTS_MOST);
+    fprintf(stderr, "%-6s %7zu %12.1f %12.1f %9zu B/guest\n", "plan", n, times[BENCH_ROUNDS / 2],
+            times[BENCH_ROUNDS * 99 / 100], heap / GUESTS_MOST);
     for (size_t k = 0; k < n_cases; k++)
         case_clear(&cases[k]);
+    return times[BENCH_ROUNDS / 2];
+}
+
+/* Tell what is beyond the limits; false if anything is. */
+static bool
+is_within(const double *medians, const size_t *sizes, size_t n)
+{
+    bool good = medians[n - 1] <= MEDIAN_MOST_US;
+
+    if (!good)
+        fprintf(stderr, "plan: %.1f us for %zu guests, at most %.0f\n", medians[n - 1],
+                sizes[n - 1], MEDIAN_MOST_US);
+    for (size_t i = 1; i < n; i++) {
+        const double growth = medians[i] / medians[i - 1];
+
+        if (growth <= GROWTH_MOST)
+            continue;
+        fprintf(stderr, "plan: %.1f times as long from %zu to %zu guests, at most %.0f\n", growth,
+                sizes[i - 1], sizes[i], GROWTH_MOST);
+        good = false;
+    }
+    return good;
 }
 
 int
 main(int argc, char **argv)
 {
     static const size_t sizes[] = { 100, 1000, 10000 };
-    const bool plan = argc < 2 || strcmp(argv[1], "plan") == 0;
-    const bool step = argc < 2 || strcmp(argv[1], "step") == 0;
+    const bool check = argc > 1 && strcmp(argv[1], "--check") == 0;
+    const char *what = argc > 1 + check ? argv[1 + check] : NULL;
+    const bool plan = !what || strcmp(what, "plan") == 0;
+    const bool step = !what || strcmp(what, "step") == 0;
+    double medians[G_N_ELEMENTS(sizes)] = { 0 };
 
-    if (argc > 2 || (!plan && !step)) {
-        fprintf(stderr, "usage: plan [plan|step]\n");
+    if (argc > 2 + check || (!plan && !step)) {
+        fprintf(stderr, "usage: plan [--check] [plan|step]\n");
         return 2;
     }
+    fprintf(stderr, "%-6s %7s %12s %12s\n", "bench", "guests", "median us", "p99 us");
     for (size_t i = 0; plan && i < G_N_ELEMENTS(sizes); i++)
-        bench_plan(sizes[i]);
+        medians[i] = bench_plan(sizes[i]);
     for (size_t i = 0; step && i < G_N_ELEMENTS(sizes); i++)
         bench_step(sizes[i]);
+    if (plan && check && !is_within(medians, sizes, G_N_ELEMENTS(sizes)))
+        return EXIT_FAILURE;
     return EXIT_SUCCESS;
 }

@@ -66,6 +66,7 @@ main(int argc, char **argv)
     g_autoptr(DynSim) sim = NULL;
     g_autofree char *summary = NULL;
     uint64_t guests = 0;
+    double seconds;
 
     if (argc != 3 && !tell) {
         fputs("usage: sim-run [-v] NAME FILE\n", stderr);
@@ -78,11 +79,11 @@ main(int argc, char **argv)
         return 2;
     }
     summary = dyn_sim_summary(sim);
-    fputs(summary, stderr);
+    seconds = (double)(g_get_monotonic_time() - begun_usec) / G_USEC_PER_SEC;
+    fprintf(stderr, "%stook                 %.2f s\n", summary, seconds);
     printf("{\"bench\": \"%s\", \"guests\": %" G_GUINT64_FORMAT ", \"simulated_sec\": %"
            G_GINT64_FORMAT ", \"seconds\": %.2f, \"breaks\": %" G_GUINT64_FORMAT "}\n",
            argv[argc - 2], guests, dyn_sim_settings(sim)->duration_usec / G_USEC_PER_SEC,
-           (double)(g_get_monotonic_time() - begun_usec) / G_USEC_PER_SEC,
-           dyn_sim_count_breaks(sim));
+           seconds, dyn_sim_count_breaks(sim));
     return dyn_sim_count_breaks(sim) > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -152,5 +152,7 @@ bench_step(size_t n)
            "\"actions\":%.1f}\n",
            n, BENCH_ROUNDS, times[BENCH_ROUNDS / 2], times[BENCH_ROUNDS * 99 / 100],
            (double)host.actions / BENCH_ROUNDS);
+    fprintf(stderr, "%-6s %7zu %12.1f %12.1f %9.1f actions\n", "step", n, times[BENCH_ROUNDS / 2],
+            times[BENCH_ROUNDS * 99 / 100], (double)host.actions / BENCH_ROUNDS);
     g_free(host.guests);
 }

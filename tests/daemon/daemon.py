@@ -439,6 +439,17 @@ def test_simulated_host_explains(place):
     expect(steady[-1] - steady[0] >= 60000000, f"it decided at {steady} us")
 
 
+def test_simulated_host_too_fast(place):
+    """More than the machine can do: it is heard all the same."""
+    daemon = place.simulate("[host]\nTotal=200G\nSpeed=100000\n[guest \"a\"]\nCount=64\nModel=bursty\nPeak=2G\n"
+                            "Swap=1G\n", "--session")
+    place.hear("READY=1")
+    for _ in range(3):
+        expect_in("org/dynmem1/domain", place.manager("GetDomain", "00000001-0000-4000-8000-000000000000"))
+        time.sleep(0.3)
+    expect(stop(daemon) == 0, "its exit status is not 0")
+
+
 def test_simulated_day(place):
     guest = "[guest \"a\"]\nCount=3\nModel=bursty\nPeak=2G\nSwap=1G\n"
     daemon = place.simulate("[host]\nTotal=16G\nSpeed=0\nDuration=1h\n" + guest)
