@@ -51,6 +51,9 @@ typedef struct ToyGuest {
     bool stays;        /* its MemTotal stays whatever its autodeflate (Windows) */
     bool mute;         /* the driver is there, the statistics service is not (Windows) */
     uint64_t asked_reads; /* times its disks were asked about */
+    bool unseen;       /* it is in no snapshot: only events tell of it */
+    bool lags;         /* it wrote its records before its balloon moved */
+    uint64_t before;   /* what it held then */
 } ToyGuest;
 
 typedef struct Toy {
@@ -178,6 +181,7 @@ toy_live(ToyGuest *guest)
 {
     uint64_t room;
 
+    guest->before = guest->balloon;
     if (!guest->running || guest->frozen || guest->asleep)
         return;
     if (guest->driver && !guest->deaf) {
@@ -237,7 +241,8 @@ toy_sample(const Toy *toy, ToyGuest *guest, const DynSampleRequest *request, Dyn
 {
     const uint64_t kernel = guest->kernel * MIB;
     const uint64_t here = guest->used - guest->swapped;
-    const uint64_t shown = guest->driver ? guest->balloon : guest->told; /* the last record's */
+    const uint64_t holds = guest->lags ? guest->before : guest->balloon;
+    const uint64_t shown = guest->driver ? holds : guest->told; /* the last record's */
     DynGuestSample sample;
 
     dyn_guest_sample_init(&sample, guest->uuid);
@@ -424,7 +429,8 @@ toy_tick(Toy *toy)
             continue;
         resident += toy->guests[i].balloon + 20 * MIB;
         flight += dyn_sat_sub(toy->guests[i].asked, toy->guests[i].balloon);
-        toy_sample(toy, &toy->guests[i], request, snapshot);
+        if (!toy->guests[i].unseen)
+            toy_sample(toy, &toy->guests[i], request, snapshot);
     }
     snapshot->host.mem_total_kib = toy->host_kib;
     snapshot->host.mem_available_kib =
