@@ -221,6 +221,32 @@ START_TEST(test_rules_raised_demand_has_its_safety)
 }
 END_TEST
 
+/* A guest at its end that lets go of its balloon gives one sign, however many records still show it
+ * at its end: what the sign asks for begins to fade when its time is over. */
+START_TEST(test_rules_a_rise_of_its_own_counts_once)
+{
+    ToyGuest *guest = toy_add(&toy, 1024, 64, 50, 400);
+    uint64_t raised;
+
+    guest->autodeflate = true;
+    toy_put(&toy, guest);
+    toy_run(&toy, 30);
+    dyn_world_set_paused(toy.world, true);
+    guest->used = 400 * MIB - KERNEL - 10 * MIB;
+    toy_run(&toy, 2);
+    guest->asked += 50 * MIB;
+    guest->used += 50 * MIB;
+    toy_tick(&toy);
+    raised = now(guest).raised_kib;
+    ck_assert_int_eq(now(guest).evidence, DYN_EVIDENCE_DEFLATION);
+    ck_assert_uint_ge(raised, 450 * MIB + DYN_EVIDENCE_STEP_KIB);
+    toy_run(&toy, (int)(DYN_EVIDENCE_HOLD_USEC / SEC));
+    ck_assert_uint_eq(now(guest).raised_kib, raised);
+    toy_tick(&toy);
+    ck_assert_uint_lt(now(guest).raised_kib, raised);
+}
+END_TEST
+
 /* While its balloon moves a guest's record leaves open how much of it the guest uses. Its floor
  * takes the most that may be: it is never below what a guest without swap lives on, however long
  * the shrink goes on and whatever it takes meanwhile. */
@@ -269,6 +295,7 @@ main(void)
     tcase_add_test(tcase, test_rules_minimum_comes_before_need);
     tcase_add_test(tcase, test_rules_harm_is_undone_under_contention);
     tcase_add_test(tcase, test_rules_raised_demand_has_its_safety);
+    tcase_add_test(tcase, test_rules_a_rise_of_its_own_counts_once);
     tcase_add_test(tcase, test_rules_floor_holds_while_the_balloon_moves);
     suite_add_tcase(suite, tcase);
     return dyn_suite_run(suite);
