@@ -220,8 +220,8 @@ check_donors(const Guests *guests, uint64_t lacking, uint64_t seed)
     if (taken > 0)
         must(largest_left <= smallest, seed, "a small donor before a large one");
     if (lacking + guests->overrun > guests->coming + taken)
-        must(left < MAX(band, 4 * CLAIMS_MOST), seed, "%" G_GUINT64_FORMAT " KiB not asked for",
-             left);
+        must(left < MAX(band, DYN_PAGE_KIB * guests->world.n), seed,
+             "%" G_GUINT64_FORMAT " KiB not asked for", left);
     /* the last donor gives at least a band */
     must(taken <= dyn_sat_sub(most_lacking(guests) + guests->overrun, guests->coming) + coarsest,
          seed, "%" G_GUINT64_FORMAT " KiB asked for too much", taken);
@@ -256,7 +256,7 @@ check_plan(const Guests *guests, uint64_t seed)
     }
     must(grown <= guests->available, seed, "growths of %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT,
          grown, guests->available);
-    if (!grows && guests->available >= 4 * CLAIMS_MOST && guests->overrun == 0)
+    if (!grows && guests->available >= DYN_PAGE_KIB * guests->world.n && guests->overrun == 0)
         must(!forced, seed, "forced, and nobody grows or is over");
     check_donors(guests, lacking, seed);
 }
@@ -320,7 +320,11 @@ settle_world(Guests *guests, uint64_t seed)
 }
 
 /* Every donor may keep a fine band, every grower lacks at most one. */
-#define MOST_SHORT_KIB (CLAIMS_MOST * (DYN_BAND_FINE_MOST_KIB + 2 * DYN_PAGE_KIB))
+static uint64_t
+most_short_kib(const Guests *guests)
+{
+    return guests->world.n * (DYN_BAND_FINE_MOST_KIB + 2 * DYN_PAGE_KIB);
+}
 
 /* Whoever is below its allotment and lacks something does so by no more than the bands allow. */
 static void
@@ -331,6 +335,7 @@ check_settled(const Guests *guests, uint64_t seed)
         return; /* reported, and no plan can mend it */
     for (size_t i = 0; i < guests->world.n; i++) {
         const DynHolding *holding = &guests->holdings[i];
+        const uint64_t held = holding->assigned_kib + most_short_kib(guests);
         const uint64_t goal = MIN(guests->allotted[i], holding->maximum_kib);
         const uint64_t wish = MAX(holding->demand_kib + holding->safety_kib,
                                   dyn_balancer_trigger_kib(holding->demand_kib, holding->full_kib));
@@ -340,9 +345,9 @@ check_settled(const Guests *guests, uint64_t seed)
 
         if (guests->world.claims[i].fixed)
             continue;
-        must(holding->assigned_kib + MOST_SHORT_KIB >= MIN(goal, holding->demand_kib), seed,
+        must(held >= MIN(goal, holding->demand_kib), seed,
              "guest %zu is left without what it needs", i);
-        must(holding->assigned_kib + MOST_SHORT_KIB + patience >= MIN(goal, wish), seed,
+        must(held + patience >= MIN(goal, wish), seed,
              "guest %zu is left short", i);
     }
 }
