@@ -45,7 +45,7 @@ find_claim(const DynGuest *guest, Leave leave, const DynSizes *sizes, DynClaim *
         return;
     claim->lo_kib = sizes->claimed_kib;
     if (!guest->confirmed) {
-        claim->boot = true;
+        claim->boot = !guest->overdue; /* a boot without end will not come down to its startup */
         claim->boot_least_kib = claim->lo_kib;
         if (guest->running)
             claim->boot_least_kib = MIN(claim->lo_kib, guest->running->policy.startup_kib);

@@ -6,7 +6,7 @@
 
 #include <dynmem/balancer.h>
 
-#define SLOW_MOST 24
+#define SLOW_MOST 40
 
 typedef unsigned __int128 SlowWide;
 

@@ -146,35 +146,70 @@ check_monotone(const Claims *world, uint64_t *state, uint64_t seed)
         must(y[i] + ROUNDING >= x[i], seed, "guest %zu lost by a larger pool", i);
 }
 
-/* What each could have if everybody else claimed all there is: no lie can bring anyone below that,
- * unless it wants less. */
+/* What each could have if everybody else claimed all there is, and of the pool @taken_kib were not
+ * there: no lie can bring anyone below that, unless it wants less. */
 static void
-check_liar(const Claims *world, uint64_t *state, uint64_t seed)
+find_fair(const Claims *world, uint64_t taken_kib, uint64_t *ret_kib)
 {
-    const size_t liar = dyn_random_upto(state, world->n - 1);
-    Claims lied = *world;
     Claims greedy = *world;
-    uint64_t fair[SLOW_MOST];
-    uint64_t x[CLAIMS_MOST];
 
     for (size_t i = 0; i < world->n; i++)
         greedy.claims[i].demand_kib = greedy.claims[i].target_kib = greedy.claims[i].full_kib =
             world->claims[i].fixed ? 0 : DYN_MAX_KIB;
-    slow_tiers(greedy.claims, greedy.n, greedy.pool, false, fair);
-    if (!lied.claims[liar].fixed) {
-        lied.claims[liar].demand_kib = dyn_random_upto(state, world->maximum[liar]);
-        lied.claims[liar].target_kib = lied.claims[liar].full_kib = world->maximum[liar];
-    }
-    (void)allot(&lied, x);
-    must(x[liar] <= MAX(world->maximum[liar], world->claims[liar].lo_kib), seed,
-         "the liar is above its maximum");
-    for (size_t i = 0; i < world->n; i++) {
-        const uint64_t due = MIN(world->claims[i].demand_kib, fair[i]);
+    slow_tiers(greedy.claims, greedy.n, dyn_sat_sub(world->pool, taken_kib), false, ret_kib);
+}
 
-        if (i != liar && !world->claims[i].fixed)
-            must(x[i] + 1 >= MAX(due, world->claims[i].lo_kib), seed,
+/* A liar claims what it likes, and may say that it uses more of what it holds than is true: its
+ * floor, and so its lo, is what it says. That much is lost to the others, and no more; and nobody
+ * is brought below its own lo. */
+static void
+check_liar(const Claims *world, uint64_t *state, uint64_t seed)
+{
+    const size_t liar = dyn_random_upto(state, world->n - 1);
+    const uint64_t maximum = world->maximum[liar];
+    Claims lied = *world;
+    DynClaim *claim = &lied.claims[liar];
+    uint64_t fair[SLOW_MOST];
+    uint64_t x[CLAIMS_MOST];
+
+    if (!claim->fixed) {
+        claim->demand_kib = dyn_random_upto(state, maximum);
+        claim->target_kib = claim->full_kib = maximum;
+        if (dyn_random_one_in(state, 2))
+            claim->lo_kib += dyn_random_upto(state, dyn_sat_sub(maximum, claim->lo_kib));
+    }
+    find_fair(world, claim->lo_kib - world->claims[liar].lo_kib, fair);
+    (void)allot(&lied, x);
+    must(x[liar] <= MAX(maximum, claim->lo_kib), seed, "the liar is above its maximum");
+    for (size_t i = 0; i < world->n; i++) {
+        if (i == liar)
+            continue;
+        must(x[i] >= world->claims[i].lo_kib, seed, "guest %zu is below its lo", i);
+        if (!world->claims[i].fixed)
+            must(x[i] + 1 >= MIN(world->claims[i].demand_kib, fair[i]), seed,
                  "guest %zu is below its fair level", i);
     }
+}
+
+/* Who holds on to more than it had to, and claims no more than before, costs the others what it
+ * holds on to in every tier, and no more: it is as if the pool were smaller by that. */
+static void
+check_holder(const Claims *world, uint64_t *state, uint64_t seed)
+{
+    const size_t holder = dyn_random_upto(state, world->n - 1);
+    const uint64_t more = dyn_random_upto(state, world->maximum[holder]);
+    Claims held = *world;
+    Claims smaller = *world;
+    uint64_t x[CLAIMS_MOST];
+    uint64_t y[CLAIMS_MOST];
+
+    held.claims[holder].lo_kib += more;
+    smaller.pool = dyn_sat_sub(world->pool, more);
+    (void)allot(&held, x);
+    (void)allot(&smaller, y);
+    for (size_t i = 0; i < world->n; i++)
+        must(i == holder || x[i] + ROUNDING >= y[i], seed,
+             "guest %zu lost more than another holds on to", i);
 }
 
 START_TEST(test_allot_random_worlds)
@@ -193,6 +228,7 @@ START_TEST(test_allot_random_worlds)
         check_order(&claims, &state, seed);
         check_monotone(&claims, &state, seed);
         check_liar(&claims, &state, seed);
+        check_holder(&claims, &state, seed);
     }
 }
 END_TEST

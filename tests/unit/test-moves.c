@@ -220,8 +220,8 @@ check_donors(const Guests *guests, uint64_t lacking, uint64_t seed)
     if (taken > 0)
         must(largest_left <= smallest, seed, "a small donor before a large one");
     if (lacking + guests->overrun > guests->coming + taken)
-        must(left < MAX(band, 4 * CLAIMS_MOST), seed, "%" G_GUINT64_FORMAT " KiB not asked for",
-             left);
+        must(left < MAX(band, DYN_PAGE_KIB * guests->world.n), seed,
+             "%" G_GUINT64_FORMAT " KiB not asked for", left);
     /* the last donor gives at least a band */
     must(taken <= dyn_sat_sub(most_lacking(guests) + guests->overrun, guests->coming) + coarsest,
          seed, "%" G_GUINT64_FORMAT " KiB asked for too much", taken);
@@ -256,7 +256,7 @@ check_plan(const Guests *guests, uint64_t seed)
     }
     must(grown <= guests->available, seed, "growths of %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT,
          grown, guests->available);
-    if (!grows && guests->available >= 4 * CLAIMS_MOST && guests->overrun == 0)
+    if (!grows && guests->available >= DYN_PAGE_KIB * guests->world.n && guests->overrun == 0)
         must(!forced, seed, "forced, and nobody grows or is over");
     check_donors(guests, lacking, seed);
 }
@@ -320,7 +320,11 @@ settle_world(Guests *guests, uint64_t seed)
 }
 
 /* Every donor may keep a fine band, every grower lacks at most one. */
-#define MOST_SHORT_KIB (CLAIMS_MOST * (DYN_BAND_FINE_MOST_KIB + 2 * DYN_PAGE_KIB))
+static uint64_t
+most_short_kib(const Guests *guests)
+{
+    return guests->world.n * (DYN_BAND_FINE_MOST_KIB + 2 * DYN_PAGE_KIB);
+}
 
 /* Whoever is below its allotment and lacks something does so by no more than the bands allow. */
 static void
@@ -331,6 +335,7 @@ check_settled(const Guests *guests, uint64_t seed)
         return; /* reported, and no plan can mend it */
     for (size_t i = 0; i < guests->world.n; i++) {
         const DynHolding *holding = &guests->holdings[i];
+        const uint64_t held = holding->assigned_kib + most_short_kib(guests);
         const uint64_t goal = MIN(guests->allotted[i], holding->maximum_kib);
         const uint64_t wish = MAX(holding->demand_kib + holding->safety_kib,
                                   dyn_balancer_trigger_kib(holding->demand_kib, holding->full_kib));
@@ -340,9 +345,9 @@ check_settled(const Guests *guests, uint64_t seed)
 
         if (guests->world.claims[i].fixed)
             continue;
-        must(holding->assigned_kib + MOST_SHORT_KIB >= MIN(goal, holding->demand_kib), seed,
+        must(held >= MIN(goal, holding->demand_kib), seed,
              "guest %zu is left without what it needs", i);
-        must(holding->assigned_kib + MOST_SHORT_KIB + patience >= MIN(goal, wish), seed,
+        must(held + patience >= MIN(goal, wish), seed,
              "guest %zu is left short", i);
     }
 }
@@ -400,6 +405,57 @@ START_TEST(test_moves_odd_bounds)
 }
 END_TEST
 
+/* The short are filled first among growers: however much a guest counts that has its demand and its
+ * safety, and only lacks buffer, there is nothing for it while another lacks demand. */
+START_TEST(test_moves_the_short_first)
+{
+    const DynHolding holdings[] = {
+        { .may_grow = true, .may_grow_buffer = true, .may_regrow = true,
+          .assigned_kib = 600 * MIB, .sent_kib = 600 * MIB, .maximum_kib = 4096 * MIB,
+          .demand_kib = 1000 * MIB, .safety_kib = 50 * MIB, .full_kib = 1200 * MIB, .weight = 1 },
+        { .may_grow = true, .may_grow_buffer = true, .may_regrow = true,
+          .assigned_kib = 1100 * MIB, .sent_kib = 1100 * MIB, .maximum_kib = 4096 * MIB,
+          .demand_kib = 1000 * MIB, .safety_kib = 50 * MIB, .full_kib = 2000 * MIB,
+          .weight = 101 },
+    };
+    const uint64_t allotted[] = { 1200 * MIB, 2000 * MIB };
+    DynMoveInput input = { .n = 2, .holdings = holdings, .allotted_kib = allotted,
+                           .pool_kib = 3200 * MIB, .available_kib = 300 * MIB,
+                           .free_kib = 300 * MIB };
+    DynMove moves[2];
+
+    dyn_balancer_moves(&input, scratch, moves);
+    ck_assert(moves[0].move && !moves[1].move);
+    ck_assert_uint_eq(moves[0].to_kib, 900 * MIB);
+    input.available_kib = input.free_kib = 500 * MIB; /* demand and safety, then by weight */
+    dyn_balancer_moves(&input, scratch, moves);
+    ck_assert_uint_eq(moves[0].to_kib, 1050 * MIB);
+    ck_assert_uint_eq(moves[1].to_kib, 1150 * MIB);
+}
+END_TEST
+
+/* A guest was asked for 400 MiB that it has not given yet, and now needs them: the growth calls the
+ * shrink back. That costs nothing of what is available, of which there is none; and more than it
+ * still holds it does not get. */
+START_TEST(test_moves_call_back_a_shrink)
+{
+    const DynHolding holding = {
+        .may_grow = true, .may_grow_buffer = true, .may_regrow = true, .assigned_kib = 1000 * MIB,
+        .sent_kib = 600 * MIB, .coming_kib = 400 * MIB, .maximum_kib = 4096 * MIB,
+        .demand_kib = 1100 * MIB, .safety_kib = 50 * MIB, .full_kib = 1300 * MIB, .weight = 51,
+    };
+    const uint64_t allotted = 1300 * MIB;
+    const DynMoveInput input = { .n = 1, .holdings = &holding, .allotted_kib = &allotted,
+                                 .pool_kib = 1300 * MIB };
+    DynMove move;
+
+    dyn_balancer_moves(&input, scratch, &move);
+    ck_assert(move.move);
+    ck_assert_int_eq(move.reason, DYN_REASON_GROW_DEMAND);
+    ck_assert_uint_eq(move.to_kib, 1000 * MIB);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -411,6 +467,8 @@ main(void)
     tcase_add_loop_test(tcase, test_moves_random_worlds, 0, 10);
     tcase_add_loop_test(tcase, test_moves_come_to_an_end, 0, 10);
     tcase_add_test(tcase, test_moves_odd_bounds);
+    tcase_add_test(tcase, test_moves_the_short_first);
+    tcase_add_test(tcase, test_moves_call_back_a_shrink);
     suite_add_tcase(suite, tcase);
     return dyn_suite_run(suite);
 }

@@ -25,7 +25,7 @@ static const struct {
 START_TEST(test_sim_keys_quote_what_is_wrong)
 {
     g_autofree char *text = g_strdup_printf(
-        "[host]\nTotal=8G\n[guest \"a\"]\nBase=1G\nUse=512M\n%s\n", rows[_i].line);
+        "[host]\nTotal=8G\n[guest \"a\"]\nBase=1G\n%s\n", rows[_i].line);
     g_autoptr(GError) error = NULL;
     DynSim *sim = dyn_sim_new("test", text, strlen(text), &error);
 

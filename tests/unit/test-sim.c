@@ -317,15 +317,19 @@ START_TEST(test_sim_hog)
 END_TEST
 
 /* A guest that is not ours and never shows its driver is no boot for ever: it may come to use all
- * it has. What its last boot took (some 200 MiB) says nothing of that. */
+ * it has. What its last boot took (some 200 MiB) says nothing of that, nor does its startup once
+ * the boot should be over: a neighbour that wants all there is has to make room for it. */
+static const unsigned boot_wants[] = { 20, 40, 60, 120 };
+
 START_TEST(test_sim_boot_without_end)
 {
-    const char *const text = "[host]\nTotal=4G\nUse=512M\nReserve=256M\nDuration=5m\n"
-                             "[guest \"off\"]\nMode=off\nBase=2G\nUse=100M\nStartup=512M\n"
-                             "Start=5\n"
-                             "Events=30 stop; 40 start; 40 deaf 1h; 200 want 1800M\n"
-                             "[guest \"g\"]\nEvents=120 want 4000M\nBase=4G\nSwap=3G\nMinimum=256M\n"
-                             "Ramp=256M\n";
+    g_autofree char *text =
+        g_strdup_printf("[host]\nTotal=4G\nUse=512M\nReserve=256M\nDuration=5m\n"
+                        "[guest \"off\"]\nMode=off\nBase=2G\nUse=100M\nStartup=512M\n"
+                        "Start=5\nEvents=30 stop; 40 start; 40 deaf 1h; 200 want 1800M\n"
+                        "[guest \"g\"]\nEvents=%u want 4000M\nBase=4G\nSwap=3G\nMinimum=256M\n"
+                        "Ramp=256M\n",
+                        boot_wants[_i]);
     g_autoptr(DynSim) sim = sim_from(text);
     DynSimTotals totals;
 
@@ -333,7 +337,7 @@ START_TEST(test_sim_boot_without_end)
     sim_assert_sound(sim);
     ck_assert(dyn_sim_totals(sim, NULL, &totals));
     ck_assert_uint_eq(totals.starts, 2);
-    ck_assert_uint_eq(totals.host_short_sec, 0);
+    ck_assert_uint_le(totals.host_short_sec, 1);
 }
 END_TEST
 
@@ -368,7 +372,7 @@ main(void)
     tcase_add_test(tcase, test_sim_signs_of_need);
     tcase_add_test(tcase, test_sim_greedy_learns_nothing);
     tcase_add_test(tcase, test_sim_hog);
-    tcase_add_test(tcase, test_sim_boot_without_end);
+    tcase_add_loop_test(tcase, test_sim_boot_without_end, 0, G_N_ELEMENTS(boot_wants));
     tcase_add_loop_test(tcase, test_sim_examples, 0, 4);
     suite_add_tcase(suite, tcase);
     return dyn_suite_run(suite);

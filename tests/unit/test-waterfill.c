@@ -223,6 +223,36 @@ START_TEST(test_waterfill_many)
 }
 END_TEST
 
+/* Guests of priority 0: the level is as high as the largest bowls, of which a pool that all but
+ * fills them leaves the rims empty, while the others are full. The fewest bowls Newton's method is
+ * used for, one less, and more. */
+static const size_t light_bowls[] = { 15, 16, 17, 40, 300 };
+
+START_TEST(test_waterfill_light)
+{
+    const size_t n = light_bowls[_i];
+    g_autofree DynBowl *bowls = g_new0(DynBowl, n);
+    g_autofree uint64_t *slow = g_new0(uint64_t, n);
+    g_autofree uint32_t *scratch = g_new0(uint32_t, n);
+    uint64_t all = 0;
+
+    for (size_t i = 0; i < n; i++)
+        all += i % 2 ? 600 * 1024 : 1000 * 1024;
+    for (uint64_t left = 1; left < all; left = left * 3 + 1) {
+        for (size_t i = 0; i < n; i++)
+            bowls[i] = (DynBowl){ 1024, (i % 2 ? 600 : 1000) * 1024, 1, i, 0 };
+        ck_assert_uint_eq(dyn_waterfill(bowls, n, all - left, scratch),
+                          dyn_sat_sub(n * 1024, all - left));
+        if (all - left <= n * 1024)
+            break;
+        ck_assert_uint_eq(dyn_waterfill_sum(bowls, n), all - left);
+        solve_slowly(bowls, n, all - left, slow);
+        for (size_t i = 0; i < n; i++)
+            ck_assert_uint_eq(bowls[i].level_kib, slow[i]);
+    }
+}
+END_TEST
+
 typedef struct {
     uint64_t pool;
     size_t n;
@@ -287,6 +317,7 @@ main(void)
     tcase_set_timeout(tcase, 60);
     tcase_add_loop_test(tcase, test_waterfill_agrees_with_the_slow_solver, 0, 10);
     tcase_add_loop_test(tcase, test_waterfill_many, 0, 60);
+    tcase_add_loop_test(tcase, test_waterfill_light, 0, G_N_ELEMENTS(light_bowls));
     tcase_add_loop_test(tcase, test_waterfill_rows, 0, G_N_ELEMENTS(rows));
     tcase_add_test(tcase, test_waterfill_of_nothing);
     suite_add_tcase(suite, tcase);

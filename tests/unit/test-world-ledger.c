@@ -295,6 +295,75 @@ START_TEST(test_world_ledger_lets_a_release_stand)
 }
 END_TEST
 
+/* What memory is spoken for beyond what the host shows as used: the reserve alone, a growth that is
+ * on its way, a boot that has not touched its memory yet. */
+typedef enum { RESERVE, FLIGHT, BOOT, N_SPOKEN } Spoken;
+
+/* MemAvailable less the reserve, growths in flight and the rest of boots. */
+static uint64_t
+really_available(const ToyGuest *booting)
+{
+    uint64_t kib = dyn_sat_sub(toy.host_kib - toy.nonguest_kib, 512 * MIB);
+
+    for (size_t i = 0; i < toy.n; i++) {
+        kib = dyn_sat_sub(kib, toy.guests[i].balloon + 20 * MIB);
+        if (&toy.guests[i] != booting)
+            kib = dyn_sat_sub(kib, dyn_sat_sub(toy.guests[i].asked, toy.guests[i].balloon));
+    }
+    if (booting)
+        kib = dyn_sat_sub(kib, report_of(booting).assigned_kib + report_of(booting).overhead_kib -
+                                   report_of(booting).rss_kib);
+    return kib;
+}
+
+static void
+begin_boot(ToyGuest *guest)
+{
+    guest->driver = false;
+    guest->stale = 0;
+    guest->balloon = 60 * MIB; /* resident so far */
+    guest->told = guest->boot * MIB;
+    toy_event(&toy, guest, DYN_EVENT_STARTED, 0);
+}
+
+/* Of one guest only events tell, and its balloon takes 1000 MiB while what QEMU has resident was
+ * last read before: as if the others on the host had let go of as much, the pool seems larger by
+ * it. What is handed out stays within what the host shows as available, less what is spoken for. */
+START_TEST(test_world_ledger_hands_out_what_the_host_has)
+{
+    ToyGuest *unseen = toy_add(&toy, 4096, 64, 50, 2000);
+    ToyGuest *grows = toy_add(&toy, 2048, 64, 50, 400);
+    ToyGuest *booting = _i == BOOT ? toy_add(&toy, 512, 64, 50, 128) : NULL;
+    g_autoptr(DynReport) report = NULL;
+    uint64_t due;
+
+    toy.conf->pool_kib = DYN_SIZE_AUTO;
+    unseen->used = 1900 * MIB;
+    grows->used = 300 * MIB;
+    toy.nonguest_kib = 2048 * MIB;
+    toy.host_kib = (512 + 2048 + 2000 + 400 + 3 * 64) * MIB + (_i == BOOT ? 200 : 0) * MIB;
+    toy_run(&toy, 30);
+    if (booting)
+        begin_boot(booting);
+    toy_run(&toy, 2);
+    unseen->unseen = true;
+    unseen->asked = unseen->balloon = 1000 * MIB;
+    unseen->swapped = 938 * MIB;
+    toy.nonguest_kib += 700 * MIB;
+    toy_event(&toy, unseen, DYN_EVENT_BALLOON, 1000 * MIB);
+    grows->speed = (_i == FLIGHT ? 10 : 500) * MIB;
+    grows->used = 500 * MIB;
+    toy_tick(&toy);
+    ck_assert_uint_gt(grows->asked, 450 * MIB);
+    due = really_available(booting);
+    report = dyn_world_report(toy.world);
+    ck_assert_uint_gt(report->host.pool_kib, report->host.assigned_kib + due + 400 * MIB);
+    ck_assert_uint_eq(report->host.available_kib, due);
+    grows->used = 1900 * MIB; /* toy_check() looks at the rest */
+    toy_run(&toy, 2);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -312,6 +381,7 @@ main(void)
     tcase_add_test(tcase, test_world_ledger_learns_nothing_from_a_restore);
     tcase_add_test(tcase, test_world_ledger_charges_a_wrong_size_in_full);
     tcase_add_test(tcase, test_world_ledger_lets_a_release_stand);
+    tcase_add_loop_test(tcase, test_world_ledger_hands_out_what_the_host_has, 0, N_SPOKEN);
     suite_add_tcase(suite, tcase);
     return dyn_suite_run(suite);
 }

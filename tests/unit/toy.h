@@ -44,6 +44,7 @@ typedef struct ToyGuest {
     DynOutcome pending;
     int64_t pending_at; /* 0: no answer is out */
     uint64_t lie_total;  /* KiB of MemTotal it claims; 0: honest */
+    bool lied;           /* at some time: what that costs itself nobody can help */
     uint64_t cached;   /* KiB that libvirt still tells instead, once; 0: none */
     uint64_t ooms;
     uint64_t faults, reads, kills; /* as it tells them: major faults, bytes read, OOM kills */
@@ -51,6 +52,9 @@ typedef struct ToyGuest {
     bool stays;        /* its MemTotal stays whatever its autodeflate (Windows) */
     bool mute;         /* the driver is there, the statistics service is not (Windows) */
     uint64_t asked_reads; /* times its disks were asked about */
+    bool unseen;       /* it is in no snapshot: only events tell of it */
+    bool lags;         /* it wrote its records before its balloon moved */
+    uint64_t before;   /* what it held then */
 } ToyGuest;
 
 typedef struct Toy {
@@ -178,6 +182,7 @@ toy_live(ToyGuest *guest)
 {
     uint64_t room;
 
+    guest->before = guest->balloon;
     if (!guest->running || guest->frozen || guest->asleep)
         return;
     if (guest->driver && !guest->deaf) {
@@ -237,7 +242,8 @@ toy_sample(const Toy *toy, ToyGuest *guest, const DynSampleRequest *request, Dyn
 {
     const uint64_t kernel = guest->kernel * MIB;
     const uint64_t here = guest->used - guest->swapped;
-    const uint64_t shown = guest->driver ? guest->balloon : guest->told; /* the last record's */
+    const uint64_t holds = guest->lags ? guest->before : guest->balloon;
+    const uint64_t shown = guest->driver ? holds : guest->told; /* the last record's */
     DynGuestSample sample;
 
     dyn_guest_sample_init(&sample, guest->uuid);
@@ -266,6 +272,7 @@ toy_sample(const Toy *toy, ToyGuest *guest, const DynSampleRequest *request, Dyn
         sample.stats.oom_kills = guest->kills;
         if (guest->lie_total != 0)
             sample.stats.total_kib = guest->lie_total;
+        guest->lied = guest->lied || guest->lie_total != 0;
         sample.stats.swap_in_kib = guest->swap_in;
         sample.stats.swap_out_kib = guest->swap ? guest->swap_out : 0;
         if (guest->mute)
@@ -347,7 +354,7 @@ toy_check(Toy *toy, const ToyGuest *guest, const DynAction *action, uint64_t *he
         toy->room_kib -= action->to_kib - before;
         if (toy->conf->pool_kib != DYN_SIZE_AUTO)
             toy_must(toy, *held_kib <= toy->conf->pool_kib);
-    } else if (!guest->swap && action->to_kib < guest->balloon) {
+    } else if (!guest->swap && !guest->lied && action->to_kib < guest->balloon) {
         toy_must(toy,
                  action->to_kib >= MIN(guest->balloon, guest->kernel * MIB + guest->used));
     }
@@ -424,7 +431,8 @@ toy_tick(Toy *toy)
             continue;
         resident += toy->guests[i].balloon + 20 * MIB;
         flight += dyn_sat_sub(toy->guests[i].asked, toy->guests[i].balloon);
-        toy_sample(toy, &toy->guests[i], request, snapshot);
+        if (!toy->guests[i].unseen)
+            toy_sample(toy, &toy->guests[i], request, snapshot);
     }
     snapshot->host.mem_total_kib = toy->host_kib;
     snapshot->host.mem_available_kib =
