@@ -456,6 +456,30 @@ START_TEST(test_moves_call_back_a_shrink)
 }
 END_TEST
 
+/* Squeezed a moment ago, with its demand and half its safety: the rest comes back at once from what
+ * is free, but not from others; below that, need is not held up. */
+START_TEST(test_moves_regrow_from_what_is_free)
+{
+    DynHolding holding = { .may_grow = true, .may_grow_buffer = true, .weight = 51,
+                           .assigned_kib = 940 * MIB, .sent_kib = 940 * MIB,
+                           .demand_kib = 838 * MIB, .safety_kib = 168 * MIB,
+                           .full_kib = 1006 * MIB, .maximum_kib = 4096 * MIB };
+    const uint64_t allotted = 1006 * MIB;
+    DynMoveInput input = { .n = 1, .holdings = &holding, .allotted_kib = &allotted,
+                           .pool_kib = 4096 * MIB, .available_kib = 66 * MIB };
+    DynMove move;
+
+    dyn_balancer_moves(&input, scratch, &move);
+    ck_assert(move.move && move.to_kib == 1006 * MIB);
+    input.available_kib = 65 * MIB;
+    dyn_balancer_moves(&input, scratch, &move);
+    ck_assert(!move.move);
+    holding.assigned_kib = holding.sent_kib = 921 * MIB;
+    dyn_balancer_moves(&input, scratch, &move);
+    ck_assert(move.move && move.to_kib == 986 * MIB);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -469,6 +493,7 @@ main(void)
     tcase_add_test(tcase, test_moves_odd_bounds);
     tcase_add_test(tcase, test_moves_the_short_first);
     tcase_add_test(tcase, test_moves_call_back_a_shrink);
+    tcase_add_test(tcase, test_moves_regrow_from_what_is_free);
     suite_add_tcase(suite, tcase);
     return dyn_suite_run(suite);
 }

@@ -197,6 +197,43 @@ START_TEST(test_rules_harm_is_undone_under_contention)
 }
 END_TEST
 
+/* What contention took was forced: a sign of need after it undoes no idle step from before. */
+START_TEST(test_rules_what_was_forced_is_no_harm)
+{
+    ToyGuest *guest = toy_add(&toy, 1024, 64, 0, 1024);
+    ToyGuest *busy = toy_add(&toy, 4096, 64, 100, 128);
+
+    toy.conf->pool_kib = 1400 * MIB;
+    toy.conf->idle_reclaim = DYN_IDLE_SECONDS;
+    toy.conf->idle_reclaim_sec = 30;
+    while (guest->asked > 420 * MIB)
+        toy_tick(&toy);
+    busy->used = 4000 * MIB;
+    toy_run(&toy, 5);
+    ck_assert_uint_ge(now(guest).decisions[DYN_REASON_SHRINK_CONTENTION], 1);
+    guest->kills++;
+    toy_tick(&toy);
+    ck_assert_uint_eq(now(guest).rollbacks, 0);
+    ck_assert_uint_gt(now(guest).raised_kib, 0);
+    ck_assert_uint_le(now(guest).raised_kib, (420 + 64) * MIB);
+}
+END_TEST
+
+/* A guest that has its own target is not short, though a twentieth of all it could have is more
+ * than its buffer: without swap it claims no more than that. */
+START_TEST(test_rules_no_guest_is_short_at_its_target)
+{
+    ToyGuest *guest = toy_add(&toy, 4096, 64, 50, 340);
+
+    guest->swap = false;
+    guest->buffer = 5;
+    guest->used = 300 * MIB;
+    toy_put(&toy, guest);
+    toy_run(&toy, 60);
+    ck_assert_uint_eq(guest->balloon, (338 * MIB + 338 * MIB / 20) / 4 * 4);
+}
+END_TEST
+
 /* What evidence asks for is in the target (tier 3), with the guest's safety above it, or it would
  * be short the moment it gets it; it has no buffer of its own. */
 START_TEST(test_rules_raised_demand_has_its_safety)
@@ -294,6 +331,8 @@ main(void)
     tcase_add_test(tcase, test_rules_buffer_waits_after_an_unforced_shrink);
     tcase_add_test(tcase, test_rules_minimum_comes_before_need);
     tcase_add_test(tcase, test_rules_harm_is_undone_under_contention);
+    tcase_add_test(tcase, test_rules_what_was_forced_is_no_harm);
+    tcase_add_test(tcase, test_rules_no_guest_is_short_at_its_target);
     tcase_add_test(tcase, test_rules_raised_demand_has_its_safety);
     tcase_add_test(tcase, test_rules_a_rise_of_its_own_counts_once);
     tcase_add_test(tcase, test_rules_floor_holds_while_the_balloon_moves);

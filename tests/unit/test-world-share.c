@@ -160,6 +160,52 @@ START_TEST(test_share_waits_for_no_slow_donor)
 }
 END_TEST
 
+/* The same while what is needed grows from second to second, so that the slow one is asked for a
+ * little more each time: that does not make it one that has just been asked. Asked it is as long as
+ * it has most to spare. */
+START_TEST(test_share_waits_for_no_slow_donor_again_and_again)
+{
+    ToyGuest *slow = toy_add(&toy, 4096, 64, 50, 4000);
+    ToyGuest *needy;
+
+    toy_add(&toy, 4096, 64, 50, 3000);
+    needy = toy_add(&toy, 4096, 64, 50, 300);
+    toy.conf->pool_kib = 7300 * MIB;
+    needy->used = 230 * MIB;
+    toy_run(&toy, 30);
+    slow->speed = 150;
+    for (int t = 0; t < 25; t++) {
+        needy->used += 20 * MIB;
+        toy_tick(&toy);
+        ck_assert_uint_le(needy->swapped, 32 * MIB); /* a second or two of it */
+    }
+}
+END_TEST
+
+/* One that gives a hundred MiB a second is waited for, also for longer than that takes to see: what
+ * it will give in time is asked of nobody else. */
+START_TEST(test_share_waits_for_a_steady_donor)
+{
+    ToyGuest *donor = toy_add(&toy, 4096, 64, 50, 2000);
+    ToyGuest *other = toy_add(&toy, 4096, 64, 50, 1500);
+    ToyGuest *needy = toy_add(&toy, 4096, 64, 50, 300);
+    int seconds = 0;
+
+    toy.conf->pool_kib = 3900 * MIB;
+    toy_run(&toy, 30);
+    donor->speed = 100 * MIB;
+    dyn_world_set_paused(toy.world, true);
+    needy->used = 900 * MIB;
+    toy_run(&toy, 3); /* nothing is led any more */
+    dyn_world_set_paused(toy.world, false);
+    for (toy_tick(&toy); needy->asked < 938 * MIB * 6 / 5 - MIB; toy_tick(&toy)) {
+        ck_assert_uint_ge(other->asked, 1484 * MIB); /* a dead band less */
+        ck_assert_int_lt(++seconds, 20);
+    }
+    ck_assert_int_gt(seconds, (int)(5 + 1)); /* see DYN_COMING_USEC */
+}
+END_TEST
+
 /* Without swap a guest shows no more demand than it holds. Beside one that shows the whole pool's
  * worth, it gets its spare memory all the same, and with it what it grows into, up to its share. */
 START_TEST(test_share_of_a_guest_without_swap)
@@ -196,6 +242,8 @@ main(void)
     tcase_add_test(tcase, test_share_liar);
     tcase_add_loop_test(tcase, test_share_takes_what_the_swap_takes, 0, G_N_ELEMENTS(swaps));
     tcase_add_loop_test(tcase, test_share_waits_for_no_slow_donor, 0, G_N_ELEMENTS(crawls));
+    tcase_add_test(tcase, test_share_waits_for_no_slow_donor_again_and_again);
+    tcase_add_test(tcase, test_share_waits_for_a_steady_donor);
     tcase_add_test(tcase, test_share_of_a_guest_without_swap);
     suite_add_tcase(suite, tcase);
     return dyn_suite_run(suite);
