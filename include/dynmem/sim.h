@@ -48,8 +48,9 @@ dyn_sim_check_word(DynSimCheck check);
 
 /* For how long nothing may have changed before every request is one too many. What was learned of a
  * guest's rises and page cache is forgotten over 48 h, at each full hour; idle reclaim takes what
- * that sets free after 300 s, and in steps. All else that decays is faster. */
-#define DYN_SIM_QUIET_USEC (INT64_C(50) * 3600 * G_USEC_PER_SEC)
+ * that sets free after 300 s, and in steps, but not for up to 160 minutes after a step that did
+ * harm (DYN_HARM_PAUSE_MOST_USEC). All else that decays is faster. */
+#define DYN_SIM_QUIET_USEC (INT64_C(53) * 3600 * G_USEC_PER_SEC)
 /* Until then, but for the first hour beyond IdleReclaim=, a guest moves at most so often an hour:
  * when something was forgotten, and not to and fro. */
 #define DYN_SIM_CALM_USEC (INT64_C(3600) * G_USEC_PER_SEC)

@@ -366,6 +366,7 @@ dyn_guest_sent(DynGuest *guest, const DynAction *action, int64_t now_usec)
     }
     guest->op_serial = action->serial;
     guest->op_reason = action->reason;
+    give_up(guest); /* what was asked before stands until this is taken */
     guest->sent_kib = to_kib;
     guest->sent_from_kib = from_kib;
     guest->prior_sent_kib = guest->last_sent_kib;

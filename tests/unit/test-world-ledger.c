@@ -364,6 +364,29 @@ START_TEST(test_world_ledger_hands_out_what_the_host_has)
 }
 END_TEST
 
+/* A growth is on its way (its driver is slow or deaf); a smaller size asked for instead is refused
+ * by libvirt. The guest may still go to the former one: the pool has to cover it. */
+START_TEST(test_world_ledger_remembers_what_was_asked_before)
+{
+    static const DynOutcomeResult refusals[] = { DYN_OUTCOME_FROZEN, DYN_OUTCOME_HUNG };
+    ToyGuest *guest = toy_add(&toy, 4096, 64, 0, 300);
+    ToyGuest *other = toy_add(&toy, 4096, 64, 100, 300);
+    uint64_t asked;
+
+    toy.conf->pool_kib = 2000 * MIB;
+    toy_run(&toy, 20);
+    guest->deaf = true;
+    guest->used = 1000 * MIB;
+    toy_tick(&toy);
+    asked = guest->asked;
+    ck_assert_uint_gt(asked, 1000 * MIB);
+    guest->answer = refusals[_i];
+    other->used = 1800 * MIB;
+    toy_run(&toy, 8); /* toy_check() keeps the 1000 MiB it may still take for it */
+    ck_assert_uint_eq(guest->asked, asked);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -382,6 +405,7 @@ main(void)
     tcase_add_test(tcase, test_world_ledger_charges_a_wrong_size_in_full);
     tcase_add_test(tcase, test_world_ledger_lets_a_release_stand);
     tcase_add_loop_test(tcase, test_world_ledger_hands_out_what_the_host_has, 0, N_SPOKEN);
+    tcase_add_loop_test(tcase, test_world_ledger_remembers_what_was_asked_before, 0, 2);
     suite_add_tcase(suite, tcase);
     return dyn_suite_run(suite);
 }
