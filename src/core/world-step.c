@@ -87,6 +87,15 @@ restart_is_due(const DynGuest *guest, int64_t now_usec)
             (guest->sample.rss_kib != DYN_UNKNOWN && guest->balloon_kib != DYN_UNKNOWN));
 }
 
+/* Its balloon is back, and what it was to be kept from has been or is not: what the balloon has
+ * taken is free for others, and giving any of it back is a growth like others. */
+static bool
+restart_is_over(const DynGuest *guest)
+{
+    return guest->confirmed && guest->balloon_kib != DYN_UNKNOWN &&
+           (guest->fresh_usec != 0 || dyn_guest_restart_kib(guest) > guest->balloon_kib);
+}
+
 static void
 plan_urgent(DynWorld *world, DynGuest *guest, int64_t now_usec, DynPlan *plan)
 {
@@ -101,13 +110,16 @@ plan_urgent(DynWorld *world, DynGuest *guest, int64_t now_usec, DynPlan *plan)
         withdraw(world, guest, now_usec, plan);
         return;
     }
-    if (restart_is_due(guest, now_usec) && dyn_guest_is_managed(guest, world->conf) &&
-        dyn_world_acts(world, guest)) {
-        const uint64_t to_kib = dyn_guest_restart_kib(guest);
-
-        add_action(world, guest, action_for(world, guest, DYN_REASON_RESTART, to_kib), now_usec,
-                   plan);
+    if (!restart_is_due(guest, now_usec) || !dyn_guest_is_managed(guest, world->conf) ||
+        !dyn_world_acts(world, guest))
+        return;
+    if (restart_is_over(guest)) {
+        guest->restart_due = false;
+        return;
     }
+    add_action(world, guest,
+               action_for(world, guest, DYN_REASON_RESTART, dyn_guest_restart_kib(guest)), now_usec,
+               plan);
 }
 
 /* The balancer knows of need, not of where it comes from. */

@@ -139,6 +139,8 @@ typedef struct DynSimGuest {
     uint64_t touched_kib;    /* pages the host had to give */
     uint64_t own_asked_kib;  /* what this daemon, not others, asked last; 0: nothing */
     bool was_asked;          /* by us since it started, whatever came of it */
+    int64_t grown_usec;      /* the last growth was sent; 0: none, or that has been told */
+    uint64_t grown_from_kib; /* what it held before the first of them after an intrusion */
     bool still;              /* nothing moves until @next_goal_usec or something befalls it */
     bool recorded;           /* its statistics say what is true since it moved last */
     /* statistics */
@@ -208,8 +210,6 @@ struct DynSim {
     bool grown;              /* a growth was decided in this cycle */
     bool stopping;
     int64_t judged_usec;     /* this daemon, or its configuration, is there since */
-    int64_t grown_usec;      /* the last growth was sent */
-    const DynSimGuest *grower; /* to it; NULL: none, or that has been told */
     int64_t intruded_usec;   /* memory went otherwise: the host's own use, boots, other people */
     uint64_t breaks[DYN_N_SIM_CHECKS];
     GPtrArray *texts;

@@ -83,17 +83,37 @@ check_size(DynSim *sim, DynSimGuest *guest)
     guest->out_usec = sim->now_usec;
 }
 
-/* The host has no memory left though nothing has come since the last growth that was sent but what
- * guests do with what they were given. */
+/* The last that was grown since memory went otherwise, and uses what it had not before. */
+static const DynSimGuest *
+last_grower(const DynSim *sim)
+{
+    const DynSimGuest *last = NULL;
+
+    for (guint i = 0; i < sim->guests->len; i++) {
+        const DynSimGuest *guest = sim->guests->pdata[i];
+
+        if (guest->running && guest->grown_usec > sim->intruded_usec &&
+            guest->touched_kib > guest->grown_from_kib &&
+            (!last || guest->grown_usec > last->grown_usec))
+            last = guest;
+    }
+    return last;
+}
+
+/* The host has no memory left though nothing has come since growths were sent but what guests do
+ * with what they were given. What others held before that is none of the growths' making. */
 static void
 check_host(DynSim *sim)
 {
-    if (!sim->grower || sim->grown_usec <= sim->intruded_usec)
+    const DynSimGuest *last = last_grower(sim);
+
+    if (!last)
         return;
-    dyn_sim_broken(sim, DYN_SIM_CHECK_HOST, sim->grower,
+    dyn_sim_broken(sim, DYN_SIM_CHECK_HOST, last,
                    "the host has no memory left, and this guest grew last, %" G_GINT64_FORMAT
-                   " s ago", (sim->now_usec - sim->grown_usec) / SEC);
-    sim->grower = NULL;
+                   " s ago", (sim->now_usec - last->grown_usec) / SEC);
+    for (guint i = 0; i < sim->guests->len; i++)
+        ((DynSimGuest *)sim->guests->pdata[i])->grown_usec = 0;
 }
 
 void

@@ -228,6 +228,16 @@ sim_probe(DynHypervisor *self, const char *uuid, DynProbe *ret_probe, GError **e
     return true;
 }
 
+static void
+note_growth(const DynSim *sim, DynSimGuest *guest)
+{
+    if (guest->own_asked_kib <= guest->balloon_kib || dyn_sim_available_kib(sim) == 0)
+        return;
+    if (guest->grown_usec <= sim->intruded_usec)
+        guest->grown_from_kib = guest->balloon_kib;
+    guest->grown_usec = sim->now_usec;
+}
+
 static bool
 sim_set_balloon(DynHypervisor *self, const char *uuid, uint64_t kib, GError **error)
 {
@@ -239,10 +249,7 @@ sim_set_balloon(DynHypervisor *self, const char *uuid, uint64_t kib, GError **er
     dyn_sim_guest_touch(guest);
     guest->own_asked_kib = MIN(kib, guest->spec->base_kib);
     guest->was_asked = true;
-    if (guest->own_asked_kib > guest->balloon_kib && dyn_sim_available_kib(sim) > 0) {
-        sim->grown_usec = sim->now_usec;
-        sim->grower = guest;
-    }
+    note_growth(sim, guest);
     if (dyn_sim_guest_is(guest, DYN_SIM_LATE, sim->now_usec)) {
         guest->late_kib = guest->own_asked_kib;
         guest->late_usec = guest->until_usec[DYN_SIM_LATE];

@@ -51,25 +51,33 @@ START_TEST(test_sim_check_size_without_room)
 }
 END_TEST
 
-/* The growth was too much (0), or the host has come to need more since (1). */
+/* The growth was too much (0), or the host has come to need more since (1), or a guest uses what it
+ * held before another grew (2), or what it was given before another grew (3). */
 START_TEST(test_sim_check_host)
 {
-    DynHypervisor *hypervisor = dyn_sim_hypervisor(sim);
+    static const char *const events[] = { "", "Events=9 use 1G\n", "", "" };
+    static const bool breaks[] = { true, false, false, true };
+    DynHypervisor *hypervisor;
     g_autofree char *text = g_strdup_printf(
         "[host]\nTotal=2G\nUse=256M\n%s"
-        "[guest \"a\"]\nBase=2G\nKernel=64M\nUse=100M\nEvents=10 want 1600M\nRamp=1G\n"
-        "[guest \"b\"]\nBase=512M\n[guest \"off\"]\nBase=256M\nMode=off\n",
-        _i == 1 ? "Events=9 use 1G\n" : "");
+        "[guest \"a\"]\nBase=2G\nKernel=64M\nUse=100M\nEvents=10 want 1600M\nRamp=1G\nHolds=%s\n"
+        "[guest \"b\"]\nBase=512M\nKernel=64M\nUse=64M\nHolds=300M\n"
+        "[guest \"off\"]\nBase=256M\nMode=off\n",
+        events[_i], _i == 2 ? "1700M" : "1G");
 
     end();
     begin_with(text);
     hypervisor = dyn_sim_hypervisor(sim);
-    ck_assert(hypervisor->ops->set_balloon(hypervisor, A, 1700 * MIB, NULL));
-    dyn_sim_advance(sim, dyn_sim_now_usec(sim) + 4 * SEC);
+    if (_i != 2)
+        ck_assert(hypervisor->ops->set_balloon(hypervisor, A, 1700 * MIB, NULL));
+    dyn_sim_advance(sim, dyn_sim_now_usec(sim) + SEC);
+    if (_i >= 2)
+        ck_assert(hypervisor->ops->set_balloon(hypervisor, B, 400 * MIB, NULL));
+    dyn_sim_advance(sim, dyn_sim_now_usec(sim) + 3 * SEC);
     sim_assert_sound(sim);
     dyn_sim_advance(sim, dyn_sim_now_usec(sim) + 10 * SEC);
     ck_assert_uint_eq(dyn_sim_available_kib(sim), 0);
-    if (_i == 0)
+    if (breaks[_i])
         expect_only(DYN_SIM_CHECK_HOST);
     else
         sim_assert_sound(sim);
@@ -100,7 +108,7 @@ main(void)
     tcase_add_checked_fixture(tcase, begin, end);
     tcase_add_loop_test(tcase, test_sim_check_size, 0, 6);
     tcase_add_test(tcase, test_sim_check_size_without_room);
-    tcase_add_loop_test(tcase, test_sim_check_host, 0, 2);
+    tcase_add_loop_test(tcase, test_sim_check_host, 0, 4);
     tcase_add_test(tcase, test_sim_check_stop);
     suite_add_tcase(suite, tcase);
     return dyn_suite_run(suite);

@@ -125,6 +125,30 @@ START_TEST(test_faults_a_refused_safe_target_is_sent_again)
 }
 END_TEST
 
+/* Its balloon is back and has taken what it was asked for before: others may have that by now. */
+START_TEST(test_faults_a_safe_target_that_comes_too_late_is_not_sent)
+{
+    ToyGuest *guest = toy_add(&toy, 512, 64, 50, 256);
+
+    toy_run(&toy, 20);
+    toy.conf->pool_kib = 120 * MIB;
+    guest->asked = guest->told = 100 * MIB;
+    guest->answer = DYN_OUTCOME_FROZEN;
+    reset(guest);
+    toy_run(&toy, 4);
+    guest->driver = true;
+    guest->speed = 512 * MIB;
+    guest->mute = _i == 1; /* with statistics or without */
+    toy_event(&toy, guest, DYN_EVENT_BALLOON, 100 * MIB);
+    guest->answer = DYN_OUTCOME_SENT;
+    for (int t = 0; t < 60; t++) {
+        toy_tick(&toy);
+        ck_assert_ptr_null(first_action(DYN_REASON_RESTART));
+    }
+    ck_assert_uint_le(guest->balloon, 120 * MIB);
+}
+END_TEST
+
 START_TEST(test_faults_a_refusal_is_told)
 {
     ToyGuest *guest = toy_add(&toy, 1024, 64, 50, 256);
@@ -425,6 +449,7 @@ main(void)
     tcase_add_test(tcase, test_faults_a_record_from_before_the_reset_proves_nothing);
     tcase_add_test(tcase, test_faults_an_event_from_before_the_reset_proves_nothing);
     tcase_add_loop_test(tcase, test_faults_a_refused_safe_target_is_sent_again, 0, 3);
+    tcase_add_loop_test(tcase, test_faults_a_safe_target_that_comes_too_late_is_not_sent, 0, 2);
     tcase_add_test(tcase, test_faults_a_refusal_is_told);
     tcase_add_test(tcase, test_faults_a_lie_lifts_nobody_above_its_maximum);
     tcase_add_test(tcase, test_faults_a_lie_brings_no_memory);
