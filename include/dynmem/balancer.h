@@ -126,8 +126,8 @@ typedef struct DynHolding {
     uint64_t sent_kib;
     uint64_t coming_kib;     /* of what it gives (assigned - sent): what comes in time */
     uint64_t minimum_kib;
-    uint64_t floor_kib;      /* what it must not lose, whatever the reason */
-    uint64_t step_floor_kib; /* nor, beyond that, by one move under contention */
+    uint64_t floor_kib;      /* what it must not lose unforced */
+    uint64_t step_floor_kib; /* nor by one move under contention */
     uint64_t maximum_kib;    /* what a growth can reach: policy's maximum or base RAM */
     uint64_t demand_kib;     /* raw */
     uint64_t safety_kib;

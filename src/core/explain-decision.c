@@ -42,8 +42,8 @@ outcome_text(uint8_t outcome)
     static const char *const texts[DYN_N_OUTCOMES] = {
         [DYN_OUTCOME_SENT] = "",
         [DYN_OUTCOME_NO_ROOM] = "the host had no room for it any more",
-        [DYN_OUTCOME_FROZEN] = "no request could be sent to it just then (it was paused, libvirt "
-                               "was at work on it, or earlier requests were not answered yet)",
+        [DYN_OUTCOME_FROZEN] = ("no request could be sent to it just then (it was paused, libvirt "
+                                "was at work on it, or earlier requests were not answered yet)"),
         [DYN_OUTCOME_HUNG] = "its QEMU did not run",
         [DYN_OUTCOME_GONE] = "the guest was gone",
         [DYN_OUTCOME_TIMEOUT] = "libvirt did not answer in time",

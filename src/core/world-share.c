@@ -86,6 +86,18 @@ idle_due(const DynWorld *world, const DynGuest *guest, int64_t now_usec)
                (int64_t)world->conf->idle_reclaim_sec * USEC_PER_SEC;
 }
 
+/* What unforced shrinks leave it. With no more than its safety available whatever a guest without
+ * swap reads counts as a sign of need: at its very floor it would be given back what it has just
+ * lost, again and again. */
+static uint64_t
+unforced_floor_kib(const DynGuest *guest)
+{
+    const DynNeed *need = &guest->need;
+
+    return guest->demand.has_swap ? need->floor_kib
+                                  : dyn_sat_add(need->floor_kib, need->spare_kib / 2);
+}
+
 /* Of a guest that may be moved. */
 static void
 find_moves(const DynWorld *world, const DynGuest *guest, Leave leave, int64_t now_usec,
@@ -99,7 +111,7 @@ find_moves(const DynWorld *world, const DynGuest *guest, Leave leave, int64_t no
         holding->may_shrink && is_over(guest->grew_usec, DYN_COOL_SHRINK_USEC, now_usec);
     holding->idle_due = idle_due(world, guest, now_usec);
     holding->minimum_kib = guest->running->policy.minimum_kib;
-    holding->floor_kib = guest->need.floor_kib;
+    holding->floor_kib = unforced_floor_kib(guest);
     holding->step_floor_kib = guest->need.step_floor_kib;
     holding->maximum_kib = guest->need.ceiling_kib;
     holding->demand_kib = guest->need.demand_kib;
