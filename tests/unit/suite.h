@@ -20,15 +20,23 @@ dyn_suite_run(Suite *suite)
     return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-/* How many of @full random rounds to go: all, or one in DYN_TEST_DIVISOR of the environment where
- * the program runs many times slower (valgrind). At least one. */
+static inline int
+dyn_suite_factor(const char *name)
+{
+    const char *text = getenv(name);
+    int factor = text ? atoi(text) : 1;
+
+    return factor > 1 ? factor : 1;
+}
+
+/* How many of @full random rounds to go: all; one in DYN_TEST_DIVISOR of the environment where the
+ * program runs many times slower (valgrind), at least one; DYN_TEST_TIMES as many where there is
+ * time. */
 static inline int
 dyn_suite_rounds(int full)
 {
-    const char *text = getenv("DYN_TEST_DIVISOR");
-    int divisor = text ? atoi(text) : 1;
+    const int divisor = dyn_suite_factor("DYN_TEST_DIVISOR");
 
-    if (divisor <= 1)
-        return full;
+    full *= dyn_suite_factor("DYN_TEST_TIMES");
     return full > divisor ? full / divisor : 1;
 }
