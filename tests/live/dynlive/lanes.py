@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Several programs side by side, each in a bed of its own: tests wait far more than they work."""
+"""Two programs side by side, each in a bed of its own: tests wait far more than they work."""
 
 import re
 import subprocess
