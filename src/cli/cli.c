@@ -62,15 +62,28 @@ dyn_cli_say(DynCli *cli, const char *format, ...)
     va_end(args);
 }
 
+/* A syntax is broken into lines for the help. */
+static char *
+one_line(const char *syntax)
+{
+    g_auto(GStrv) lines = g_strsplit(syntax, "\n", -1);
+
+    for (char **line = lines; *line; line++)
+        g_strstrip(*line);
+    return g_strjoinv(" ", lines);
+}
+
 static bool
 check_arguments(const DynCliCommand *command, char **args, GError **error)
 {
     unsigned n = g_strv_length(args);
 
     if (n < command->least) {
+        g_autofree char *syntax = one_line(command->syntax);
+
         dyn_cli_usage_error(error, "'%s' needs %s: dynmem %s %s", command->name,
                             command->takes_domain ? "a DOMAIN (name or UUID)" : "an argument",
-                            command->name, command->syntax);
+                            command->name, syntax);
         return false;
     }
     if (n > command->most) {

@@ -28,8 +28,8 @@ say_result(DynCli *cli, const char *name, uint64_t given, uint64_t missing)
     else
         dyn_cli_say(
             cli,
-            "Domain %s: %s given back, %s of its memory still missing: the host has no more "
-            "to give. It is left alone from now on.",
+            "Domain %s: %s given back, %s of its memory still missing: the host has no more to give, "
+            "or the guest has not taken it yet. It is left alone from now on.",
             quoted, given_text, missing_text);
 }
 

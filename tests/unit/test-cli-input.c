@@ -62,6 +62,8 @@ static const Bad bad[] = {
     { 2, { "set", "vm", "--live", "--current", "--buffer", "9" }, { "--current", "--live" } },
     { 2, { "set", "vm" }, { "nothing to set" } },
     { 2, { "set", "--buffer", "30" }, { "DOMAIN" } },
+    { 2, { "set" }, { "dynmem set DOMAIN [--startup", "PERCENT] [--priority NUMBER]" } },
+    { 2, { "enable" }, { "dynmem enable DOMAIN [--startup", "PERCENT] [--priority NUMBER]" } },
     { 2, { "set", "vm", "other", "--buffer", "30" }, { "'other'" } },
     { 2, { "set", "vm", "--buffer" }, { "--buffer" } },
     { 2, { "set", "vm", "--size", "3" }, { "--size" } },
