@@ -18,7 +18,9 @@ dyn_hostmem_read_available(const char *proc_root, uint64_t *ret_kib, GError **er
 typedef struct DynProcess {
     char state;              /* R S D T t Z ... */
     uint64_t start_time;     /* clock ticks since boot: with the PID the identity of the process */
-    uint64_t rss_kib;        /* DYN_UNKNOWN if the number is impossible */
+    /* resident, huge pages of hugetlbfs included (proc(5): VmRSS has none of them); DYN_UNKNOWN if
+     * a number is impossible */
+    uint64_t rss_kib;
     uint64_t swap_kib;       /* VmSwap; DYN_UNKNOWN if impossible, or the process has no memory */
     uint64_t minor_faults;
 } DynProcess;

@@ -66,19 +66,22 @@ read_stat(const char *directory, StatLine *ret_stat, GError **error)
     return false;
 }
 
-/* The value of @key in DIRECTORY/status in KiB; DYN_UNKNOWN where the process has no memory of its
- * own (ended, kernel thread) or the number is impossible. */
-static bool
-read_status(const char *directory, const char *key, uint64_t *ret_kib, GError **error)
+/* The value of @key in KiB; DYN_UNKNOWN where the process has no memory of its own (ended, kernel
+ * thread) or the number is impossible. */
+static uint64_t
+status_kib(const char *text, const char *key)
 {
-    char text[DYN_PROC_TEXT_SIZE];
-    g_autofree char *path = g_build_filename(directory, "status", NULL);
     uint64_t kib;
 
-    if (!dyn_proc_read(path, text, error))
-        return false;
-    *ret_kib = dyn_proc_value(text, key, &kib) && kib <= DYN_MAX_KIB ? kib : DYN_UNKNOWN;
-    return true;
+    return dyn_proc_value(text, key, &kib) && kib <= DYN_MAX_KIB ? kib : DYN_UNKNOWN;
+}
+
+static bool
+read_status(const char *directory, char *ret_text, GError **error)
+{
+    g_autofree char *path = g_build_filename(directory, "status", NULL);
+
+    return dyn_proc_read(path, ret_text, error);
 }
 
 static uint64_t
@@ -89,20 +92,36 @@ rss_kib(const StatLine *stat)
     return kib <= DYN_MAX_KIB ? kib : DYN_UNKNOWN;
 }
 
+/* The kernel counts huge pages apart from all others; one built without them has no such line. */
+static uint64_t
+resident_kib(const StatLine *stat, const char *status)
+{
+    const uint64_t small = rss_kib(stat);
+    uint64_t huge;
+
+    if (!dyn_proc_value(status, "HugetlbPages:", &huge))
+        return small;
+    if (small == DYN_UNKNOWN || huge > DYN_MAX_KIB - small)
+        return DYN_UNKNOWN;
+    return small + huge;
+}
+
 bool
 dyn_process_read(const char *proc_root, int pid, DynProcess *ret_process, GError **error)
 {
     g_autofree char *directory = g_strdup_printf("%s/%d", proc_root, pid);
+    char status[DYN_PROC_TEXT_SIZE];
     StatLine stat;
     DynProcess process;
 
     if (!read_stat(directory, &stat, error))
         return false;
-    if (!read_status(directory, "VmSwap:", &process.swap_kib, error))
+    if (!read_status(directory, status, error))
         return false;
     process.state = stat.state;
     process.start_time = stat.number[STAT_STARTTIME];
-    process.rss_kib = rss_kib(&stat);
+    process.rss_kib = resident_kib(&stat, status);
+    process.swap_kib = status_kib(status, "VmSwap:");
     process.minor_faults = stat.number[STAT_MINFLT];
     *ret_process = process;
     return true;
@@ -112,16 +131,18 @@ bool
 dyn_self_read(const char *proc_root, DynSelf *ret_self, GError **error)
 {
     g_autofree char *directory = g_build_filename(proc_root, "self", NULL);
+    char status[DYN_PROC_TEXT_SIZE];
     StatLine stat;
     DynSelf self;
 
     if (!read_stat(directory, &stat, error))
         return false;
-    if (!read_status(directory, "RssAnon:", &self.anon_kib, error))
+    if (!read_status(directory, status, error))
         return false;
     self.cpu_usec = dyn_mul_div(dyn_sat_add(stat.number[STAT_UTIME], stat.number[STAT_STIME]),
                                 G_USEC_PER_SEC, (uint64_t)sysconf(_SC_CLK_TCK));
     self.rss_kib = rss_kib(&stat);
+    self.anon_kib = status_kib(status, "RssAnon:");
     *ret_self = self;
     return true;
 }

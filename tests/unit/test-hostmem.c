@@ -278,6 +278,24 @@ START_TEST(test_process_with_impossible_sizes_is_unknown)
 }
 END_TEST
 
+/* A guest in huge pages holds its memory as much as any other. */
+START_TEST(test_process_counts_huge_pages)
+{
+    const uint64_t two_pages_kib = 2 * (uint64_t)sysconf(_SC_PAGESIZE) / 1024;
+    char *root = make_tree();
+    DynProcess process;
+
+    put(root, "7/stat", "7 (a) S" STAT_REST);
+    put(root, "7/status", "VmSwap:\t0 kB\nHugetlbPages:\t 33554432 kB\n");
+    ck_assert(dyn_process_read(root, 7, &process, NULL));
+    ck_assert_uint_eq(process.rss_kib, two_pages_kib + 33554432);
+    put(root, "7/status", "VmSwap:\t0 kB\nHugetlbPages:\t18446744073709551615 kB\n");
+    ck_assert(dyn_process_read(root, 7, &process, NULL));
+    ck_assert_uint_eq(process.rss_kib, DYN_UNKNOWN);
+    remove_tree(root);
+}
+END_TEST
+
 static void
 put_cmdline(const char *root, const char *name, const char *text, size_t length)
 {
@@ -362,6 +380,7 @@ main(void)
     tcase_add_test(tcase, test_process_that_ended_is_gone);
     tcase_add_loop_test(tcase, test_process_survives_any_name, 0, G_N_ELEMENTS(stat_rows));
     tcase_add_test(tcase, test_process_with_impossible_sizes_is_unknown);
+    tcase_add_test(tcase, test_process_counts_huge_pages);
     tcase_add_test(tcase, test_process_is_found_by_its_arguments);
     tcase_add_loop_test(tcase, test_process_number_is_read_from_a_file, 0, G_N_ELEMENTS(pid_files));
     tcase_add_test(tcase, test_self_is_measured);
