@@ -65,8 +65,6 @@ typedef struct DynOutcome {
 
 void
 dyn_plan_free(DynPlan *plan);
-void
-dyn_outcome_free(DynOutcome *outcome);
 
 /* One line an action, for golden tests and `dynmem` dry runs. Free with g_free(). */
 char *
@@ -90,6 +88,5 @@ dyn_growth_fits(uint64_t available_kib, uint64_t reserve_kib, uint64_t in_flight
                 uint64_t delta_kib);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DynPlan, dyn_plan_free)
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(DynOutcome, dyn_outcome_free)
 
 G_END_DECLS

@@ -12,15 +12,6 @@ dyn_plan_free(DynPlan *plan)
     g_free(plan);
 }
 
-void
-dyn_outcome_free(DynOutcome *outcome)
-{
-    if (!outcome)
-        return;
-    g_free(outcome->message);
-    g_free(outcome);
-}
-
 char *
 dyn_plan_to_string(const DynPlan *plan)
 {
