@@ -34,7 +34,8 @@ dyn_world_free(DynWorld *world);
 void
 dyn_world_set_conf(DynWorld *world, const DynConf *conf);
 
-/* The kill switch: go on deciding, plan only act=false. */
+/* The kill switch: go on deciding, plan only act=false. Withdrawals excepted: what was asked before
+ * the pause, and not answered, must not take effect in it. */
 void
 dyn_world_set_paused(DynWorld *world, bool paused);
 
@@ -97,10 +98,6 @@ dyn_world_record(const DynWorld *world, const char *uuid);
  * observed, 0 if it should be left as it is. */
 uint32_t
 dyn_world_wanted_period(const DynWorld *world, const char *uuid);
-
-/* The running guests (UUIDs, borrowed pointers in a new array). */
-GPtrArray *
-dyn_world_running(const DynWorld *world);
 
 /* Reference to a new immutable report. */
 DynReport *

@@ -444,9 +444,9 @@ static void
 taken(DynGuest *guest, const DynOutcome *outcome)
 {
     guest->progress_usec = outcome->when_usec;
+    /* libvirt lets one call at a time into a guest: what was given up came before this one */
     guest->lingering_kib = 0;
-    if (guest->op_reason == DYN_REASON_WITHDRAW)
-        guest->withdraw_due = false;
+    guest->withdraw_due = false;
     if (guest->op_reason == DYN_REASON_RESTART) {
         guest->restart_due = false;
         guest->restart_sent_usec = outcome->when_usec;

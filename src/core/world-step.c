@@ -194,19 +194,32 @@ restart_target(const DynGuest *guest)
     return MIN(MIN(MAX(policy->startup_kib, alive), policy->maximum_kib), most);
 }
 
+/* What was sent can still take effect, also after a pause, or after its guest was turned off.
+ * Taking it back is the end of an old act, not a new one: it goes out all the same. */
+static void
+withdraw(DynWorld *world, DynGuest *guest, int64_t now_usec, DynPlan *plan)
+{
+    DynAction action = action_for(world, guest, DYN_REASON_WITHDRAW, guest->balloon_kib);
+
+    action.act = true;
+    add_action(world, guest, action, now_usec, plan);
+}
+
 static void
 plan_urgent(DynWorld *world, DynGuest *guest, int64_t now_usec, DynPlan *plan)
 {
     const bool stands = guest->sample.hung || guest->sample.job || guest->run != DYN_RUN_RUNNING ||
                         now_usec < guest->frozen_until_usec;
 
-    if (!dyn_guest_is_managed(guest, world->conf) || stands || guest->op_serial != 0 ||
-        !acts(world, guest))
+    if (!guest->active || !guest->domain || stands || guest->op_serial != 0)
         return;
     if (guest->withdraw_due && guest->balloon_kib != DYN_UNKNOWN && guest->confirmed) {
-        add_action(world, guest, action_for(world, guest, DYN_REASON_WITHDRAW, guest->balloon_kib),
-                   now_usec, plan);
-    } else if (guest->restart_due && now_usec - guest->restart_sent_usec >= RESTART_PAUSE_USEC) {
+        withdraw(world, guest, now_usec, plan);
+        return;
+    }
+    if (!dyn_guest_is_managed(guest, world->conf) || !acts(world, guest))
+        return;
+    if (guest->restart_due && now_usec - guest->restart_sent_usec >= RESTART_PAUSE_USEC) {
         add_action(world, guest,
                    action_for(world, guest, DYN_REASON_RESTART, restart_target(guest)), now_usec,
                    plan);

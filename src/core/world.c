@@ -272,17 +272,3 @@ dyn_world_wanted_period(const DynWorld *world, const char *uuid)
 
     return guest && dyn_guest_is_managed(guest, world->conf) ? world->conf->interval_sec : 0;
 }
-
-GPtrArray *
-dyn_world_running(const DynWorld *world)
-{
-    GPtrArray *uuids = g_ptr_array_new();
-
-    for (guint i = 0; i < world->guests->len; i++) {
-        DynGuest *guest = world->guests->pdata[i];
-
-        if (guest->active)
-            g_ptr_array_add(uuids, guest->uuid);
-    }
-    return uuids;
-}

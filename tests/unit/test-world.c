@@ -247,6 +247,37 @@ START_TEST(test_world_gives_a_stuck_guest_up_and_withdraws)
 }
 END_TEST
 
+/* A shrink ran into its deadline and may still fire: it is taken back although nothing is acted on
+ * any more, and nothing else is sent. */
+START_TEST(test_world_withdraws_whatever_came_after)
+{
+    ToyGuest *guest = toy_add(&toy, 1024, 64, 50, 1024);
+    ToyGuest *busy = toy_add(&toy, 1024, 64, 50, 128);
+
+    set_pool(1200);
+    toy_run(&toy, 10);
+    guest->deaf = true;
+    guest->answer = DYN_OUTCOME_TIMEOUT;
+    busy->used = 600 * MIB;
+    toy_run(&toy, 1);
+    guest->asked = 700 * MIB; /* QEMU had it */
+    guest->answer = DYN_OUTCOME_SENT;
+    if (_i == 0) {
+        dyn_world_set_paused(toy.world, true);
+    } else if (_i == 1) {
+        toy.conf->mode = DYN_MODE_OBSERVE;
+    } else {
+        guest->mode = _i == 2 ? "off" : "no such mode";
+        toy_put(&toy, guest);
+    }
+    toy_run(&toy, 3);
+    ck_assert_uint_eq(guest->asked, 1024 * MIB);
+    toy.actions = 0;
+    toy_run(&toy, 5);
+    ck_assert_uint_eq(toy.actions, 0);
+}
+END_TEST
+
 START_TEST(test_world_sends_nothing_to_a_frozen_guest)
 {
     ToyGuest *guest = toy_add(&toy, 512, 64, 50, 512);
@@ -401,6 +432,7 @@ main(void)
     tcase_add_test(tcase, test_world_respects_an_outside_setmem);
     tcase_add_test(tcase, test_world_takes_a_start_for_what_it_is);
     tcase_add_test(tcase, test_world_gives_a_stuck_guest_up_and_withdraws);
+    tcase_add_loop_test(tcase, test_world_withdraws_whatever_came_after, 0, 4);
     tcase_add_test(tcase, test_world_sends_nothing_to_a_frozen_guest);
     tcase_add_test(tcase, test_world_only_observes_in_observe_mode);
     tcase_add_test(tcase, test_world_pause_stops_every_action);

@@ -34,6 +34,7 @@ typedef struct ToyGuest {
     bool asleep;         /* suspended to memory */
     const char *extra;   /* further elements of its XML, or NULL */
     const char *devices; /* further devices, or NULL */
+    const char *mode;    /* of its policy; NULL: on */
     DynOutcomeResult answer; /* to requests; anything but SENT: nothing happens */
     uint64_t lie_total;  /* KiB of MemTotal it claims; 0: honest */
     uint64_t cached;   /* KiB that libvirt still tells instead, once; 0: none */
@@ -83,12 +84,13 @@ toy_found(const ToyGuest *guest)
     g_autofree char *xml = g_strdup_printf(
         "<domain type='kvm'><name>g%.2s</name><uuid>%s</uuid><memory unit='MiB'>%" G_GUINT64_FORMAT
         "</memory><currentMemory unit='MiB'>%" G_GUINT64_FORMAT "</currentMemory><vcpu>1</vcpu>"
-        "<metadata><p:policy xmlns:p='urn:dynmem:policy:1'><p:startup unit='MiB'>%" G_GUINT64_FORMAT
+        "<metadata><p:policy xmlns:p='urn:dynmem:policy:1' mode='%s'><p:startup unit='MiB'>%" G_GUINT64_FORMAT
         "</p:startup><p:minimum unit='MiB'>%" G_GUINT64_FORMAT
         "</p:minimum><p:maximum unit='MiB'>%" G_GUINT64_FORMAT
         "</p:maximum><p:priority>%" G_GUINT64_FORMAT "</p:priority></p:policy></metadata>"
         "%s<devices>%s<memballoon model='virtio' autodeflate='%s'/></devices></domain>",
-        guest->uuid, guest->uuid, guest->boot, guest->startup, guest->startup, guest->minimum,
+        guest->uuid, guest->uuid, guest->boot, guest->startup,
+        guest->mode ? guest->mode : "on", guest->startup, guest->minimum,
         guest->maximum, guest->priority, guest->extra ? guest->extra : "",
         guest->devices ? guest->devices : "", guest->autodeflate ? "on" : "off");
     DynFound *found = g_new0(DynFound, 1);
