@@ -75,6 +75,7 @@ dyn_world_outcome(DynWorld *world, const DynOutcome *outcome);
 typedef struct DynGiven {
     uint64_t give_kib;    /* 0: nothing to execute */
     uint64_t missing_kib; /* what its maximum lacks even then */
+    bool again;           /* an earlier release holds already */
     DynAction action;     /* to execute if @give_kib > 0 */
 } DynGiven;
 
@@ -84,6 +85,10 @@ typedef struct DynGiven {
 bool
 dyn_world_release(DynWorld *world, const char *uuid, int64_t now_usec, DynGiven *ret_given,
                   GError **error);
+
+/* The release came to nothing: @uuid is again what its policy says. */
+void
+dyn_world_release_undo(DynWorld *world, const char *uuid);
 
 /* What would be done now, all guests, nothing marked (dry run): only working memory changes. */
 DynPlan *

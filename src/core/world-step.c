@@ -157,7 +157,9 @@ action_for(const DynWorld *world, const DynGuest *guest, DynReason reason, uint6
         guest->balloon_kib == DYN_UNKNOWN ? dyn_guest_boot_kib(guest) : guest->balloon_kib;
     action.to_kib = MIN(to_kib, dyn_guest_boot_kib(guest));
     action.demand_kib = dyn_guest_demand_kib(guest);
-    action.target_kib = guest->demand.known ? dyn_guest_full_kib(guest, world->conf) : DYN_UNKNOWN;
+    action.target_kib = DYN_UNKNOWN;
+    if (guest->demand.known && guest->running)
+        action.target_kib = dyn_guest_full_kib(guest, world->conf);
     action.available_kib = world->ledger.available_kib;
     return action;
 }
@@ -379,6 +381,7 @@ dyn_world_release(DynWorld *world, const char *uuid, int64_t now_usec, DynGiven 
     have = guest->balloon_kib == DYN_UNKNOWN ? full : guest->balloon_kib;
     ret_given->give_kib = MIN(dyn_sat_sub(full, have), world->ledger.available_kib);
     ret_given->missing_kib = dyn_sat_sub(full, have + ret_given->give_kib);
+    ret_given->again = guest->released;
     guest->released = true;
     g_free(guest->released_policy);
     guest->released_policy = g_strdup(guest->domain->policy_xml);
@@ -391,4 +394,15 @@ dyn_world_release(DynWorld *world, const char *uuid, int64_t now_usec, DynGiven 
     dyn_guest_sent(guest, action, now_usec);
     dyn_world_count(world, &world->ledger);
     return true;
+}
+
+void
+dyn_world_release_undo(DynWorld *world, const char *uuid)
+{
+    DynGuest *guest = dyn_world_find(world, uuid);
+
+    if (!guest)
+        return;
+    guest->released = false;
+    g_clear_pointer(&guest->released_policy, g_free);
 }

@@ -5,7 +5,8 @@
  * asked for, or until the deadline: a guest that takes less than it was offered has the rest
  * reported as missing. mode='off' is written last and into the policy as it reads then, so that
  * nothing else of it is lost. A guest that has no policy of its own (a GLOB covers it) gets one
- * that says only that. */
+ * that says only that. A release that ends before the guest was seen to follow is undone: it is
+ * managed as before, and can be released again. */
 #include "config.h"
 
 #include "engine-priv.h"
@@ -25,6 +26,7 @@ struct DynReleasing {
     uint64_t to_kib;
     uint64_t held_kib;
     uint64_t missing_kib;
+    bool again;
     int64_t due_usec;
     DynReleasedFunc done;
     gpointer user_data;
@@ -48,6 +50,13 @@ find(const DynEngine *engine, const char *uuid)
     return NULL;
 }
 
+/* Has it ended with nothing done? From reading on the guest has what it could get. */
+static bool
+is_undone(const DynReleasing *release, const GError *error)
+{
+    return error && !release->again && release->step <= DYN_RELEASING_WATCHING;
+}
+
 /* Answers and drops @release. */
 static void
 finish(DynEngine *engine, DynReleasing *release, const GError *error)
@@ -62,6 +71,8 @@ finish(DynEngine *engine, DynReleasing *release, const GError *error)
         dyn_log(G_LOG_LEVEL_INFO, NULL,
                 "%s: released: %" G_GUINT64_FORMAT " KiB given, %" G_GUINT64_FORMAT " KiB missing",
                 dyn_engine_guest_shown(engine, release->uuid), given_kib, missing_kib);
+    if (is_undone(release, error))
+        dyn_world_release_undo(engine->world, release->uuid);
     g_ptr_array_remove(engine->releases, release);
     done(given_kib, missing_kib, error, user_data);
 }
@@ -126,7 +137,7 @@ dyn_engine_release_outcome(DynEngine *engine, const DynOutcome *outcome)
     }
     error = g_error_new(
         DYN_ERROR, DYN_ERROR_BUSY,
-        "%s could not be released: %s%s%s; it is left alone until its policy is written again",
+        "%s could not be released: %s%s%s; it is left as it was: release it again later",
         dyn_engine_guest_shown(engine, release->uuid), dyn_outcome_word(outcome->result),
         outcome->message ? ": " : "", outcome->message ? outcome->message : "");
     finish(engine, release, error);
@@ -236,6 +247,17 @@ check_paused(const DynEngine *engine, const DynGuestReport *guest, GError **erro
     return false;
 }
 
+/* A guest that was turned off while it was small, or whose policy went bad, is left alone at the
+ * size it has: it must find its way out, too. */
+static bool
+is_releasable(const DynGuestReport *guest)
+{
+    const bool is_small = guest->balloon_kib != DYN_UNKNOWN && guest->balloon_kib > 0;
+    const bool has_policy = guest->hold == DYN_HOLD_OFF || guest->hold == DYN_HOLD_BAD_POLICY;
+
+    return guest->managed || (has_policy && is_small);
+}
+
 static bool
 check_request(DynEngine *engine, const char *uuid, GError **error)
 {
@@ -246,7 +268,7 @@ check_request(DynEngine *engine, const char *uuid, GError **error)
         g_set_error(error, DYN_ERROR, DYN_ERROR_GONE, "no domain with UUID '%s'", uuid);
         return false;
     }
-    if (!guest->managed) {
+    if (!is_releasable(guest)) {
         g_set_error(error, DYN_ERROR, DYN_ERROR_INVALID,
                     "%s is not managed (%s): nothing to release", shown,
                     guest->hold_text && *guest->hold_text ? guest->hold_text : "no policy");
@@ -281,6 +303,7 @@ dyn_engine_release(DynEngine *engine, const char *uuid, DynReleasedFunc done, gp
     release = g_new0(DynReleasing, 1);
     g_strlcpy(release->uuid, uuid, sizeof(release->uuid));
     release->missing_kib = given.missing_kib;
+    release->again = given.again;
     release->due_usec = dyn_engine_now(engine) + DYN_ENGINE_RELEASE_USEC;
     release->done = done;
     release->user_data = user_data;

@@ -120,18 +120,54 @@ START_TEST(test_release_without_room)
 }
 END_TEST
 
-START_TEST(test_release_of_a_frozen_guest_fails)
+/* It is as if nobody had asked: managed, and releasable as soon as it can be acted on. */
+START_TEST(test_release_that_fails_is_undone)
 {
+    static const DynOutcomeResult results[] = { DYN_OUTCOME_FROZEN, DYN_OUTCOME_HUNG,
+                                                DYN_OUTCOME_TIMEOUT, DYN_OUTCOME_FAILED };
     g_auto(Fake) fake = { 0 };
     g_auto(Answer) answer = { 0 };
+    g_auto(Answer) again = { 0 };
     FakeGuest *guest = begin_one(&fake, "[host]\nMode=on\n", POLICY);
+    g_autofree char *said =
+        g_strconcat("'a b' could not be released: ", dyn_outcome_word(results[_i]), NULL);
 
-    fake.outcome = DYN_OUTCOME_FROZEN;
+    fake.outcome = results[_i];
     dyn_engine_release(fake.engine, guest->uuid, note, &answer);
     fake_advance(&fake, 2 * FAKE_SEC);
     ck_assert_uint_eq(answer.count, 1);
-    ck_assert_ptr_nonnull(strstr(answer.message, "'a b' could not be released: frozen"));
+    ck_assert_ptr_nonnull(strstr(answer.message, said));
     ck_assert_str_eq(guest->policy, POLICY);
+    ck_assert_uint_eq(dyn_engine_report(fake.engine)->host.managed, 1);
+    fake.outcome = DYN_OUTCOME_SENT;
+    fake_advance(&fake, 60 * FAKE_SEC);
+    dyn_engine_release(fake.engine, guest->uuid, note, &again);
+    fake_advance(&fake, 2 * FAKE_SEC);
+    ck_assert_ptr_null(again.message);
+    ck_assert_uint_eq(guest->balloon_kib, 512 * FAKE_MIB);
+}
+END_TEST
+
+/* Turned off, or its policy gone bad, while it was small. */
+START_TEST(test_release_of_a_guest_left_small)
+{
+    static const char *const policies[] = {
+        "<policy xmlns='urn:dynmem:policy:1' mode='off'/>",
+        "<policy xmlns='urn:dynmem:policy:1'><minimum unit='MiB'>lots</minimum></policy>",
+    };
+    g_auto(Fake) fake = { 0 };
+    g_auto(Answer) answer = { 0 };
+    FakeGuest *guest = begin_one(&fake, "[host]\nMode=on\n", policies[_i]);
+
+    dyn_engine_release(fake.engine, guest->uuid, note, &answer);
+    fake_advance(&fake, 2 * FAKE_SEC);
+    ck_assert_uint_eq(answer.count, 1);
+    ck_assert_uint_eq(answer.given_kib, 256 * FAKE_MIB);
+    ck_assert_uint_eq(guest->balloon_kib, 512 * FAKE_MIB);
+    if (_i == 0)
+        ck_assert_ptr_null(answer.message);
+    else /* what cannot be read cannot be changed */
+        ck_assert_ptr_nonnull(strstr(answer.message, "got its memory, but mode='off'"));
 }
 END_TEST
 
@@ -231,6 +267,7 @@ START_TEST(test_release_ends_with_the_connection_and_with_us)
     ck_assert_uint_eq(answer.count, 1);
     ck_assert_ptr_nonnull(
         strstr(answer.message, _i == 0 ? "connection to libvirt is lost" : "stopping"));
+    ck_assert_uint_eq(dyn_engine_report(fake.engine)->host.managed, 1);
     fake_advance(&fake, 60 * FAKE_SEC);
     ck_assert_uint_eq(answer.count, 1);
 }
@@ -247,7 +284,8 @@ main(void)
     tcase_add_test(tcase, test_release_of_a_guest_by_group);
     tcase_add_test(tcase, test_release_reports_what_the_guest_does_not_take);
     tcase_add_test(tcase, test_release_without_room);
-    tcase_add_test(tcase, test_release_of_a_frozen_guest_fails);
+    tcase_add_loop_test(tcase, test_release_that_fails_is_undone, 0, 4);
+    tcase_add_loop_test(tcase, test_release_of_a_guest_left_small, 0, 2);
     tcase_add_test(tcase, test_release_refusals);
     tcase_add_test(tcase, test_release_while_paused);
     tcase_add_loop_test(tcase, test_release_of_an_observed_guest, 0, 2);
