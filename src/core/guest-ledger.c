@@ -65,6 +65,8 @@ dyn_guest_charge_kib(const DynGuest *guest)
 
     if (guest->running)
         charge = guest->running->policy.charge;
+    if (guest->lied) /* it does not boot: it may hold all of it */
+        return full;
     if (charge == DYN_CHARGE_STARTUP)
         return MIN(full, guest->running->policy.startup_kib);
     if (charge == DYN_CHARGE_AUTO && guest->boot_peak_kib != 0)
@@ -109,6 +111,7 @@ dyn_guest_begin_boot(DynGuest *guest, int64_t now_usec, int64_t wall_usec, bool 
     guest->fresh_usec = 0;
     guest->reset = reset;
     guest->confirmed = false;
+    guest->lied = false;
     guest->boot_rss_kib = 0;
     guest->restart_due = reset;
     guest->sent_kib = DYN_UNKNOWN;
@@ -279,6 +282,7 @@ void
 dyn_guest_confirm(DynGuest *guest)
 {
     guest->confirmed = true;
+    guest->lied = false;
     guest->boot_peak_kib = MAX(guest->boot_peak_kib, guest->boot_rss_kib);
     guest->boot_rss_kib = 0;
 }
@@ -338,6 +342,7 @@ fold_stats(DynGuest *guest, const DynGuestSample *sample, int64_t now_usec)
     guest->doubted = guest->confirmed && guest->demand.lie_records > 0;
     if (guest->confirmed && guest->demand.balloon_lies && sample->exact) {
         guest->confirmed = false; /* `actual` is wrong: count all it could have until proven */
+        guest->lied = true;
         guest->restart_due = true;
         guest->fresh_usec = now_usec;
     }

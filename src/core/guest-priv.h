@@ -72,6 +72,7 @@ typedef struct DynGuest {
     bool reset;
     bool start_seen;         /* its start event came before its description */
     bool confirmed;          /* the balloon size is to be believed */
+    bool lied;               /* it is not, and no boot is why: statistics contradict it */
     bool restart_due;        /* a safe target has to be sent at once */
     int64_t restart_sent_usec;
     /* most QEMU had resident during a boot that came to its end; 0: none yet */
