@@ -282,6 +282,8 @@ void
 dyn_guest_confirm(DynGuest *guest)
 {
     guest->confirmed = true;
+    if (guest->lied)
+        guest->restart_due = false; /* its number is right again */
     guest->lied = false;
     guest->boot_peak_kib = MAX(guest->boot_peak_kib, guest->boot_rss_kib);
     guest->boot_rss_kib = 0;

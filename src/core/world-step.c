@@ -181,8 +181,22 @@ add_action(DynWorld *world, DynGuest *guest, DynAction action, int64_t now_usec,
     g_array_append_val(plan->actions, action);
 }
 
-/* The safe target of a guest that was reset. One that is up again but whose `actual` is proved
- * wrong keeps all it may have and only gets its number put right. */
+/* What QEMU proves that the guest holds, as a balloon size: a guest that says more than `actual`
+ * may be right after an unseen reset, or lie. */
+static uint64_t
+proven_kib(const DynGuest *guest)
+{
+    const DynGuestSample *sample = &guest->sample;
+    const uint64_t swap_kib = sample->host_swap_kib == DYN_UNKNOWN ? 0 : sample->host_swap_kib;
+    const uint64_t resident_kib = dyn_sat_sub(dyn_sat_add(sample->rss_kib, swap_kib),
+                                              dyn_sat_add(guest->overhead_kib, guest->vmem_kib));
+
+    return MAX(resident_kib, guest->balloon_kib);
+}
+
+/* The safe target of a guest that was reset; one that is up again keeps all it may have. One whose
+ * `actual` is proved wrong keeps what QEMU proves and only gets its number put right: no more,
+ * since nobody looks whether the host has room. */
 static uint64_t
 restart_target(const DynGuest *guest)
 {
@@ -191,6 +205,8 @@ restart_target(const DynGuest *guest)
     const uint64_t alive = guest->last_kernel_kib + dyn_guest_safety_kib(guest);
     const DynPolicy *policy = &guest->running->policy;
 
+    if (guest->lied)
+        return MIN(MIN(MAX(policy->minimum_kib, proven_kib(guest)), policy->maximum_kib), most);
     if (guest->fresh_usec != 0)
         return MIN(most, policy->maximum_kib);
     return MIN(MIN(MAX(policy->startup_kib, alive), policy->maximum_kib), most);
@@ -207,6 +223,15 @@ withdraw(DynWorld *world, DynGuest *guest, int64_t now_usec, DynPlan *plan)
     add_action(world, guest, action, now_usec, plan);
 }
 
+/* Without a look at its QEMU nothing tells a lie from an unseen reset: wait for one. */
+static bool
+restart_is_due(const DynGuest *guest, int64_t now_usec)
+{
+    return guest->restart_due && now_usec - guest->restart_sent_usec >= RESTART_PAUSE_USEC &&
+           (!guest->lied ||
+            (guest->sample.rss_kib != DYN_UNKNOWN && guest->balloon_kib != DYN_UNKNOWN));
+}
+
 static void
 plan_urgent(DynWorld *world, DynGuest *guest, int64_t now_usec, DynPlan *plan)
 {
@@ -221,7 +246,7 @@ plan_urgent(DynWorld *world, DynGuest *guest, int64_t now_usec, DynPlan *plan)
     }
     if (!dyn_guest_is_managed(guest, world->conf) || !acts(world, guest))
         return;
-    if (guest->restart_due && now_usec - guest->restart_sent_usec >= RESTART_PAUSE_USEC) {
+    if (restart_is_due(guest, now_usec)) {
         add_action(world, guest,
                    action_for(world, guest, DYN_REASON_RESTART, restart_target(guest)), now_usec,
                    plan);

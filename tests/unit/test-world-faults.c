@@ -165,6 +165,34 @@ START_TEST(test_faults_a_lie_lifts_nobody_above_its_maximum)
 }
 END_TEST
 
+/* Nobody looks for room before a number is put right. */
+START_TEST(test_faults_a_lie_brings_no_memory)
+{
+    ToyGuest *liar = toy_add(&toy, 6144, 256, 0, 300);
+    ToyGuest *other = toy_add(&toy, 6144, 256, 100, 5800);
+    bool sent = false;
+
+    toy.host_kib = 8192 * MIB;
+    toy.nonguest_kib = 500 * MIB;
+    other->used = 5500 * MIB;
+    toy_run(&toy, 5);
+    liar->lie_total = 6000 * MIB;
+    liar->used = 200 * MIB;
+    for (int t = 0; t < 40; t++) {
+        const uint64_t held = liar->balloon;
+
+        toy_tick(&toy);
+        if (first_action(DYN_REASON_RESTART)) {
+            ck_assert_uint_le(first_action(DYN_REASON_RESTART)->to_kib, held);
+            sent = true;
+        }
+        ck_assert_uint_le(liar->balloon + other->balloon, 8192 * MIB - toy.nonguest_kib);
+    }
+    ck_assert(sent);
+    ck_assert_uint_ge(liar->asked, liar->minimum * MIB);
+}
+END_TEST
+
 START_TEST(test_faults_nothing_is_cut_below_what_keeps_a_guest_alive)
 {
     ToyGuest *guest = toy_add(&toy, 4096, 64, 50, 4096);
@@ -405,6 +433,7 @@ main(void)
     tcase_add_test(tcase, test_faults_an_event_from_before_the_reset_proves_nothing);
     tcase_add_loop_test(tcase, test_faults_a_refused_safe_target_is_sent_again, 0, 3);
     tcase_add_test(tcase, test_faults_a_lie_lifts_nobody_above_its_maximum);
+    tcase_add_test(tcase, test_faults_a_lie_brings_no_memory);
     tcase_add_test(tcase, test_faults_nothing_is_cut_below_what_keeps_a_guest_alive);
     tcase_add_test(tcase, test_faults_a_failed_request_may_have_been_taken);
     tcase_add_test(tcase, test_faults_a_shrink_that_does_not_come_stops_no_growth);
