@@ -24,6 +24,7 @@ dyn_guest_new(const char *uuid, int64_t now_usec)
     guest->balloon_kib = DYN_UNKNOWN;
     guest->sent_kib = DYN_UNKNOWN;
     guest->last_sent_kib = DYN_UNKNOWN;
+    guest->standing_kib = DYN_UNKNOWN;
     guest->shadow_kib = DYN_UNKNOWN;
     guest->allotted_kib = DYN_UNKNOWN;
     guest->verdict = DYN_VERDICT_NEVER;
@@ -124,6 +125,7 @@ dyn_guest_begin_boot(DynGuest *guest, int64_t now_usec, int64_t wall_usec, bool 
     guest->stuck_until_usec = 0;
     guest->stuck_pause_usec = 0;
     guest->pin_until_usec = 0;
+    guest->standing_kib = DYN_UNKNOWN;
     guest->woke_usec = 0;
     guest->above_since_usec = 0;
     guest->shadow_kib = DYN_UNKNOWN;
@@ -226,6 +228,28 @@ is_settling(const DynGuest *guest, int64_t now_usec)
            now_usec - MAX(since_usec, guest->woke_usec) < DYN_SETTLE_USEC;
 }
 
+/* An order to hold a size is respected for a while. None is: coming back to where it was (a driver
+ * that is loaded anew, as after kexec, empties the balloon and fills it to QEMU's standing target),
+ * and a size that its policy does not allow, which a guest can tell by itself. */
+static void
+pin(DynGuest *guest, uint64_t before, uint64_t after, const DynConf *conf, int64_t now_usec)
+{
+    if (guest->last_sent_kib != DYN_UNKNOWN)
+        guest->standing_kib = guest->last_sent_kib;
+    else if (now_usec >= guest->pin_until_usec)
+        guest->standing_kib = before;
+    guest->sent_kib = DYN_UNKNOWN;
+    guest->last_sent_kib = DYN_UNKNOWN;
+    guest->pin_until_usec = now_usec + (int64_t)conf->pin_sec * USEC_PER_SEC;
+    if (guest->standing_kib != DYN_UNKNOWN &&
+        distance(after, guest->standing_kib) <= DYN_FOREIGN_KIB) {
+        guest->last_sent_kib = guest->standing_kib;
+        guest->pin_until_usec = 0;
+    } else if (after + guest->vmem_kib > dyn_guest_ceiling_kib(guest) + DYN_FOREIGN_KIB) {
+        guest->pin_until_usec = 0;
+    }
+}
+
 static void
 note_foreign(DynGuest *guest, uint64_t before, uint64_t after, const DynConf *conf,
              int64_t now_usec)
@@ -236,9 +260,7 @@ note_foreign(DynGuest *guest, uint64_t before, uint64_t after, const DynConf *co
     if (guest->fresh_usec == 0 || !dyn_guest_is_managed(guest, conf) ||
         is_settling(guest, now_usec))
         return;
-    guest->sent_kib = DYN_UNKNOWN;
-    guest->last_sent_kib = DYN_UNKNOWN;
-    guest->pin_until_usec = now_usec + (int64_t)conf->pin_sec * USEC_PER_SEC;
+    pin(guest, before, after, conf, now_usec);
 }
 
 static void
@@ -402,6 +424,7 @@ dyn_guest_sent(DynGuest *guest, const DynAction *action, int64_t now_usec)
     guest->sent_from_kib = from_kib;
     guest->prior_sent_kib = guest->last_sent_kib;
     guest->last_sent_kib = to_kib;
+    guest->standing_kib = DYN_UNKNOWN;
     guest->progress_kib =
         guest->balloon_kib == DYN_UNKNOWN ? 0 : distance(guest->balloon_kib, to_kib);
     guest->progress_usec = now_usec;

@@ -106,6 +106,9 @@ typedef struct DynGuest {
     int64_t stuck_until_usec;
     int64_t stuck_pause_usec;
     int64_t pin_until_usec;
+    /* where it comes back to when its driver does: what it was asked, or held, before somebody else
+     * moved it; DYN_UNKNOWN: nobody did */
+    uint64_t standing_kib;
     int64_t woke_usec;       /* when it last woke from suspend to memory; 0: never */
     int64_t frozen_until_usec;
     int64_t above_since_usec;/* above target since; 0: not */
