@@ -49,6 +49,8 @@ typedef struct DynEvent {
     char uuid[DYN_UUID_SIZE];
     uint64_t value_kib;
     int64_t when_usec; /* CLOCK_MONOTONIC, when it reached us */
+    bool carried;      /* of STARTED: no boot, its memory came with it (restored, migrated in,
+                          reverted to a snapshot) */
 } DynEvent;
 
 /* Whom to sample. Guests not named are not called at all. */

@@ -66,7 +66,7 @@ dyn_guest_charge_kib(const DynGuest *guest)
 
     if (guest->running)
         charge = guest->running->policy.charge;
-    if (guest->lied) /* it does not boot: it may hold all of it */
+    if (guest->lied || guest->carried) /* it does not boot: it may hold all of it */
         return full;
     if (charge == DYN_CHARGE_STARTUP)
         return MIN(full, guest->running->policy.startup_kib);
@@ -111,6 +111,7 @@ dyn_guest_begin_boot(DynGuest *guest, int64_t now_usec, int64_t wall_usec, bool 
     guest->started_usec = now_usec;
     guest->fresh_usec = 0;
     guest->reset = reset;
+    guest->carried = false;
     guest->confirmed = false;
     guest->lied = false;
     guest->boot_rss_kib = 0;
@@ -330,7 +331,8 @@ learn_boot_peak(DynGuest *guest, uint64_t rss_kib)
 {
     const uint64_t most = dyn_guest_boot_kib(guest) + guest->overhead_kib;
 
-    if (guest->confirmed || guest->started_usec == 0 || rss_kib == DYN_UNKNOWN)
+    if (guest->confirmed || guest->started_usec == 0 || guest->carried || guest->lied ||
+        rss_kib == DYN_UNKNOWN)
         return;
     guest->boot_rss_kib = MAX(guest->boot_rss_kib, MIN(rss_kib, most));
 }

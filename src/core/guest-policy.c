@@ -119,8 +119,10 @@ dyn_guest_put(DynGuest *guest, const DynFound *found, const DynRecord *record, c
 {
     const bool first = guest->domain == NULL;
 
-    if (is_new_run(guest, found))
+    if (is_new_run(guest, found)) {
         dyn_guest_begin_boot(guest, now_usec, 0, false);
+        guest->carried = true; /* nobody saw how it began */
+    }
     if (!found->active ||
         (guest->incarnation && g_strcmp0(guest->incarnation, found->incarnation) != 0))
         g_clear_pointer(&guest->running, dyn_effective_free);

@@ -71,6 +71,9 @@ typedef struct DynGuest {
     /* this boot came by a reset: the balloon size told may be the old one */
     bool reset;
     bool start_seen;         /* its start event came before its description */
+    /* this run is not known to have begun with a boot: it may hold all it had before, and teaches
+     * nothing of boots */
+    bool carried;
     bool confirmed;          /* the balloon size is to be believed */
     bool lied;               /* it is not, and no boot is why: statistics contradict it */
     bool restart_due;        /* a safe target has to be sent at once */

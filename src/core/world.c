@@ -174,6 +174,7 @@ dyn_world_event(DynWorld *world, const DynEvent *event)
     case DYN_EVENT_STARTED:
         dyn_guest_begin_boot(guest, event->when_usec, 0, false);
         guest->start_seen = true;
+        guest->carried = event->carried;
         return true;
     case DYN_EVENT_REBOOT:
         if (guest->active)

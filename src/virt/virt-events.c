@@ -174,6 +174,7 @@ on_lifecycle(virConnectPtr conn, virDomainPtr domain, int what, int detail, void
 
     if (!lifecycle_type(what, detail, &type) || !begin_event(watch, domain, type, &event))
         return 0;
+    event.carried = type == DYN_EVENT_STARTED && detail != VIR_DOMAIN_EVENT_STARTED_BOOTED;
     note_lifecycle(watch->virt, domain, &event);
     deliver(watch->virt, &event);
     return 0;

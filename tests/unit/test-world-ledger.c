@@ -191,6 +191,28 @@ START_TEST(test_world_ledger_learns_from_finished_boots)
 }
 END_TEST
 
+/* What a restored guest has resident is what it had: no boot's peak, and not all it may come to. */
+START_TEST(test_world_ledger_learns_nothing_from_a_restore)
+{
+    ToyGuest *guest = toy_add(&toy, 4096, 64, 50, 128);
+    DynEvent event = { .type = DYN_EVENT_STARTED, .carried = true };
+
+    guest->running = false;
+    toy_put(&toy, guest);
+    guest->running = true;
+    event.when_usec = toy.now;
+    g_strlcpy(event.uuid, guest->uuid, sizeof event.uuid);
+    (void)dyn_world_event(toy.world, &event);
+    toy_put(&toy, guest);
+    toy_run(&toy, 5);
+    toy_event(&toy, guest, DYN_EVENT_BALLOON, 128 * MIB);
+    toy_run(&toy, 20);
+    ck_assert_uint_lt(report_of(guest).assigned_kib, 4096 * MIB);
+    toy_event(&toy, guest, DYN_EVENT_REBOOT, 0);
+    ck_assert_uint_eq(report_of(guest).assigned_kib, 4096 * MIB);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -205,6 +227,7 @@ main(void)
     tcase_add_test(tcase, test_world_ledger_still_finds_outsiders);
     tcase_add_test(tcase, test_world_ledger_asks_before_it_calls_a_size_wrong);
     tcase_add_test(tcase, test_world_ledger_learns_from_finished_boots);
+    tcase_add_test(tcase, test_world_ledger_learns_nothing_from_a_restore);
     suite_add_tcase(suite, tcase);
     return dyn_suite_run(suite);
 }
