@@ -171,10 +171,6 @@ dyn_guest_confirm(DynGuest *guest);
 void
 dyn_guest_observe_balloon(DynGuest *guest, uint64_t balloon_kib, const DynConf *conf,
                           int64_t now_usec);
-/* Fold one sample. */
-void
-dyn_guest_fold(DynGuest *guest, const DynGuestSample *sample, const DynConf *conf, int64_t now_usec,
-               int64_t wall_usec);
 /* base + DIMM: what the balloon device works on. */
 uint64_t
 dyn_guest_boot_kib(const DynGuest *guest);
@@ -198,6 +194,13 @@ void
 dyn_guest_mark_stuck(DynGuest *guest, int64_t now_usec);
 void
 dyn_guest_check_progress(DynGuest *guest, int64_t now_usec);
+
+/* ---- guest-fold.c ---- */
+
+/* Fold one sample. */
+void
+dyn_guest_fold(DynGuest *guest, const DynGuestSample *sample, const DynConf *conf, int64_t now_usec,
+               int64_t wall_usec);
 
 /* ---- guest-need.c ---- */
 
