@@ -101,9 +101,9 @@ typedef struct DynDemand {
     uint64_t swap_in_kib;   /* counters as last told, DYN_UNKNOWN before */
     uint64_t swap_out_kib;
     bool swap_seen;         /* it has swapped something out: it has working swap of its own */
+    uint32_t lie_records;   /* records in a row that contradict the balloon size */
     /* the guest shows more memory than the balloon size admits: after a reset `actual` can stay
      * wrong for ever (measured) */
-    uint32_t lie_records;   /* records in a row that contradict the balloon size */
     bool balloon_lies;
     DynBad bad;
 } DynDemand;
