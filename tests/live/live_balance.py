@@ -4,7 +4,7 @@
 import threading
 import time
 
-from dynlive import MIB, fair_shares, view, wait_for
+from dynlive import MIB, fair_shares, served, view, wait_for
 
 GUESTS = (3, 2)
 # Demand moves while it is looked at; a balloon moves in pages.
@@ -44,15 +44,8 @@ class Watch:
             self._failure = error
 
 
-def _has_its_memory(guest):
-    seen = view(guest)
-    return seen.actual >= 0.99 * seen.demand
-
-
-def _wait_served(stage, guest, load, timeout_sec=60):
-    guest.agent.wait_load(load, timeout_sec)
-    wait_for(f"{guest.name} holds its demand", lambda: _has_its_memory(guest), timeout_sec,
-             see=lambda: view(guest))
+def _wait_served(stage, guest, load):
+    served(stage, guest, load)
     wait_for(f"dynmemd sees what {guest.name} holds",
              lambda: stage.told(guest)["assigned"] == stage.actual(guest), 15,
              see=lambda: (stage.told(guest)["assigned"], stage.actual(guest)))

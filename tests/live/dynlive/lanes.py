@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Two programs side by side, each in a bed of its own: tests wait far more than they work."""
+"""Lanes of programs, each program in a bed of its own: tests wait far more than they work."""
 
 import re
 import subprocess
