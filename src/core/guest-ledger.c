@@ -128,6 +128,7 @@ dyn_guest_begin_boot(DynGuest *guest, int64_t now_usec, int64_t wall_usec, bool 
     guest->pin_until_usec = 0;
     guest->standing_kib = DYN_UNKNOWN;
     guest->woke_usec = 0;
+    guest->emptied_usec = 0;
     guest->above_since_usec = 0;
     guest->shadow_kib = DYN_UNKNOWN;
     guest->vmem_kib = reset ? guest->vmem_kib : 0;
@@ -218,6 +219,18 @@ is_self_deflation(const DynGuest *guest, uint64_t before, uint64_t after)
            demand->available_kib <= MAX(demand->total_kib / 10, 2 * DYN_SAFETY_LEAST_KIB);
 }
 
+static void
+note_emptied(DynGuest *guest, uint64_t before, uint64_t after, int64_t now_usec)
+{
+    const uint64_t asked = is_moving(guest, now_usec) ? guest->last_sent_kib : DYN_UNKNOWN;
+
+    if (after <= before + DYN_FOREIGN_KIB ||
+        (asked != DYN_UNKNOWN && after <= asked + DYN_FOREIGN_KIB))
+        return;
+    if (after + DYN_FOREIGN_KIB >= dyn_guest_boot_kib(guest))
+        guest->emptied_usec = now_usec;
+}
+
 /* Falling asleep (suspend to memory), Linux's driver empties its balloon; on waking it fills it
  * again. */
 static bool
@@ -295,8 +308,10 @@ dyn_guest_observe_balloon(DynGuest *guest, uint64_t balloon_kib, const DynConf *
         guest->counters.added_kib += balloon_kib - before;
     else
         guest->counters.removed_kib += before - balloon_kib;
-    if (balloon_kib != before)
+    if (balloon_kib != before) {
+        note_emptied(guest, before, balloon_kib, now_usec);
         note_foreign(guest, before, balloon_kib, conf, now_usec);
+    }
     if (guest->sent_kib != DYN_UNKNOWN)
         note_progress(guest, now_usec);
 }

@@ -113,6 +113,7 @@ typedef struct DynGuest {
      * moved it; DYN_UNKNOWN: nobody did */
     uint64_t standing_kib;
     int64_t woke_usec;       /* when it last woke from suspend to memory; 0: never */
+    int64_t emptied_usec;    /* when its balloon went empty though nobody we know asked; 0: never */
     int64_t frozen_until_usec;
     int64_t above_since_usec;/* above target since; 0: not */
     uint64_t shadow_kib;     /* observe mode: last reported would-be target; DYN_UNKNOWN: none */

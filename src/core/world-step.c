@@ -39,11 +39,19 @@ is_shared(const DynWorld *world, const DynGuest *guest, int64_t now_usec)
            (hold == DYN_HOLD_STUCK && !guest->stuck_growing && !guest->withdraw_due);
 }
 
+/* A driver that gave all back unasked may be about to go: suspended to memory, unloaded. A request
+ * now would take the place of the size it comes back to. */
+static bool
+has_let_go(const DynGuest *guest, int64_t now_usec)
+{
+    return guest->emptied_usec != 0 && now_usec - guest->emptied_usec <= DYN_CACHE_LAG_USEC;
+}
+
 static bool
 may_shrink(const DynWorld *world, const DynGuest *guest, int64_t now_usec)
 {
     return dyn_guest_find_hold(guest, world->conf, now_usec) == DYN_HOLD_NONE &&
-           !dyn_guest_in_grace(guest, world->conf, now_usec);
+           !dyn_guest_in_grace(guest, world->conf, now_usec) && !has_let_go(guest, now_usec);
 }
 
 static bool

@@ -57,8 +57,9 @@ def test_growth(stage):
     stage.start()
     with Watch(stage, rich, poor) as watch:
         # Without swap a guest has to be given more before it has used up what it has: at one look a
-        # second and 57 MiB to spare that is some 10 MiB/s.
-        loads = rich.agent.load(300, rate=80), poor.agent.load(180, rate=10)
+        # second and 57 MiB to spare that is some 10 MiB/s, and half of it where the machine is so
+        # busy that a change of the balloon takes two.
+        loads = rich.agent.load(300, rate=80), poor.agent.load(180, rate=5)
         _wait_served(stage, rich, loads[0])
         _wait_served(stage, poor, loads[1])
     for guest in (rich, poor):
@@ -133,14 +134,14 @@ def test_weights_plain(stage):
     low, high = stage.plain[1], stage.plain[0]
     load = low.agent.load(120, rate=8)  # as in test_growth
     _wait_served(stage, low, load)
-    hog = high.agent.hog(rate=10)  # takes what there is, and leaves a margin
+    hog = high.agent.hog(rate=5)  # takes what there is, and leaves a margin
 
     def squeezed():
         return high.agent.load_stat(hog)["state"] == "holding" and \
             sum(map(stage.actual, stage.plain)) >= 0.97 * 420 * MIB
 
     with Watch(stage, *stage.guests()) as watch:
-        wait_for("the pool is used up by two guests that want more", squeezed, 60)
+        wait_for("the pool is used up by two guests that want more", squeezed, 120)
         stage.wait_cycles(4)
     for guest in stage.plain:
         seen = view(guest)

@@ -193,49 +193,6 @@ START_TEST(test_faults_a_lie_brings_no_memory)
 }
 END_TEST
 
-/* kexec, or the driver loaded anew, is no reset to QEMU: the balloon empties and comes back. */
-START_TEST(test_faults_a_driver_that_comes_back_is_no_pin)
-{
-    ToyGuest *guest = toy_add(&toy, 4096, 256, 50, 300);
-    uint64_t held;
-
-    guest->swap = false;
-    toy_run(&toy, 30);
-    held = guest->asked;
-    guest->deaf = true;
-    guest->balloon = guest->told = 4096 * MIB;
-    toy_event(&toy, guest, DYN_EVENT_BALLOON, guest->told);
-    toy_run(&toy, 3);
-    ck_assert_int_eq(hold(guest), DYN_HOLD_PINNED);
-    guest->deaf = false;
-    guest->asked = held; /* in steps, by its speed: what is between is no order either */
-    toy_run(&toy, 12);
-    ck_assert_uint_eq(guest->balloon, held);
-    ck_assert_int_eq(hold(guest), DYN_HOLD_NONE);
-    for (int t = 0; t < 60; t++) {
-        guest->used += 20 * MIB;
-        toy_run(&toy, 1);
-    }
-    ck_assert_uint_eq(guest->ooms, 0);
-    ck_assert_uint_gt(guest->balloon, 1238 * MIB);
-}
-END_TEST
-
-/* Nor is a guest's own doing that takes it above its maximum. */
-START_TEST(test_faults_nobody_is_pinned_above_its_maximum)
-{
-    ToyGuest *guest = toy_add(&toy, 4096, 64, 50, 400);
-
-    find_anew(guest, 1024);
-    toy_run(&toy, 30);
-    guest->asked = guest->balloon = guest->told = 4096 * MIB;
-    toy_event(&toy, guest, DYN_EVENT_BALLOON, guest->told);
-    toy_run(&toy, 20);
-    ck_assert_uint_le(guest->asked, 1024 * MIB);
-    ck_assert_uint_le(guest->balloon, 1024 * MIB);
-}
-END_TEST
-
 START_TEST(test_faults_nothing_is_cut_below_what_keeps_a_guest_alive)
 {
     ToyGuest *guest = toy_add(&toy, 4096, 64, 50, 4096);
@@ -381,53 +338,6 @@ START_TEST(test_faults_a_low_pool_is_refilled_from_idle_memory)
 }
 END_TEST
 
-START_TEST(test_faults_own_deflation_is_demand_and_no_pin)
-{
-    ToyGuest *guest = toy_add(&toy, 512, 64, 50, 128);
-
-    guest->autodeflate = true;
-    toy_put(&toy, guest);
-    toy_run(&toy, 20);
-    dyn_world_set_paused(toy.world, true);
-    guest->used = 95 * MIB;
-    toy_run(&toy, 3);
-    guest->asked = 150 * MIB; /* it helps itself */
-    toy_run(&toy, 2);
-    ck_assert_int_ne(hold(guest), DYN_HOLD_PINNED);
-    dyn_world_set_paused(toy.world, false);
-    toy_run(&toy, 2);
-    ck_assert_uint_gt(guest->asked, 150 * MIB);
-}
-END_TEST
-
-/* Linux's driver empties its balloon before it sleeps, and fills it again when it wakes. */
-START_TEST(test_faults_a_guest_asleep_is_left_alone_and_not_pinned)
-{
-    ToyGuest *guest = toy_add(&toy, 512, 64, 50, 128);
-    uint64_t before;
-
-    toy_run(&toy, 30);
-    guest->balloon = guest->told = guest->boot * MIB;
-    toy_event(&toy, guest, DYN_EVENT_BALLOON, guest->told);
-    guest->asleep = true;
-    toy_event(&toy, guest, DYN_EVENT_PMSUSPENDED, 0);
-    ck_assert_int_eq(hold(guest), DYN_HOLD_SUSPENDED);
-    before = toy.actions;
-    toy_run(&toy, 60);
-    ck_assert_int_eq(hold(guest), DYN_HOLD_SUSPENDED);
-    ck_assert_uint_eq(assigned(guest), 512 * MIB); /* it may touch all of it when it wakes */
-    ck_assert_uint_eq(toy.actions, before);
-    guest->asleep = false;
-    toy_event(&toy, guest, DYN_EVENT_RESUMED, 0);
-    toy_run(&toy, 3);
-    ck_assert_int_eq(hold(guest), DYN_HOLD_JOB);
-    ck_assert_uint_eq(toy.actions, before);
-    toy_run(&toy, 3);
-    ck_assert_int_eq(hold(guest), DYN_HOLD_NONE);
-    ck_assert_uint_eq(assigned(guest), guest->asked);
-}
-END_TEST
-
 static const ToyGuest pinned[] = {
     { .devices = "<hostdev mode='subsystem' type='pci'/>" },
     { .devices = "<interface type='vdpa'/>" },
@@ -477,8 +387,6 @@ main(void)
     tcase_add_loop_test(tcase, test_faults_a_refused_safe_target_is_sent_again, 0, 3);
     tcase_add_test(tcase, test_faults_a_lie_lifts_nobody_above_its_maximum);
     tcase_add_test(tcase, test_faults_a_lie_brings_no_memory);
-    tcase_add_test(tcase, test_faults_a_driver_that_comes_back_is_no_pin);
-    tcase_add_test(tcase, test_faults_nobody_is_pinned_above_its_maximum);
     tcase_add_test(tcase, test_faults_nothing_is_cut_below_what_keeps_a_guest_alive);
     tcase_add_test(tcase, test_faults_a_failed_request_may_have_been_taken);
     tcase_add_test(tcase, test_faults_a_shrink_that_does_not_come_stops_no_growth);
@@ -486,8 +394,6 @@ main(void)
     tcase_add_test(tcase, test_faults_counters_tell_what_happened);
     tcase_add_test(tcase, test_faults_status_warns_of_a_guest_that_is_short);
     tcase_add_test(tcase, test_faults_a_low_pool_is_refilled_from_idle_memory);
-    tcase_add_test(tcase, test_faults_own_deflation_is_demand_and_no_pin);
-    tcase_add_test(tcase, test_faults_a_guest_asleep_is_left_alone_and_not_pinned);
     tcase_add_loop_test(tcase, test_faults_an_obstacle_is_named_and_nothing_done, 0,
                         G_N_ELEMENTS(pinned));
     suite_add_tcase(suite, tcase);

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Balloons that move though the world asked for nothing: not every such size is an order. */
+#include "config.h"
+
+#include "toy.h"
+
+#include "suite.h"
+
+static Toy toy;
+
+static void
+begin(void)
+{
+    toy_init(&toy, "[host]\nMode=on\nReserve=512M\n[balance]\nStartGraceSec=5\n");
+}
+
+static void
+end(void)
+{
+    toy_clear(&toy);
+}
+
+static uint64_t
+assigned(const ToyGuest *guest)
+{
+    g_autoptr(DynReport) report = dyn_world_report(toy.world);
+
+    return toy_report(report, guest)->assigned_kib;
+}
+
+static DynHold
+hold(const ToyGuest *guest)
+{
+    g_autoptr(DynReport) report = dyn_world_report(toy.world);
+
+    return toy_report(report, guest)->hold;
+}
+
+/* kexec, or the driver loaded anew, is no reset to QEMU: the balloon empties and comes back. */
+START_TEST(test_pin_a_driver_that_comes_back_is_no_pin)
+{
+    ToyGuest *guest = toy_add(&toy, 4096, 256, 50, 300);
+    uint64_t held;
+
+    guest->swap = false;
+    toy_run(&toy, 30);
+    held = guest->asked;
+    guest->deaf = true;
+    guest->balloon = guest->told = 4096 * MIB;
+    toy_event(&toy, guest, DYN_EVENT_BALLOON, guest->told);
+    toy_run(&toy, 3);
+    ck_assert_int_eq(hold(guest), DYN_HOLD_PINNED);
+    guest->deaf = false;
+    guest->asked = held; /* in steps, by its speed: what is between is no order either */
+    toy_run(&toy, 12);
+    ck_assert_uint_eq(guest->balloon, held);
+    ck_assert_int_eq(hold(guest), DYN_HOLD_NONE);
+    for (int t = 0; t < 60; t++) {
+        guest->used += 20 * MIB;
+        toy_run(&toy, 1);
+    }
+    ck_assert_uint_eq(guest->ooms, 0);
+    ck_assert_uint_gt(guest->balloon, 1238 * MIB);
+}
+END_TEST
+
+/* Nor is a guest's own doing that takes it above its maximum. */
+START_TEST(test_pin_nobody_is_pinned_above_its_maximum)
+{
+    ToyGuest *guest = toy_add(&toy, 4096, 64, 50, 400);
+
+    guest->maximum = 1024; /* found with it: live, a maximum can only be raised */
+    dyn_world_remove(toy.world, guest->uuid);
+    toy_put(&toy, guest);
+    toy_run(&toy, 30);
+    guest->asked = guest->balloon = guest->told = 4096 * MIB;
+    toy_event(&toy, guest, DYN_EVENT_BALLOON, guest->told);
+    toy_run(&toy, 20);
+    ck_assert_uint_le(guest->asked, 1024 * MIB);
+    ck_assert_uint_le(guest->balloon, 1024 * MIB);
+}
+END_TEST
+
+START_TEST(test_pin_own_deflation_is_demand_and_no_pin)
+{
+    ToyGuest *guest = toy_add(&toy, 512, 64, 50, 128);
+
+    guest->autodeflate = true;
+    toy_put(&toy, guest);
+    toy_run(&toy, 20);
+    dyn_world_set_paused(toy.world, true);
+    guest->used = 95 * MIB;
+    toy_run(&toy, 3);
+    guest->asked = 150 * MIB; /* it helps itself */
+    toy_run(&toy, 2);
+    ck_assert_int_ne(hold(guest), DYN_HOLD_PINNED);
+    dyn_world_set_paused(toy.world, false);
+    toy_run(&toy, 2);
+    ck_assert_uint_gt(guest->asked, 150 * MIB);
+}
+END_TEST
+
+/* Linux's driver empties its balloon before it sleeps, and fills it again when it wakes. */
+START_TEST(test_pin_a_guest_asleep_is_left_alone_and_not_pinned)
+{
+    ToyGuest *guest = toy_add(&toy, 512, 64, 50, 128);
+    uint64_t before;
+
+    toy_run(&toy, 30);
+    guest->balloon = guest->told = guest->boot * MIB;
+    toy_event(&toy, guest, DYN_EVENT_BALLOON, guest->told);
+    guest->asleep = true;
+    toy_event(&toy, guest, DYN_EVENT_PMSUSPENDED, 0);
+    ck_assert_int_eq(hold(guest), DYN_HOLD_SUSPENDED);
+    before = toy.actions;
+    toy_run(&toy, 60);
+    ck_assert_int_eq(hold(guest), DYN_HOLD_SUSPENDED);
+    ck_assert_uint_eq(assigned(guest), 512 * MIB); /* it may touch all of it when it wakes */
+    ck_assert_uint_eq(toy.actions, before);
+    guest->asleep = false;
+    toy_event(&toy, guest, DYN_EVENT_RESUMED, 0);
+    toy_run(&toy, 3);
+    ck_assert_int_eq(hold(guest), DYN_HOLD_JOB);
+    ck_assert_uint_eq(toy.actions, before);
+    toy_run(&toy, 3);
+    ck_assert_int_eq(hold(guest), DYN_HOLD_NONE);
+    ck_assert_uint_eq(assigned(guest), guest->asked);
+}
+END_TEST
+
+/* Seen live: between the emptying and the news that it sleeps a cycle came, and others were
+ * short. */
+START_TEST(test_pin_nothing_is_asked_of_a_guest_that_falls_asleep)
+{
+    ToyGuest *guest = toy_add(&toy, 512, 64, 50, 400);
+    uint64_t asked;
+
+    toy_run(&toy, 5); /* so early no change is taken for an order */
+    asked = guest->asked;
+    guest->deaf = true;
+    guest->balloon = guest->told = guest->boot * MIB;
+    toy.host_kib = 6 * 1024 * MIB;
+    toy_add(&toy, 4096, 64, 90, 4096)->used = 3900 * MIB;
+    toy_event(&toy, guest, DYN_EVENT_BALLOON, guest->told);
+    toy_tick(&toy);
+    ck_assert_uint_eq(guest->asked, asked);
+    toy_run(&toy, 5); /* it was no more than that: contention takes what is too much */
+    ck_assert_uint_ne(guest->asked, asked);
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("pin");
+    TCase *tcase = tcase_create("pin");
+
+    tcase_add_checked_fixture(tcase, begin, end);
+    tcase_add_test(tcase, test_pin_a_driver_that_comes_back_is_no_pin);
+    tcase_add_test(tcase, test_pin_nobody_is_pinned_above_its_maximum);
+    tcase_add_test(tcase, test_pin_own_deflation_is_demand_and_no_pin);
+    tcase_add_test(tcase, test_pin_a_guest_asleep_is_left_alone_and_not_pinned);
+    tcase_add_test(tcase, test_pin_nothing_is_asked_of_a_guest_that_falls_asleep);
+    suite_add_tcase(suite, tcase);
+    return dyn_suite_run(suite);
+}
