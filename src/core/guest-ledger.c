@@ -114,6 +114,7 @@ dyn_guest_begin_boot(DynGuest *guest, int64_t now_usec, int64_t wall_usec, bool 
     guest->carried = false;
     guest->confirmed = false;
     guest->lied = false;
+    guest->put_right = false;
     guest->boot_rss_kib = 0;
     guest->restart_due = reset;
     guest->sent_kib = DYN_UNKNOWN;
@@ -227,8 +228,11 @@ note_emptied(DynGuest *guest, uint64_t before, uint64_t after, int64_t now_usec)
     if (after <= before + DYN_FOREIGN_KIB ||
         (asked != DYN_UNKNOWN && after <= asked + DYN_FOREIGN_KIB))
         return;
-    if (after + DYN_FOREIGN_KIB >= dyn_guest_boot_kib(guest))
-        guest->emptied_usec = now_usec;
+    if (after + DYN_FOREIGN_KIB < dyn_guest_boot_kib(guest))
+        return;
+    guest->emptied_usec = now_usec;
+    if (guest->standing_kib == DYN_UNKNOWN)
+        guest->standing_kib = before;
 }
 
 /* Falling asleep (suspend to memory), Linux's driver empties its balloon; on waking it fills it
@@ -248,15 +252,15 @@ is_settling(const DynGuest *guest, int64_t now_usec)
 static void
 pin(DynGuest *guest, uint64_t before, uint64_t after, const DynConf *conf, int64_t now_usec)
 {
-    if (guest->last_sent_kib != DYN_UNKNOWN)
-        guest->standing_kib = guest->last_sent_kib;
-    else if (now_usec >= guest->pin_until_usec)
+    const bool was_ordered = guest->pin_until_usec != 0 && now_usec >= guest->pin_until_usec;
+
+    if (guest->standing_kib == DYN_UNKNOWN || was_ordered)
         guest->standing_kib = before;
     guest->sent_kib = DYN_UNKNOWN;
     guest->last_sent_kib = DYN_UNKNOWN;
+    guest->prior_sent_kib = DYN_UNKNOWN;
     guest->pin_until_usec = now_usec + (int64_t)conf->pin_sec * USEC_PER_SEC;
-    if (guest->standing_kib != DYN_UNKNOWN &&
-        distance(after, guest->standing_kib) <= DYN_FOREIGN_KIB) {
+    if (distance(after, guest->standing_kib) <= DYN_FOREIGN_KIB) {
         guest->last_sent_kib = guest->standing_kib;
         guest->pin_until_usec = 0;
     } else if (after + guest->vmem_kib > dyn_guest_ceiling_kib(guest) + DYN_FOREIGN_KIB) {
@@ -342,7 +346,6 @@ dyn_guest_sent(DynGuest *guest, const DynAction *action, int64_t now_usec)
     guest->sent_from_kib = from_kib;
     guest->prior_sent_kib = guest->last_sent_kib;
     guest->last_sent_kib = to_kib;
-    guest->standing_kib = DYN_UNKNOWN;
     guest->progress_kib =
         guest->balloon_kib == DYN_UNKNOWN ? 0 : distance(guest->balloon_kib, to_kib);
     guest->progress_usec = now_usec;
@@ -382,7 +385,9 @@ dyn_guest_check_progress(DynGuest *guest, int64_t now_usec)
         guest->progress_usec = now_usec; /* frozen is not stuck */
     if (now_usec - guest->progress_usec <= DYN_STUCK_USEC)
         return;
-    if (distance(guest->balloon_kib, guest->sent_kib) <= DYN_NEARLY_KIB)
+    /* what is given back may be taken whenever it is wanted */
+    if (distance(guest->balloon_kib, guest->sent_kib) <= DYN_NEARLY_KIB ||
+        guest->op_reason == DYN_REASON_RELEASE)
         give_up(guest);
     else
         dyn_guest_mark_stuck(guest, now_usec);
@@ -395,7 +400,11 @@ taken(DynGuest *guest, const DynOutcome *outcome)
     /* libvirt lets one call at a time into a guest: what was given up came before this one */
     guest->lingering_kib = 0;
     guest->withdraw_due = false;
+    guest->last_sent_kib = outcome->to_kib;
+    guest->standing_kib = outcome->to_kib;
+    guest->pin_until_usec = 0;
     if (guest->op_reason == DYN_REASON_RESTART) {
+        guest->put_right = guest->put_right || guest->lied;
         guest->restart_due = false;
         guest->restart_sent_usec = outcome->when_usec;
     }

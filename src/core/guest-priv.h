@@ -76,6 +76,7 @@ typedef struct DynGuest {
     bool carried;
     bool confirmed;          /* the balloon size is to be believed */
     bool lied;               /* it is not, and no boot is why: statistics contradict it */
+    bool put_right;          /* that was answered once in this boot */
     bool restart_due;        /* a safe target has to be sent at once */
     int64_t restart_sent_usec;
     /* most QEMU had resident during a boot that came to its end; 0: none yet */
@@ -109,8 +110,8 @@ typedef struct DynGuest {
     int64_t stuck_until_usec;
     int64_t stuck_pause_usec;
     int64_t pin_until_usec;
-    /* where it comes back to when its driver does: what it was asked, or held, before somebody else
-     * moved it; DYN_UNKNOWN: nobody did */
+    /* QEMU's target, where it comes back to when its driver does: the last request that was taken,
+     * else what it held before it moved unasked; DYN_UNKNOWN: not known */
     uint64_t standing_kib;
     int64_t woke_usec;       /* when it last woke from suspend to memory; 0: never */
     int64_t emptied_usec;    /* when its balloon went empty though nobody we know asked; 0: never */

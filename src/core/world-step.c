@@ -190,14 +190,17 @@ add_action(DynWorld *world, DynGuest *guest, DynAction action, int64_t now_usec,
 }
 
 /* What QEMU proves that the guest holds, as a balloon size: a guest that says more than `actual`
- * may be right after an unseen reset, or lie. */
+ * may be right after an unseen reset, or lie. How much of what is resident is QEMU's own is an
+ * estimate: it counts for the guest, so that an honest one does not fall below what it uses, but
+ * only once in a boot, or a liar would climb by as much each time. */
 static uint64_t
 proven_kib(const DynGuest *guest)
 {
     const DynGuestSample *sample = &guest->sample;
     const uint64_t swap_kib = sample->host_swap_kib == DYN_UNKNOWN ? 0 : sample->host_swap_kib;
+    const uint64_t own_kib = guest->put_right ? guest->overhead_kib : 0;
     const uint64_t resident_kib = dyn_sat_sub(dyn_sat_add(sample->rss_kib, swap_kib),
-                                              dyn_sat_add(guest->overhead_kib, guest->vmem_kib));
+                                              dyn_sat_add(own_kib, guest->vmem_kib));
 
     return MAX(resident_kib, guest->balloon_kib);
 }

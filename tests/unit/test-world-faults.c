@@ -170,7 +170,7 @@ START_TEST(test_faults_a_lie_brings_no_memory)
 {
     ToyGuest *liar = toy_add(&toy, 6144, 256, 0, 300);
     ToyGuest *other = toy_add(&toy, 6144, 256, 100, 5800);
-    bool sent = false;
+    uint64_t held = 0;
 
     toy.host_kib = 8192 * MIB;
     toy.nonguest_kib = 500 * MIB;
@@ -179,17 +179,45 @@ START_TEST(test_faults_a_lie_brings_no_memory)
     liar->lie_total = 6000 * MIB;
     liar->used = 200 * MIB;
     for (int t = 0; t < 40; t++) {
-        const uint64_t held = liar->balloon;
+        const uint64_t before = liar->balloon;
 
         toy_tick(&toy);
         if (first_action(DYN_REASON_RESTART)) {
-            ck_assert_uint_le(first_action(DYN_REASON_RESTART)->to_kib, held);
-            sent = true;
+            held = held != 0 ? held : before; /* its QEMU has 20 MiB beside: once, not each time */
+            ck_assert_uint_le(first_action(DYN_REASON_RESTART)->to_kib, held + 20 * MIB);
         }
         ck_assert_uint_le(liar->balloon + other->balloon, 8192 * MIB - toy.nonguest_kib);
     }
-    ck_assert(sent);
+    ck_assert_uint_ne(held, 0);
     ck_assert_uint_ge(liar->asked, liar->minimum * MIB);
+}
+END_TEST
+
+/* A reset that nobody saw: `actual` is the old size, the guest has more, and its QEMU needs less
+ * beside that than it is thought to. */
+START_TEST(test_faults_a_wrong_size_is_put_right_without_harm)
+{
+    ToyGuest *guest = toy_add(&toy, 4096, 256, 50, 600);
+    bool sent = false;
+
+    toy.conf->pool_kib = 600 * MIB;
+    guest->swap = false;
+    guest->used = 400 * MIB;
+    guest->speed = 8192 * MIB;
+    toy_run(&toy, 30);
+    guest->deaf = true;
+    guest->balloon = 4096 * MIB;
+    guest->used = _i * MIB;
+    guest->resident = guest->kernel + (uint64_t)_i;
+    for (int t = 0; t < 30; t++) {
+        toy_tick(&toy);
+        if (first_action(DYN_REASON_RESTART)) {
+            guest->deaf = false;
+            sent = true;
+        }
+    }
+    ck_assert(sent);
+    ck_assert_uint_eq(guest->ooms, 0);
 }
 END_TEST
 
@@ -387,6 +415,7 @@ main(void)
     tcase_add_loop_test(tcase, test_faults_a_refused_safe_target_is_sent_again, 0, 3);
     tcase_add_test(tcase, test_faults_a_lie_lifts_nobody_above_its_maximum);
     tcase_add_test(tcase, test_faults_a_lie_brings_no_memory);
+    tcase_add_loop_test(tcase, test_faults_a_wrong_size_is_put_right_without_harm, 700, 702);
     tcase_add_test(tcase, test_faults_nothing_is_cut_below_what_keeps_a_guest_alive);
     tcase_add_test(tcase, test_faults_a_failed_request_may_have_been_taken);
     tcase_add_test(tcase, test_faults_a_shrink_that_does_not_come_stops_no_growth);

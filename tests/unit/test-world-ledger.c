@@ -191,25 +191,104 @@ START_TEST(test_world_ledger_learns_from_finished_boots)
 }
 END_TEST
 
-/* What a restored guest has resident is what it had: no boot's peak, and not all it may come to. */
-START_TEST(test_world_ledger_learns_nothing_from_a_restore)
+/* Comes up by @carried or by a boot, with @peak MiB resident at most, and is off again. */
+static void
+run_once(ToyGuest *guest, bool carried, uint64_t peak)
 {
-    ToyGuest *guest = toy_add(&toy, 4096, 64, 50, 128);
-    DynEvent event = { .type = DYN_EVENT_STARTED, .carried = true };
+    DynEvent event = { .type = DYN_EVENT_STARTED, .carried = carried, .when_usec = toy.now };
 
-    guest->running = false;
-    toy_put(&toy, guest);
     guest->running = true;
-    event.when_usec = toy.now;
+    guest->driver = false;
+    guest->balloon = peak * MIB;
+    guest->told = guest->boot * MIB;
     g_strlcpy(event.uuid, guest->uuid, sizeof event.uuid);
     (void)dyn_world_event(toy.world, &event);
     toy_put(&toy, guest);
-    toy_run(&toy, 5);
+    toy_run(&toy, 2);
+    ck_assert(!carried || report_of(guest).assigned_kib == guest->boot * MIB);
+    guest->driver = true;
+    guest->asked = guest->told = guest->balloon = 128 * MIB;
     toy_event(&toy, guest, DYN_EVENT_BALLOON, 128 * MIB);
-    toy_run(&toy, 20);
-    ck_assert_uint_lt(report_of(guest).assigned_kib, 4096 * MIB);
-    toy_event(&toy, guest, DYN_EVENT_REBOOT, 0);
-    ck_assert_uint_eq(report_of(guest).assigned_kib, 4096 * MIB);
+    toy_run(&toy, 2);
+    ck_assert_uint_lt(report_of(guest).assigned_kib, guest->boot * MIB);
+    guest->running = false;
+    toy_event(&toy, guest, DYN_EVENT_STOPPED, 0);
+    toy_put(&toy, guest);
+}
+
+/* What a restored guest has resident is what it had: no boot's peak, and not all it may come to.
+ * The boot after it counts again. */
+START_TEST(test_world_ledger_learns_nothing_from_a_restore)
+{
+    ToyGuest *guest = toy_add(&toy, 4096, 64, 50, 128);
+    uint64_t charge = 4096;
+
+    guest->running = false;
+    toy_put(&toy, guest);
+    for (int i = 0; i < 3; i++) {
+        static const uint64_t peaks[] = { 200, 900, 300 };
+
+        run_once(guest, i != 2, peaks[i]);
+        if (i == 2)
+            charge = (peaks[i] + 20) * 11 / 10; /* 20 MiB of QEMU's own */
+        guest->running = true;
+        guest->driver = false;
+        guest->balloon = 60 * MIB;
+        toy_event(&toy, guest, DYN_EVENT_STARTED, 0);
+        toy_put(&toy, guest);
+        ck_assert_uint_eq(report_of(guest).assigned_kib, charge * MIB);
+        guest->running = false;
+        toy_event(&toy, guest, DYN_EVENT_STOPPED, 0);
+        toy_put(&toy, guest);
+    }
+    run_once(guest, true, 900); /* charged in full, whatever its boots are known to take */
+}
+END_TEST
+
+/* Nor is a guest whose numbers contradict its size one that boots. */
+START_TEST(test_world_ledger_charges_a_wrong_size_in_full)
+{
+    ToyGuest *guest = toy_add(&toy, 4096, 64, 50, 128);
+    uint64_t most = 0;
+
+    guest->running = false;
+    toy_put(&toy, guest);
+    run_once(guest, false, 200);
+    guest->running = true;
+    toy_event(&toy, guest, DYN_EVENT_STARTED, 0);
+    toy_put(&toy, guest);
+    toy_run(&toy, 2);
+    toy_event(&toy, guest, DYN_EVENT_BALLOON, 128 * MIB);
+    toy_run(&toy, 30);
+    guest->lie_total = 4000 * MIB;
+    for (int t = 0; t < 10; t++) {
+        toy_tick(&toy);
+        most = MAX(most, report_of(guest).assigned_kib);
+    }
+    ck_assert_uint_eq(most, 4096 * MIB);
+}
+END_TEST
+
+/* It is the guest's, whenever it comes to take it. */
+START_TEST(test_world_ledger_lets_a_release_stand)
+{
+    ToyGuest *guest = toy_add(&toy, 4096, 256, 50, 300);
+    DynOutcome outcome = { .result = DYN_OUTCOME_SENT };
+    DynGiven given = { 0 };
+
+    toy_run(&toy, 30);
+    ck_assert(dyn_world_release(toy.world, guest->uuid, toy.now, &given, NULL));
+    guest->deaf = true;
+    guest->asked = outcome.to_kib = given.action.to_kib;
+    ck_assert_uint_gt(guest->asked, 512 * MIB);
+    outcome.serial = given.action.serial;
+    outcome.when_usec = toy.now;
+    g_strlcpy(outcome.uuid, guest->uuid, sizeof outcome.uuid);
+    dyn_world_outcome(toy.world, &outcome);
+    toy_run(&toy, 60);
+    guest->deaf = false;
+    toy_run(&toy, 30);
+    ck_assert_uint_eq(guest->balloon, given.action.to_kib);
 }
 END_TEST
 
@@ -228,6 +307,8 @@ main(void)
     tcase_add_test(tcase, test_world_ledger_asks_before_it_calls_a_size_wrong);
     tcase_add_test(tcase, test_world_ledger_learns_from_finished_boots);
     tcase_add_test(tcase, test_world_ledger_learns_nothing_from_a_restore);
+    tcase_add_test(tcase, test_world_ledger_charges_a_wrong_size_in_full);
+    tcase_add_test(tcase, test_world_ledger_lets_a_release_stand);
     suite_add_tcase(suite, tcase);
     return dyn_suite_run(suite);
 }

@@ -28,6 +28,16 @@ assigned(const ToyGuest *guest)
     return toy_report(report, guest)->assigned_kib;
 }
 
+/* As if it had been found with this policy: live, a maximum can only be raised. */
+static void
+find_with(ToyGuest *guest, uint64_t maximum)
+{
+    guest->maximum = maximum;
+    guest->startup = MIN(guest->startup, maximum);
+    dyn_world_remove(toy.world, guest->uuid);
+    toy_put(&toy, guest);
+}
+
 static DynHold
 hold(const ToyGuest *guest)
 {
@@ -37,30 +47,82 @@ hold(const ToyGuest *guest)
 }
 
 /* kexec, or the driver loaded anew, is no reset to QEMU: the balloon empties and comes back. */
-START_TEST(test_pin_a_driver_that_comes_back_is_no_pin)
+static const struct {
+    uint64_t maximum; /* MiB, of 4096 */
+    int known;        /* seconds that the world has known it, and has acted unless @paused */
+    int gone;         /* seconds until it comes back */
+    bool paused;
+    bool refused;     /* whatever is asked of it meanwhile */
+} reloads[] = {
+    { 4096, 30, 5, false, false }, { 1024, 30, 1, false, false }, { 1024, 30, 5, true, false },
+    { 1024, 30, 5, false, true },  { 4096, 10, 8, true, false },
+};
+
+static void
+reload(ToyGuest *guest, int gone, bool refused)
 {
-    ToyGuest *guest = toy_add(&toy, 4096, 256, 50, 300);
-    uint64_t held;
+    const uint64_t held = guest->asked;
+
+    guest->deaf = true;
+    guest->balloon = guest->told = 4096 * MIB;
+    guest->answer = refused ? DYN_OUTCOME_FROZEN : DYN_OUTCOME_SENT;
+    toy_event(&toy, guest, DYN_EVENT_BALLOON, guest->told);
+    toy_run(&toy, gone);
+    guest->answer = DYN_OUTCOME_SENT;
+    guest->deaf = false;
+    guest->asked = held;
+    toy_run(&toy, 12);
+    ck_assert_uint_eq(guest->balloon, held);
+}
+
+START_TEST(test_pin_a_driver_that_comes_back_is_none)
+{
+    ToyGuest *guest = toy_add(&toy, 4096, 64, 50, 400);
+
+    find_with(guest, reloads[_i].maximum);
+    guest->swap = false;
+    guest->used = 200 * MIB;
+    /* in steps where there is time for them: what is between is no order either */
+    guest->speed = reloads[_i].maximum < 4096 ? 4096 * MIB : guest->speed;
+    dyn_world_set_paused(toy.world, reloads[_i].paused && reloads[_i].known < 15);
+    toy_run(&toy, reloads[_i].known);
+    for (int n = 0; n < 2; n++) {
+        dyn_world_set_paused(toy.world, reloads[_i].paused);
+        reload(guest, reloads[_i].gone, reloads[_i].refused);
+        dyn_world_set_paused(toy.world, false);
+        for (int t = 0; t < 40; t++) {
+            guest->used += 8 * MIB;
+            toy_run(&toy, 1);
+            ck_assert_int_ne(hold(guest), DYN_HOLD_PINNED);
+        }
+        ck_assert_uint_gt(guest->balloon, guest->kernel * MIB + guest->used);
+    }
+    ck_assert_uint_eq(guest->ooms, 0);
+}
+END_TEST
+
+/* An order ends with PinSec, and from then on its size is the one that a driver comes back to. */
+START_TEST(test_pin_an_order_of_long_ago_is_where_it_comes_back_to)
+{
+    ToyGuest *guest = toy_add(&toy, 4096, 64, 50, 400);
 
     guest->swap = false;
+    guest->used = 200 * MIB;
     toy_run(&toy, 30);
-    held = guest->asked;
+    guest->asked = 600 * MIB; /* virsh setmem */
+    toy_run(&toy, 5);
+    ck_assert_int_eq(hold(guest), DYN_HOLD_PINNED);
+    toy_run(&toy, (int)toy.conf->pin_sec + 1);
+    ck_assert_int_eq(hold(guest), DYN_HOLD_NONE);
+    ck_assert_uint_eq(guest->asked, 600 * MIB);
     guest->deaf = true;
     guest->balloon = guest->told = 4096 * MIB;
     toy_event(&toy, guest, DYN_EVENT_BALLOON, guest->told);
-    toy_run(&toy, 3);
-    ck_assert_int_eq(hold(guest), DYN_HOLD_PINNED);
+    toy_run(&toy, 2);
     guest->deaf = false;
-    guest->asked = held; /* in steps, by its speed: what is between is no order either */
     toy_run(&toy, 12);
-    ck_assert_uint_eq(guest->balloon, held);
+    ck_assert_uint_eq(guest->balloon, 600 * MIB);
     ck_assert_int_eq(hold(guest), DYN_HOLD_NONE);
-    for (int t = 0; t < 60; t++) {
-        guest->used += 20 * MIB;
-        toy_run(&toy, 1);
-    }
-    ck_assert_uint_eq(guest->ooms, 0);
-    ck_assert_uint_gt(guest->balloon, 1238 * MIB);
 }
 END_TEST
 
@@ -69,9 +131,7 @@ START_TEST(test_pin_nobody_is_pinned_above_its_maximum)
 {
     ToyGuest *guest = toy_add(&toy, 4096, 64, 50, 400);
 
-    guest->maximum = 1024; /* found with it: live, a maximum can only be raised */
-    dyn_world_remove(toy.world, guest->uuid);
-    toy_put(&toy, guest);
+    find_with(guest, 1024);
     toy_run(&toy, 30);
     guest->asked = guest->balloon = guest->told = 4096 * MIB;
     toy_event(&toy, guest, DYN_EVENT_BALLOON, guest->told);
@@ -156,7 +216,9 @@ main(void)
     TCase *tcase = tcase_create("pin");
 
     tcase_add_checked_fixture(tcase, begin, end);
-    tcase_add_test(tcase, test_pin_a_driver_that_comes_back_is_no_pin);
+    tcase_add_loop_test(tcase, test_pin_a_driver_that_comes_back_is_none, 0,
+                        G_N_ELEMENTS(reloads));
+    tcase_add_test(tcase, test_pin_an_order_of_long_ago_is_where_it_comes_back_to);
     tcase_add_test(tcase, test_pin_nobody_is_pinned_above_its_maximum);
     tcase_add_test(tcase, test_pin_own_deflation_is_demand_and_no_pin);
     tcase_add_test(tcase, test_pin_a_guest_asleep_is_left_alone_and_not_pinned);
