@@ -185,10 +185,11 @@ time_out(DynEngine *engine, DynReleasing *release)
         begin_reading(engine, release); /* it took what it took */
         return;
     }
-    error =
-        g_error_new(DYN_ERROR, DYN_ERROR_TIMEOUT,
-                    "%s: libvirt did not answer in time; its policy may still say it is managed",
-                    dyn_engine_guest_shown(engine, release->uuid));
+    error = g_error_new(DYN_ERROR, DYN_ERROR_TIMEOUT, "%s: libvirt did not answer in time; %s",
+                        dyn_engine_guest_shown(engine, release->uuid),
+                        release->step == DYN_RELEASING_SENDING
+                            ? "it is left as it was: release it again later"
+                            : "its policy may still say it is managed");
     finish(engine, release, error);
 }
 
