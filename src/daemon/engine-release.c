@@ -253,10 +253,10 @@ check_paused(const DynEngine *engine, const DynGuestReport *guest, GError **erro
 static bool
 is_releasable(const DynGuestReport *guest)
 {
-    const bool is_small = guest->balloon_kib != DYN_UNKNOWN && guest->balloon_kib > 0;
+    const bool has_size = guest->balloon_kib != DYN_UNKNOWN && guest->balloon_kib > 0;
     const bool has_policy = guest->hold == DYN_HOLD_OFF || guest->hold == DYN_HOLD_BAD_POLICY;
 
-    return guest->managed || (has_policy && is_small);
+    return guest->managed || (has_policy && has_size);
 }
 
 static bool
