@@ -65,6 +65,22 @@ def _gives_again(stage, victim, busy):
     stage.check_no_oom(victim, busy)
 
 
+def _outlasts(stage, victim, busy, job):
+    """A job that lasts longer than what makes a guest stuck. What the victim holds meanwhile."""
+    wait_for("the job has begun", lambda: victim.domain.jobInfo()[0], 15)
+    held = _stays_frozen(stage, victim, busy, "", "frozen: a job works on it")
+    assert held == 400 * MIB, held
+    assert job.poll() is None, job.stderr.read()
+    return held
+
+
+def _goes_on(stage, victim, busy, held):
+    """The victim runs again: nothing sent before takes effect, and it is balanced like any other."""
+    victim.agent.wait(20)
+    assert view(victim).actual == held, view(victim)
+    _gives_again(stage, victim, busy)
+
+
 class SlowFile:
     """A pipe in the bed's /var/lib/libvirt that a job writes into, and that nobody reads until
     finish(): the job lasts as long as the test wants."""
@@ -117,9 +133,7 @@ def test_paused(stage):
     held = _stays_frozen(stage, victim, busy, "frozen: paused")
     assert held == 400 * MIB, held
     victim.domain.resume()
-    victim.agent.wait(20)
-    assert view(victim).actual == held, view(victim)
-    _gives_again(stage, victim, busy)
+    _goes_on(stage, victim, busy, held)
 
 
 def test_asleep(stage):
@@ -155,14 +169,9 @@ def test_dump(stage):
     _squeeze(stage, victim, busy)
     with SlowFile(stage, "dump") as file:
         job = _virsh(stage, "dump", "--live", victim.name, file.path)
-        wait_for("the job has begun", lambda: victim.domain.jobInfo()[0], 15)
-        held = _stays_frozen(stage, victim, busy, "", "frozen: a job works on it")
-        assert held == 400 * MIB, held
-        assert job.poll() is None, job.stderr.read()
+        held = _outlasts(stage, victim, busy, job)
         file.finish(job)
-    victim.agent.wait(20)
-    assert view(victim).actual == held, view(victim)
-    _gives_again(stage, victim, busy)
+    _goes_on(stage, victim, busy, held)
 
 
 def test_snapshot(stage):
@@ -174,15 +183,10 @@ def test_snapshot(stage):
                      f"file={file.path},snapshot=external", "--diskspec",
                      f"vda,snapshot=external,file={victim.directory}/overlay.qcow2",
                      "--diskspec", "vdb,snapshot=no")
-        wait_for("the job has begun", lambda: victim.domain.jobInfo()[0], 15)
-        held = _stays_frozen(stage, victim, busy, "", "frozen: a job works on it")
-        assert held == 400 * MIB, held
-        assert job.poll() is None, job.stderr.read()
+        held = _outlasts(stage, victim, busy, job)
         file.finish(job)
     wait_for("it runs", lambda: victim.domain.state()[0] == 1, 10, see=victim.domain.state)
-    victim.agent.wait(20)
-    assert view(victim).actual == held, view(victim)
-    _gives_again(stage, victim, busy)
+    _goes_on(stage, victim, busy, held)
 
 
 def test_saved(stage):
