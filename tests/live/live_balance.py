@@ -132,9 +132,11 @@ def test_weights_plain(stage):
     stage.leave_alone(*stage.swap)
     stage.start(Pool=f"{3 * 128 + 420}M")
     low, high = stage.plain[1], stage.plain[0]
-    load = low.agent.load(120, rate=8)  # as in test_growth
+    load = low.agent.load(120, rate=5)  # as in test_growth
     _wait_served(stage, low, load)
-    hog = high.agent.hog(rate=5)  # takes what there is, and leaves a margin
+    # A hog takes what there is and leaves 24 MiB; it gets on only where the buffer is more than that.
+    _wait_served(stage, high, high.agent.load(80, rate=5))
+    hog = high.agent.hog(rate=5)
 
     def squeezed():
         return high.agent.load_stat(hog)["state"] == "holding" and \
