@@ -11,17 +11,7 @@ static Toy toy;
 static void
 begin(void)
 {
-    toy_init(&toy, "[host]\nMode=on\nReserve=512M\n[balance]\nStartGraceSec=5\n");
-}
-
-/* As if it had been found with this policy: live, a maximum can only be raised. */
-static void
-find_anew(ToyGuest *guest, uint64_t maximum)
-{
-    guest->maximum = maximum;
-    guest->startup = MIN(guest->startup, maximum);
-    dyn_world_remove(toy.world, guest->uuid);
-    toy_put(&toy, guest);
+    toy_init(&toy, TOY_CONF);
 }
 
 static void
@@ -53,22 +43,6 @@ reset(ToyGuest *guest)
     toy_event(&toy, guest, DYN_EVENT_REBOOT, 0);
 }
 
-static uint64_t
-assigned(const ToyGuest *guest)
-{
-    g_autoptr(DynReport) report = dyn_world_report(toy.world);
-
-    return toy_report(report, guest)->assigned_kib;
-}
-
-static DynHold
-hold(const ToyGuest *guest)
-{
-    g_autoptr(DynReport) report = dyn_world_report(toy.world);
-
-    return toy_report(report, guest)->hold;
-}
-
 static const DynAction *
 first_action(DynReason reason)
 {
@@ -89,8 +63,8 @@ START_TEST(test_faults_first_boot_is_charged_in_full)
     guest->resident = 60;
     restart(guest);
     toy_run(&toy, 100);
-    ck_assert_uint_eq(assigned(guest), 4096 * MIB);
-    ck_assert_int_eq(hold(guest), DYN_HOLD_NO_DRIVER);
+    ck_assert_uint_eq(toy_assigned(&toy, guest), 4096 * MIB);
+    ck_assert_int_eq(toy_hold(&toy, guest), DYN_HOLD_NO_DRIVER);
 }
 END_TEST
 
@@ -110,7 +84,7 @@ START_TEST(test_faults_a_record_from_before_the_reset_proves_nothing)
     ck_assert_ptr_nonnull(action);
     ck_assert_uint_eq(action->to_kib, 128 * MIB);
     toy_run(&toy, 40); /* far beyond what makes a silent balloon believed */
-    ck_assert_uint_eq(assigned(guest), 512 * MIB);
+    ck_assert_uint_eq(toy_assigned(&toy, guest), 512 * MIB);
 }
 END_TEST
 
@@ -123,10 +97,10 @@ START_TEST(test_faults_an_event_from_before_the_reset_proves_nothing)
     toy.now += SEC / 2;
     toy_event(&toy, guest, DYN_EVENT_BALLOON, 128 * MIB);
     toy_tick(&toy);
-    ck_assert_uint_eq(assigned(guest), 512 * MIB);
+    ck_assert_uint_eq(toy_assigned(&toy, guest), 512 * MIB);
     toy.now += 3 * SEC;
     toy_event(&toy, guest, DYN_EVENT_BALLOON, 500 * MIB);
-    ck_assert_uint_eq(assigned(guest), 500 * MIB);
+    ck_assert_uint_eq(toy_assigned(&toy, guest), 500 * MIB);
 }
 END_TEST
 
@@ -155,7 +129,7 @@ START_TEST(test_faults_a_lie_lifts_nobody_above_its_maximum)
 {
     ToyGuest *guest = toy_add(&toy, 4096, 64, 50, 400);
 
-    find_anew(guest, 512);
+    toy_find_anew(&toy, guest, 512);
     toy_run(&toy, 20);
     guest->lie_total = 4000 * MIB;
     for (int t = 0; t < 60; t++) {
@@ -227,10 +201,10 @@ START_TEST(test_faults_nothing_is_cut_below_what_keeps_a_guest_alive)
 
     guest->swap = false;
     guest->used = 3000 * MIB;
-    find_anew(guest, 1024);
+    toy_find_anew(&toy, guest, 1024);
     toy_run(&toy, 60);
     ck_assert_uint_eq(guest->asked, 4096 * MIB);
-    ck_assert_int_eq(hold(guest), DYN_HOLD_OVER_MAXIMUM);
+    ck_assert_int_eq(toy_hold(&toy, guest), DYN_HOLD_OVER_MAXIMUM);
     guest->used = 300 * MIB;
     toy_run(&toy, 60);
     ck_assert_uint_eq(guest->asked, 1024 * MIB);
@@ -252,7 +226,7 @@ START_TEST(test_faults_a_failed_request_may_have_been_taken)
     guest->asked = 700 * MIB;
     guest->answer = DYN_OUTCOME_SENT;
     toy_run(&toy, 3);
-    ck_assert_int_ne(hold(guest), DYN_HOLD_PINNED);
+    ck_assert_int_ne(toy_hold(&toy, guest), DYN_HOLD_PINNED);
     toy_run(&toy, 40);
     ck_assert_uint_ge(busy->balloon, 438 * MIB);
 }
@@ -268,7 +242,7 @@ START_TEST(test_faults_a_shrink_that_does_not_come_stops_no_growth)
     guest->deaf = true;
     busy->used = 500 * MIB;
     toy_run(&toy, 14);
-    ck_assert_int_eq(hold(guest), DYN_HOLD_STUCK);
+    ck_assert_int_eq(toy_hold(&toy, guest), DYN_HOLD_STUCK);
     guest->deaf = false;
     guest->used = 800 * MIB;
     busy->used = 10 * MIB;
@@ -383,7 +357,7 @@ START_TEST(test_faults_an_obstacle_is_named_and_nothing_done)
     guest->devices = pinned[_i].devices;
     guest->extra = pinned[_i].extra;
     toy_put(&toy, guest); /* plugged in while it ran, or started with it */
-    ck_assert_int_eq(hold(guest), DYN_HOLD_OBSTACLE);
+    ck_assert_int_eq(toy_hold(&toy, guest), DYN_HOLD_OBSTACLE);
     ck_assert_uint_eq(dyn_world_wanted_period(toy.world, guest->uuid), 0);
     guest->used = 400 * MIB;
     busy->used = 400 * MIB;
@@ -395,10 +369,10 @@ START_TEST(test_faults_an_obstacle_is_named_and_nothing_done)
     guest->running = false;
     toy_event(&toy, guest, DYN_EVENT_STOPPED, 0);
     toy_put(&toy, guest);
-    ck_assert_int_eq(hold(guest), DYN_HOLD_OBSTACLE);
+    ck_assert_int_eq(toy_hold(&toy, guest), DYN_HOLD_OBSTACLE);
     guest->devices = guest->extra = NULL;
     toy_put(&toy, guest);
-    ck_assert_int_eq(hold(guest), DYN_HOLD_NOT_RUNNING);
+    ck_assert_int_eq(toy_hold(&toy, guest), DYN_HOLD_NOT_RUNNING);
 }
 END_TEST
 

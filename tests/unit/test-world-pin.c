@@ -11,39 +11,13 @@ static Toy toy;
 static void
 begin(void)
 {
-    toy_init(&toy, "[host]\nMode=on\nReserve=512M\n[balance]\nStartGraceSec=5\n");
+    toy_init(&toy, TOY_CONF);
 }
 
 static void
 end(void)
 {
     toy_clear(&toy);
-}
-
-static uint64_t
-assigned(const ToyGuest *guest)
-{
-    g_autoptr(DynReport) report = dyn_world_report(toy.world);
-
-    return toy_report(report, guest)->assigned_kib;
-}
-
-/* As if it had been found with this policy: live, a maximum can only be raised. */
-static void
-find_with(ToyGuest *guest, uint64_t maximum)
-{
-    guest->maximum = maximum;
-    guest->startup = MIN(guest->startup, maximum);
-    dyn_world_remove(toy.world, guest->uuid);
-    toy_put(&toy, guest);
-}
-
-static DynHold
-hold(const ToyGuest *guest)
-{
-    g_autoptr(DynReport) report = dyn_world_report(toy.world);
-
-    return toy_report(report, guest)->hold;
 }
 
 /* kexec, or the driver loaded anew, is no reset to QEMU: the balloon empties and comes back. */
@@ -79,7 +53,7 @@ START_TEST(test_pin_a_driver_that_comes_back_is_none)
 {
     ToyGuest *guest = toy_add(&toy, 4096, 64, 50, 400);
 
-    find_with(guest, reloads[_i].maximum);
+    toy_find_anew(&toy, guest, reloads[_i].maximum);
     guest->swap = false;
     guest->used = 200 * MIB;
     /* in steps where there is time for them: what is between is no order either */
@@ -93,7 +67,7 @@ START_TEST(test_pin_a_driver_that_comes_back_is_none)
         for (int t = 0; t < 40; t++) {
             guest->used += 8 * MIB;
             toy_run(&toy, 1);
-            ck_assert_int_ne(hold(guest), DYN_HOLD_PINNED);
+            ck_assert_int_ne(toy_hold(&toy, guest), DYN_HOLD_PINNED);
         }
         ck_assert_uint_gt(guest->balloon, guest->kernel * MIB + guest->used);
     }
@@ -111,9 +85,9 @@ START_TEST(test_pin_an_order_of_long_ago_is_where_it_comes_back_to)
     toy_run(&toy, 30);
     guest->asked = 600 * MIB; /* virsh setmem */
     toy_run(&toy, 5);
-    ck_assert_int_eq(hold(guest), DYN_HOLD_PINNED);
+    ck_assert_int_eq(toy_hold(&toy, guest), DYN_HOLD_PINNED);
     toy_run(&toy, (int)toy.conf->pin_sec + 1);
-    ck_assert_int_eq(hold(guest), DYN_HOLD_NONE);
+    ck_assert_int_eq(toy_hold(&toy, guest), DYN_HOLD_NONE);
     ck_assert_uint_eq(guest->asked, 600 * MIB);
     guest->deaf = true;
     guest->balloon = guest->told = 4096 * MIB;
@@ -122,7 +96,7 @@ START_TEST(test_pin_an_order_of_long_ago_is_where_it_comes_back_to)
     guest->deaf = false;
     toy_run(&toy, 12);
     ck_assert_uint_eq(guest->balloon, 600 * MIB);
-    ck_assert_int_eq(hold(guest), DYN_HOLD_NONE);
+    ck_assert_int_eq(toy_hold(&toy, guest), DYN_HOLD_NONE);
 }
 END_TEST
 
@@ -131,7 +105,7 @@ START_TEST(test_pin_nobody_is_pinned_above_its_maximum)
 {
     ToyGuest *guest = toy_add(&toy, 4096, 64, 50, 400);
 
-    find_with(guest, 1024);
+    toy_find_anew(&toy, guest, 1024);
     toy_run(&toy, 30);
     guest->asked = guest->balloon = guest->told = 4096 * MIB;
     toy_event(&toy, guest, DYN_EVENT_BALLOON, guest->told);
@@ -153,7 +127,7 @@ START_TEST(test_pin_own_deflation_is_demand_and_no_pin)
     toy_run(&toy, 3);
     guest->asked = 150 * MIB; /* it helps itself */
     toy_run(&toy, 2);
-    ck_assert_int_ne(hold(guest), DYN_HOLD_PINNED);
+    ck_assert_int_ne(toy_hold(&toy, guest), DYN_HOLD_PINNED);
     dyn_world_set_paused(toy.world, false);
     toy_run(&toy, 2);
     ck_assert_uint_gt(guest->asked, 150 * MIB);
@@ -171,20 +145,21 @@ START_TEST(test_pin_a_guest_asleep_is_left_alone_and_not_pinned)
     toy_event(&toy, guest, DYN_EVENT_BALLOON, guest->told);
     guest->asleep = true;
     toy_event(&toy, guest, DYN_EVENT_PMSUSPENDED, 0);
-    ck_assert_int_eq(hold(guest), DYN_HOLD_SUSPENDED);
+    ck_assert_int_eq(toy_hold(&toy, guest), DYN_HOLD_SUSPENDED);
     before = toy.actions;
     toy_run(&toy, 60);
-    ck_assert_int_eq(hold(guest), DYN_HOLD_SUSPENDED);
-    ck_assert_uint_eq(assigned(guest), 512 * MIB); /* it may touch all of it when it wakes */
+    ck_assert_int_eq(toy_hold(&toy, guest), DYN_HOLD_SUSPENDED);
+    /* it may touch all of it when it wakes */
+    ck_assert_uint_eq(toy_assigned(&toy, guest), 512 * MIB);
     ck_assert_uint_eq(toy.actions, before);
     guest->asleep = false;
     toy_event(&toy, guest, DYN_EVENT_RESUMED, 0);
     toy_run(&toy, 3);
-    ck_assert_int_eq(hold(guest), DYN_HOLD_JOB);
+    ck_assert_int_eq(toy_hold(&toy, guest), DYN_HOLD_JOB);
     ck_assert_uint_eq(toy.actions, before);
     toy_run(&toy, 3);
-    ck_assert_int_eq(hold(guest), DYN_HOLD_NONE);
-    ck_assert_uint_eq(assigned(guest), guest->asked);
+    ck_assert_int_eq(toy_hold(&toy, guest), DYN_HOLD_NONE);
+    ck_assert_uint_eq(toy_assigned(&toy, guest), guest->asked);
 }
 END_TEST
 

@@ -13,6 +13,8 @@
 #define MIB UINT64_C(1024)
 #define SEC INT64_C(1000000)
 #define TOY_MOST 16
+/* A host that acts, and whose pool is what its memory leaves */
+#define TOY_CONF "[host]\nMode=on\nReserve=512M\n[balance]\nStartGraceSec=5\n"
 
 typedef struct ToyGuest {
     char uuid[DYN_UUID_SIZE];
@@ -111,6 +113,16 @@ toy_put(Toy *toy, const ToyGuest *guest)
     g_autoptr(DynFound) found = toy_found(guest);
 
     dyn_world_put(toy->world, found, NULL, toy->now);
+}
+
+/* As if it had been found with this maximum: live, it can only be raised. */
+static inline void
+toy_find_anew(Toy *toy, ToyGuest *guest, uint64_t maximum)
+{
+    guest->maximum = maximum;
+    guest->startup = MIN(guest->startup, maximum);
+    dyn_world_remove(toy->world, guest->uuid);
+    toy_put(toy, guest);
 }
 
 /* A guest that runs already, holding @holds_mib. */
@@ -228,6 +240,22 @@ toy_report(const DynReport *report, const ToyGuest *guest)
             return one;
     }
     ck_abort_msg("no report of the guest");
+}
+
+static inline uint64_t
+toy_assigned(const Toy *toy, const ToyGuest *guest)
+{
+    g_autoptr(DynReport) report = dyn_world_report(toy->world);
+
+    return toy_report(report, guest)->assigned_kib;
+}
+
+static inline DynHold
+toy_hold(const Toy *toy, const ToyGuest *guest)
+{
+    g_autoptr(DynReport) report = dyn_world_report(toy->world);
+
+    return toy_report(report, guest)->hold;
 }
 
 /* Invariants of one action, from what is true outside. */
