@@ -51,7 +51,9 @@ typedef struct DynClaim {
     bool boot;              /* fixed, and @lo_kib is a boot charge: see dyn_balancer_allot() */
     uint64_t lo_kib;        /* tier 1; fixed: what it holds or is promised */
     uint64_t boot_least_kib;/* boot: what it will hold once up (startup) */
-    uint64_t demand_kib;    /* tier 2, at most the guest's maximum */
+    /* tier 2, at most the guest's maximum; of a guest without swap, which never shows more than it
+     * holds, with what it should have to spare */
+    uint64_t demand_kib;
     uint64_t target_kib;    /* tier 3a, >= demand */
     uint64_t full_kib;      /* tier 3b, >= target */
     uint64_t weight;        /* priority + 1 */
@@ -130,7 +132,7 @@ typedef struct DynHolding {
     uint64_t step_floor_kib; /* nor by one move under contention */
     uint64_t maximum_kib;    /* what a growth can reach: policy's maximum or base RAM */
     uint64_t demand_kib;     /* raw */
-    uint64_t safety_kib;
+    uint64_t safety_kib;     /* with less than this above demand it is short */
     uint64_t full_kib;       /* target with lead and buffer floor, before the pool's cut */
     uint64_t weight;
 } DynHolding;

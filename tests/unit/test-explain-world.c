@@ -13,7 +13,7 @@ static Toy toy;
 static void
 begin(void)
 {
-    toy_init(&toy, "[host]\nMode=on\nReserve=512M\n[balance]\nStartGraceSec=5\n");
+    toy_init(&toy, TOY_CONF);
 }
 
 static void

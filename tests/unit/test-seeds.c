@@ -37,17 +37,6 @@ begin_default(void)
     toy.nonguest_kib = 0;
 }
 
-static DynGuestReport
-report_of(const ToyGuest *guest)
-{
-    g_autoptr(DynReport) report = dyn_world_report(toy.world);
-    DynGuestReport one = *toy_report(report, guest);
-
-    one.name = one.hold_text = NULL; /* they go with the report */
-    one.effective = one.wanted = NULL;
-    return one;
-}
-
 static void
 is_near(uint64_t kib, uint64_t mib, uint64_t off_mib)
 {
@@ -140,7 +129,7 @@ START_TEST(test_seeds_hitachi_single)
     }
     ck_assert_uint_ge(guest->balloon, 480 * MIB); /* 6: 400 + 20 % */
     ck_assert_uint_le(guest->balloon, 1000 * MIB); /* the buffer floor: 400 + 10 % of 4096, cache */
-    ck_assert_uint_eq(report_of(guest).visible_kib, 4096 * MIB);
+    ck_assert_uint_eq(toy_told(&toy, guest).visible_kib, 4096 * MIB);
     toy.actions = 0;
     toy_run(&toy, 300);
     ck_assert_uint_eq(toy.actions, 0);
@@ -238,7 +227,7 @@ START_TEST(test_seeds_visible_and_assigned)
         toy_tick(&toy);
     }
     toy_run(&toy, 5);
-    report = report_of(guest);
+    report = toy_told(&toy, guest);
     ck_assert_uint_eq(report.visible_kib, 1933 * MIB);
     ck_assert_uint_eq(report.assigned_kib, guest->balloon);
     ck_assert_uint_ge(report.visible_kib, report.assigned_kib);

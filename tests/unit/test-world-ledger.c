@@ -21,17 +21,6 @@ end(void)
     toy_clear(&toy);
 }
 
-static DynGuestReport
-report_of(const ToyGuest *guest)
-{
-    g_autoptr(DynReport) report = dyn_world_report(toy.world);
-    DynGuestReport one = *toy_report(report, guest);
-
-    one.name = one.hold_text = NULL; /* they go with the report */
-    one.effective = one.wanted = NULL;
-    return one;
-}
-
 /* A guest that has just grown from 128 MiB. */
 static ToyGuest *
 grown_guest(void)
@@ -42,7 +31,7 @@ grown_guest(void)
     guest->used = 90 * MIB;
     toy_run(&toy, 2);
     ck_assert_uint_gt(guest->balloon, 150 * MIB);
-    ck_assert_uint_eq(report_of(guest).assigned_kib, guest->balloon);
+    ck_assert_uint_eq(toy_told(&toy, guest).assigned_kib, guest->balloon);
     return guest;
 }
 
@@ -52,15 +41,15 @@ grown_guest(void)
 START_TEST(test_world_ledger_knows_an_old_size)
 {
     ToyGuest *guest = grown_guest();
-    const uint64_t removed_kib = report_of(guest).counters.removed_kib;
+    const uint64_t removed_kib = toy_told(&toy, guest).counters.removed_kib;
 
     guest->cached = 128 * MIB;
     toy_tick(&toy);
-    ck_assert_int_eq(report_of(guest).hold, DYN_HOLD_NONE);
-    ck_assert_uint_eq(report_of(guest).assigned_kib, guest->balloon);
-    ck_assert_uint_eq(report_of(guest).counters.removed_kib, removed_kib);
+    ck_assert_int_eq(toy_told(&toy, guest).hold, DYN_HOLD_NONE);
+    ck_assert_uint_eq(toy_told(&toy, guest).assigned_kib, guest->balloon);
+    ck_assert_uint_eq(toy_told(&toy, guest).counters.removed_kib, removed_kib);
     toy_run(&toy, 3);
-    ck_assert_int_eq(report_of(guest).hold, DYN_HOLD_NONE);
+    ck_assert_int_eq(toy_told(&toy, guest).hold, DYN_HOLD_NONE);
 }
 END_TEST
 
@@ -85,9 +74,9 @@ START_TEST(test_world_ledger_counts_unusable_domains)
     dyn_world_put(toy.world, found, NULL, toy.now);
     toy_tick(&toy);
     after = dyn_world_report(toy.world);
-    ck_assert_uint_eq(report_of(&other).assigned_kib, 200 * MIB);
-    ck_assert(!report_of(&other).managed);
-    ck_assert_int_eq(report_of(&other).hold, DYN_HOLD_BAD_POLICY);
+    ck_assert_uint_eq(toy_told(&toy, &other).assigned_kib, 200 * MIB);
+    ck_assert(!toy_told(&toy, &other).managed);
+    ck_assert_int_eq(toy_told(&toy, &other).hold, DYN_HOLD_BAD_POLICY);
     ck_assert_uint_eq(after->host.assigned_kib, before->host.assigned_kib + 200 * MIB);
 }
 END_TEST
@@ -99,8 +88,8 @@ START_TEST(test_world_ledger_knows_a_late_event)
 
     toy_event(&toy, guest, DYN_EVENT_BALLOON, 128 * MIB);
     toy_run(&toy, 2);
-    ck_assert_int_eq(report_of(guest).hold, DYN_HOLD_NONE);
-    ck_assert_uint_eq(report_of(guest).assigned_kib, guest->balloon);
+    ck_assert_int_eq(toy_told(&toy, guest).hold, DYN_HOLD_NONE);
+    ck_assert_uint_eq(toy_told(&toy, guest).assigned_kib, guest->balloon);
 }
 END_TEST
 
@@ -123,9 +112,9 @@ START_TEST(test_world_ledger_knows_the_target_before)
         toy_tick(&toy);
     ck_assert_uint_lt(guest->asked, first_kib - 8 * MIB);
     toy_event(&toy, guest, DYN_EVENT_BALLOON, first_kib);
-    ck_assert_int_ne(report_of(guest).hold, DYN_HOLD_PINNED);
+    ck_assert_int_ne(toy_told(&toy, guest).hold, DYN_HOLD_PINNED);
     toy_run(&toy, 2);
-    ck_assert_int_ne(report_of(guest).hold, DYN_HOLD_PINNED);
+    ck_assert_int_ne(toy_told(&toy, guest).hold, DYN_HOLD_PINNED);
 }
 END_TEST
 
@@ -137,7 +126,7 @@ START_TEST(test_world_ledger_still_finds_outsiders)
     toy_run(&toy, 10);
     guest->asked = 128 * MIB; /* virsh setmem */
     toy_run(&toy, 2);
-    ck_assert_int_eq(report_of(guest).hold, DYN_HOLD_PINNED);
+    ck_assert_int_eq(toy_told(&toy, guest).hold, DYN_HOLD_PINNED);
 }
 END_TEST
 
@@ -152,9 +141,9 @@ START_TEST(test_world_ledger_asks_before_it_calls_a_size_wrong)
     guest->asked = 200 * MIB; /* virsh setmem */
     guest->cached = 128 * MIB;
     toy_tick(&toy);
-    ck_assert_int_ne(report_of(guest).hold, DYN_HOLD_STARTING);
+    ck_assert_int_ne(toy_told(&toy, guest).hold, DYN_HOLD_STARTING);
     toy_run(&toy, 5);
-    ck_assert_int_eq(report_of(guest).hold, DYN_HOLD_PINNED);
+    ck_assert_int_eq(toy_told(&toy, guest).hold, DYN_HOLD_PINNED);
     ck_assert_uint_eq(guest->asked, 200 * MIB);
 }
 END_TEST
@@ -175,7 +164,7 @@ START_TEST(test_world_ledger_learns_from_finished_boots)
         toy_event(&toy, guest, DYN_EVENT_STARTED, 0);
         toy_put(&toy, guest);
         toy_run(&toy, 2);
-        ck_assert_uint_eq(report_of(guest).assigned_kib,
+        ck_assert_uint_eq(toy_told(&toy, guest).assigned_kib,
                           boot == 0 ? 512 * MIB : 220 * MIB * 11 / 10);
         guest->balloon = 200 * MIB; /* and 20 MiB of QEMU's own */
         toy_run(&toy, 2);
@@ -183,7 +172,7 @@ START_TEST(test_world_ledger_learns_from_finished_boots)
         guest->asked = guest->told = guest->balloon = 128 * MIB;
         toy_event(&toy, guest, DYN_EVENT_BALLOON, 128 * MIB);
         toy_run(&toy, 2);
-        ck_assert_uint_eq(report_of(guest).assigned_kib, 128 * MIB);
+        ck_assert_uint_eq(toy_told(&toy, guest).assigned_kib, 128 * MIB);
         guest->running = false;
         toy_event(&toy, guest, DYN_EVENT_STOPPED, 0);
         toy_put(&toy, guest);
@@ -205,12 +194,12 @@ run_once(ToyGuest *guest, bool carried, uint64_t peak)
     (void)dyn_world_event(toy.world, &event);
     toy_put(&toy, guest);
     toy_run(&toy, 2);
-    ck_assert(!carried || report_of(guest).assigned_kib == guest->boot * MIB);
+    ck_assert(!carried || toy_told(&toy, guest).assigned_kib == guest->boot * MIB);
     guest->driver = true;
     guest->asked = guest->told = guest->balloon = 128 * MIB;
     toy_event(&toy, guest, DYN_EVENT_BALLOON, 128 * MIB);
     toy_run(&toy, 2);
-    ck_assert_uint_lt(report_of(guest).assigned_kib, guest->boot * MIB);
+    ck_assert_uint_lt(toy_told(&toy, guest).assigned_kib, guest->boot * MIB);
     guest->running = false;
     toy_event(&toy, guest, DYN_EVENT_STOPPED, 0);
     toy_put(&toy, guest);
@@ -236,7 +225,7 @@ START_TEST(test_world_ledger_learns_nothing_from_a_restore)
         guest->balloon = 60 * MIB;
         toy_event(&toy, guest, DYN_EVENT_STARTED, 0);
         toy_put(&toy, guest);
-        ck_assert_uint_eq(report_of(guest).assigned_kib, charge * MIB);
+        ck_assert_uint_eq(toy_told(&toy, guest).assigned_kib, charge * MIB);
         guest->running = false;
         toy_event(&toy, guest, DYN_EVENT_STOPPED, 0);
         toy_put(&toy, guest);
@@ -266,7 +255,7 @@ START_TEST(test_world_ledger_charges_a_wrong_size_in_full)
     guest->lie_total = 4000 * MIB;
     for (int t = 0; t < 10; t++) {
         toy_tick(&toy);
-        most = MAX(most, report_of(guest).assigned_kib);
+        most = MAX(most, toy_told(&toy, guest).assigned_kib);
     }
     ck_assert_uint_eq(most, 4096 * MIB);
 }
@@ -310,9 +299,11 @@ really_available(const ToyGuest *booting)
         if (&toy.guests[i] != booting)
             kib = dyn_sat_sub(kib, dyn_sat_sub(toy.guests[i].asked, toy.guests[i].balloon));
     }
-    if (booting)
-        kib = dyn_sat_sub(kib, report_of(booting).assigned_kib + report_of(booting).overhead_kib -
-                                   report_of(booting).rss_kib);
+    if (booting) {
+        const DynGuestReport told = toy_told(&toy, booting);
+
+        kib = dyn_sat_sub(kib, told.assigned_kib + told.overhead_kib - told.rss_kib);
+    }
     return kib;
 }
 

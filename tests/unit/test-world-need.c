@@ -14,7 +14,7 @@ static Toy toy;
 static void
 begin(void)
 {
-    toy_init(&toy, "[host]\nMode=on\nReserve=512M\n[balance]\nStartGraceSec=5\n");
+    toy_init(&toy, TOY_CONF);
 }
 
 static void
@@ -29,21 +29,10 @@ set_pool(uint64_t mib)
     toy.conf->pool_kib = mib * MIB;
 }
 
-static DynGuestReport
-now(const ToyGuest *guest)
-{
-    g_autoptr(DynReport) report = dyn_world_report(toy.world);
-    DynGuestReport copy = *toy_report(report, guest);
-
-    copy.name = copy.hold_text = NULL; /* owned by the report, which ends here */
-    copy.effective = copy.wanted = NULL;
-    return copy;
-}
-
 static uint64_t
 decisions(const ToyGuest *guest, DynReason reason)
 {
-    return now(guest).decisions[reason];
+    return toy_told(&toy, guest).decisions[reason];
 }
 
 /* Hold the guest's free memory at @mib: a load that takes all but that of what it is given. */
@@ -93,19 +82,19 @@ START_TEST(test_need_is_met_where_used_memory_says_nothing)
     dyn_world_set_paused(toy.world, true);
     press(guest, 20);
     toy_run(&toy, 2);
-    ck_assert_uint_eq(now(guest).raised_kib, 0);
-    ck_assert_uint_le(now(guest).demand_kib, guest->balloon); /* it cannot say more */
+    ck_assert_uint_eq(toy_told(&toy, guest).raised_kib, 0);
+    ck_assert_uint_le(toy_told(&toy, guest).demand_kib, guest->balloon); /* it cannot say more */
     give_sign(guest, (Sign)_i);
     toy_tick(&toy);
-    ck_assert_uint_eq(now(guest).raised_kib, guest->balloon + 64 * MIB);
-    ck_assert_uint_eq(now(guest).demand_kib, guest->balloon + 64 * MIB);
-    ck_assert_int_eq(now(guest).status, DYN_STATUS_WARNING);
+    ck_assert_uint_eq(toy_told(&toy, guest).raised_kib, guest->balloon + 64 * MIB);
+    ck_assert_uint_eq(toy_told(&toy, guest).demand_kib, guest->balloon + 64 * MIB);
+    ck_assert_int_eq(toy_told(&toy, guest).status, DYN_STATUS_WARNING);
     ck_assert_uint_eq(guest->asked_reads > 0, !guest->swap);
     dyn_world_set_paused(toy.world, false);
     toy_tick(&toy);
-    ck_assert_uint_ge(guest->asked, now(guest).raised_kib);
+    ck_assert_uint_ge(guest->asked, toy_told(&toy, guest).raised_kib);
     toy_run(&toy, 90);
-    ck_assert_uint_eq(now(guest).raised_kib, 0);
+    ck_assert_uint_eq(toy_told(&toy, guest).raised_kib, 0);
 }
 END_TEST
 
@@ -140,16 +129,16 @@ START_TEST(test_need_of_a_guest_that_helps_itself)
     guest->used = (_i == 0 ? 300 : 200) * MIB;
     busy->used = 2000 * MIB;
     toy_run(&toy, 30);
-    ck_assert_int_eq(now(guest).hold, DYN_HOLD_NONE);
+    ck_assert_int_eq(toy_told(&toy, guest).hold, DYN_HOLD_NONE);
     guest->asked = 640 * MIB;
     guest->used = 600 * MIB;
     for (int t = 0; t < 30; t++) {
         toy_tick(&toy);
         ck_assert_uint_ge(guest->asked, 638 * MIB);
-        ck_assert_int_ne(now(guest).hold, DYN_HOLD_PINNED);
+        ck_assert_int_ne(toy_told(&toy, guest).hold, DYN_HOLD_PINNED);
     }
     ck_assert_uint_eq(guest->ooms, 0);
-    ck_assert_int_eq(now(guest).evidence, DYN_EVIDENCE_DEFLATION);
+    ck_assert_int_eq(toy_told(&toy, guest).evidence, DYN_EVIDENCE_DEFLATION);
 }
 END_TEST
 
@@ -211,8 +200,8 @@ START_TEST(test_need_is_not_seen_in_a_boot)
         if (t == 2)
             toy_event(&toy, guest, DYN_EVENT_BALLOON, guest->balloon);
         toy_tick(&toy);
-        ck_assert_uint_eq(now(guest).raised_kib, 0);
-        ck_assert_uint_eq(now(guest).harm_floor_kib, 0);
+        ck_assert_uint_eq(toy_told(&toy, guest).raised_kib, 0);
+        ck_assert_uint_eq(toy_told(&toy, guest).harm_floor_kib, 0);
     }
 }
 END_TEST
@@ -262,8 +251,8 @@ START_TEST(test_harm_is_undone)
     ck_assert_uint_ge(guest->asked, 1020 * MIB);
     ck_assert_uint_gt(guest->asked, held);
     ck_assert_uint_eq(decisions(guest, DYN_REASON_GROW_ROLLBACK), 1);
-    ck_assert_uint_eq(now(guest).rollbacks, 1);
-    ck_assert_uint_ge(now(guest).harm_floor_kib, 1020 * MIB);
+    ck_assert_uint_eq(toy_told(&toy, guest).rollbacks, 1);
+    ck_assert_uint_ge(toy_told(&toy, guest).harm_floor_kib, 1020 * MIB);
     toy_run(&toy, 590);
     ck_assert_uint_ge(guest->balloon, 1020 * MIB);
     toy_run(&toy, 60);
@@ -286,13 +275,13 @@ START_TEST(test_harm_floor_gives_way_to_need)
     give_sign(guest, KILLS);
     toy_run(&toy, 120); /* the sign itself has faded, the floor stands */
     ck_assert_uint_ge(guest->balloon, 1000 * MIB);
-    ck_assert_uint_ge(now(guest).harm_floor_kib, 1000 * MIB);
+    ck_assert_uint_ge(toy_told(&toy, guest).harm_floor_kib, 1000 * MIB);
     busy->used = 900 * MIB;
     toy_run(&toy, 20);
     ck_assert_uint_ge(busy->balloon, 900 * MIB);
     give_sign(guest, KILLS);
     toy_tick(&toy);
-    ck_assert_uint_eq(now(guest).rollbacks, 1);
+    ck_assert_uint_eq(toy_told(&toy, guest).rollbacks, 1);
 }
 END_TEST
 
@@ -346,18 +335,18 @@ START_TEST(test_buffer_is_learned_from_rises)
     DynGuestReport before, after;
 
     toy_run(&toy, 20);
-    before = now(guest);
+    before = toy_told(&toy, guest);
     guest->used += 40 * MIB;
     toy_tick(&toy);
     guest->used -= 40 * MIB;
     toy_run(&toy, 400);
-    after = now(guest);
+    after = toy_told(&toy, guest);
     ck_assert_uint_eq(before.buffer_kib, 102 * MIB + 409); /* the buffer floor: 10 % */
     ck_assert_uint_eq(after.buffer_kib, 160 * MIB);
     ck_assert_uint_eq(after.demand_kib, before.demand_kib);
     toy.now += 24 * 3600 * SEC;
     toy_run(&toy, 2);
-    ck_assert_uint_le(now(guest).buffer_kib, 102 * MIB + 409);
+    ck_assert_uint_le(toy_told(&toy, guest).buffer_kib, 102 * MIB + 409);
 }
 END_TEST
 
@@ -385,7 +374,7 @@ START_TEST(test_buffer_is_not_learned_from_everything)
     toy_tick(&toy);
     guest->used -= rows[_i].rise_mib * MIB;
     toy_run(&toy, 400);
-    ck_assert_uint_eq(now(guest).buffer_kib / MIB, rows[_i].buffer_mib);
+    ck_assert_uint_eq(toy_told(&toy, guest).buffer_kib / MIB, rows[_i].buffer_mib);
 }
 END_TEST
 
@@ -422,11 +411,11 @@ START_TEST(test_need_harm_ends_a_pin)
     toy_run(&toy, 30);
     guest->asked = 700 * MIB;
     toy_run(&toy, 20);
-    ck_assert_int_eq(now(guest).hold, DYN_HOLD_PINNED);
+    ck_assert_int_eq(toy_told(&toy, guest).hold, DYN_HOLD_PINNED);
     ck_assert_uint_eq(guest->balloon, 700 * MIB);
     guest->kills++;
     toy_run(&toy, 5);
-    ck_assert_int_ne(now(guest).hold, DYN_HOLD_PINNED);
+    ck_assert_int_ne(toy_told(&toy, guest).hold, DYN_HOLD_PINNED);
     ck_assert_uint_gt(guest->balloon, 700 * MIB);
 }
 END_TEST

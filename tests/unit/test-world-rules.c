@@ -26,17 +26,6 @@ end(void)
     toy_clear(&toy);
 }
 
-static DynGuestReport
-now(const ToyGuest *guest)
-{
-    g_autoptr(DynReport) report = dyn_world_report(toy.world);
-    DynGuestReport copy = *toy_report(report, guest);
-
-    copy.name = copy.hold_text = NULL; /* owned by the report, which ends here */
-    copy.effective = copy.wanted = NULL;
-    return copy;
-}
-
 /* Target = smoothed demand + buffer + lead, and the lead is two seconds of the rise: with demand
  * rising by 50 MiB a second the target is 100 MiB ahead, and not a second longer. */
 START_TEST(test_rules_target_leads_a_rise)
@@ -50,11 +39,11 @@ START_TEST(test_rules_target_leads_a_rise)
         guest->used += 50 * MIB;
         toy_tick(&toy);
         demand = KERNEL + guest->used;
-        ck_assert_uint_eq(now(guest).demand_kib, demand);
-        ck_assert_uint_eq(now(guest).target_kib, demand + demand / 5 + 100 * MIB);
+        ck_assert_uint_eq(toy_told(&toy, guest).demand_kib, demand);
+        ck_assert_uint_eq(toy_told(&toy, guest).target_kib, demand + demand / 5 + 100 * MIB);
     }
     toy_tick(&toy);
-    ck_assert_uint_eq(now(guest).target_kib, demand + demand / 5);
+    ck_assert_uint_eq(toy_told(&toy, guest).target_kib, demand + demand / 5);
 }
 END_TEST
 
@@ -85,9 +74,9 @@ START_TEST(test_rules_target_falls_slowly)
     guest->used = 300 * MIB;
     for (int t = 0; t < 20; t++) {
         toy_tick(&toy);
-        ck_assert_uint_eq(now(guest).demand_kib, KERNEL + 300 * MIB);
+        ck_assert_uint_eq(toy_told(&toy, guest).demand_kib, KERNEL + 300 * MIB);
         smooth -= (smooth - KERNEL - 300 * MIB) / 30 + 1;
-        ck_assert_uint_eq(now(guest).target_kib, smooth + smooth / 5);
+        ck_assert_uint_eq(toy_told(&toy, guest).target_kib, smooth + smooth / 5);
     }
 }
 END_TEST
@@ -122,7 +111,7 @@ START_TEST(test_rules_no_shrink_in_the_grace)
     for (int t = 0; t < 50; t++) {
         toy_tick(&toy);
         ck_assert_uint_eq(guest->asked, 700 * MIB);
-        ck_assert_int_eq(now(guest).hold, DYN_HOLD_NONE);
+        ck_assert_int_eq(toy_told(&toy, guest).hold, DYN_HOLD_NONE);
     }
     toy_run(&toy, 30);
     ck_assert_uint_lt(guest->asked, 700 * MIB);
@@ -151,10 +140,10 @@ START_TEST(test_rules_buffer_waits_after_an_unforced_shrink)
         toy_tick(&toy);
         ck_assert_uint_eq(guest->asked, asked);
     }
-    ck_assert_uint_ge(now(guest).target_kib, 4000 * MIB);
+    ck_assert_uint_ge(toy_told(&toy, guest).target_kib, 4000 * MIB);
     toy_run(&toy, 2);
     ck_assert_uint_ge(guest->asked, 4000 * MIB);
-    ck_assert_uint_eq(now(guest).decisions[DYN_REASON_GROW_BUFFER], 1);
+    ck_assert_uint_eq(toy_told(&toy, guest).decisions[DYN_REASON_GROW_BUFFER], 1);
 }
 END_TEST
 
@@ -170,7 +159,7 @@ START_TEST(test_rules_minimum_comes_before_need)
     toy_run(&toy, 30);
     ck_assert_uint_eq(guest->balloon, 360 * MIB);
     ck_assert_uint_eq(busy->balloon, 640 * MIB);
-    ck_assert_uint_ge(now(guest).decisions[DYN_REASON_GROW_MINIMUM], 1);
+    ck_assert_uint_ge(toy_told(&toy, guest).decisions[DYN_REASON_GROW_MINIMUM], 1);
 }
 END_TEST
 
@@ -190,7 +179,7 @@ START_TEST(test_rules_harm_is_undone_under_contention)
     guest->kills++;
     busy->used = 4000 * MIB;
     toy_tick(&toy);
-    ck_assert_uint_eq(now(guest).raised_kib, 1024 * MIB);
+    ck_assert_uint_eq(toy_told(&toy, guest).raised_kib, 1024 * MIB);
     toy_run(&toy, 10);
     ck_assert_uint_ge(guest->balloon, 696 * MIB);
     ck_assert_uint_ge(busy->balloon, 696 * MIB);
@@ -210,12 +199,12 @@ START_TEST(test_rules_what_was_forced_is_no_harm)
         toy_tick(&toy);
     busy->used = 4000 * MIB;
     toy_run(&toy, 5);
-    ck_assert_uint_ge(now(guest).decisions[DYN_REASON_SHRINK_CONTENTION], 1);
+    ck_assert_uint_ge(toy_told(&toy, guest).decisions[DYN_REASON_SHRINK_CONTENTION], 1);
     guest->kills++;
     toy_tick(&toy);
-    ck_assert_uint_eq(now(guest).rollbacks, 0);
-    ck_assert_uint_gt(now(guest).raised_kib, 0);
-    ck_assert_uint_le(now(guest).raised_kib, (420 + 64) * MIB);
+    ck_assert_uint_eq(toy_told(&toy, guest).rollbacks, 0);
+    ck_assert_uint_gt(toy_told(&toy, guest).raised_kib, 0);
+    ck_assert_uint_le(toy_told(&toy, guest).raised_kib, (420 + 64) * MIB);
 }
 END_TEST
 
@@ -250,7 +239,7 @@ START_TEST(test_rules_raised_demand_has_its_safety)
     toy_tick(&toy);
     dyn_world_set_paused(toy.world, false);
     toy_tick(&toy);
-    report = now(guest);
+    report = toy_told(&toy, guest);
     ck_assert_uint_eq(report.raised_kib, 264 * MIB);
     due = 264 * MIB + report.visible_kib / 20;
     ck_assert_uint_eq(report.target_kib, due);
@@ -274,13 +263,13 @@ START_TEST(test_rules_a_rise_of_its_own_counts_once)
     guest->asked += 50 * MIB;
     guest->used += 50 * MIB;
     toy_tick(&toy);
-    raised = now(guest).raised_kib;
-    ck_assert_int_eq(now(guest).evidence, DYN_EVIDENCE_DEFLATION);
+    raised = toy_told(&toy, guest).raised_kib;
+    ck_assert_int_eq(toy_told(&toy, guest).evidence, DYN_EVIDENCE_DEFLATION);
     ck_assert_uint_ge(raised, 450 * MIB + DYN_EVIDENCE_STEP_KIB);
     toy_run(&toy, (int)(DYN_EVIDENCE_HOLD_USEC / SEC));
-    ck_assert_uint_eq(now(guest).raised_kib, raised);
+    ck_assert_uint_eq(toy_told(&toy, guest).raised_kib, raised);
     toy_tick(&toy);
-    ck_assert_uint_lt(now(guest).raised_kib, raised);
+    ck_assert_uint_lt(toy_told(&toy, guest).raised_kib, raised);
 }
 END_TEST
 
@@ -308,7 +297,7 @@ START_TEST(test_rules_floor_holds_while_the_balloon_moves)
         guest->used += t < 12 ? 20 * MIB : 0;
         toy_tick(&toy);
         moved += guest->balloon < before;
-        ck_assert_uint_ge(now(guest).floor_kib,
+        ck_assert_uint_ge(toy_told(&toy, guest).floor_kib,
                           MIN(guest->balloon, KERNEL + guest->used + 2048 * MIB / 20));
     }
     ck_assert_uint_ge(moved, 10);

@@ -13,24 +13,13 @@ static Toy toy;
 static void
 begin(void)
 {
-    toy_init(&toy, "[host]\nMode=on\nReserve=512M\n[balance]\nStartGraceSec=5\n");
+    toy_init(&toy, TOY_CONF);
 }
 
 static void
 end(void)
 {
     toy_clear(&toy);
-}
-
-static DynGuestReport
-now(const ToyGuest *guest)
-{
-    g_autoptr(DynReport) report = dyn_world_report(toy.world);
-    DynGuestReport copy = *toy_report(report, guest);
-
-    copy.name = copy.hold_text = NULL; /* owned by the report, which ends here */
-    copy.effective = copy.wanted = NULL;
-    return copy;
 }
 
 /* 4 GiB, 512 MiB at startup, 300 MiB used, XML says autodeflate='off'. */
@@ -77,8 +66,8 @@ START_TEST(test_windows_without_its_service_is_left_alone)
     ToyGuest *guest = add_windows();
 
     boot(guest, 90);
-    ck_assert_int_eq(now(guest).hold, DYN_HOLD_NO_STATS);
-    ck_assert_uint_eq(now(guest).assigned_kib, guest->balloon);
+    ck_assert_int_eq(toy_told(&toy, guest).hold, DYN_HOLD_NO_STATS);
+    ck_assert_uint_eq(toy_told(&toy, guest).assigned_kib, guest->balloon);
     ck_assert_uint_eq(guest->asked, guest->startup * MIB);
     guest->mute = true;
     toy.actions = 0;
@@ -97,20 +86,20 @@ START_TEST(test_windows_accounting_is_learned)
     boot(guest, 30);
     for (int t = 0; t < 60; t++) {
         toy_tick(&toy);
-        ck_assert_uint_eq(now(guest).decisions[DYN_REASON_RESTART], 0);
-        ck_assert_uint_eq(now(guest).assigned_kib, guest->balloon);
+        ck_assert_uint_eq(toy_told(&toy, guest).decisions[DYN_REASON_RESTART], 0);
+        ck_assert_uint_eq(toy_told(&toy, guest).assigned_kib, guest->balloon);
         ck_assert_uint_le(guest->asked, (338 + 410) * MIB); /* what it uses, and BufferFloor */
     }
-    ck_assert_int_eq(now(guest).hold, DYN_HOLD_NONE);
-    ck_assert_uint_ge(now(guest).demand_kib, demand - MIB);
-    ck_assert_uint_le(now(guest).demand_kib, demand + MIB);
+    ck_assert_int_eq(toy_told(&toy, guest).hold, DYN_HOLD_NONE);
+    ck_assert_uint_ge(toy_told(&toy, guest).demand_kib, demand - MIB);
+    ck_assert_uint_le(toy_told(&toy, guest).demand_kib, demand + MIB);
     /* and stays so, however the balloon moves */
     guest->used = 2000 * MIB;
     toy_run(&toy, 10);
     ck_assert_uint_ge(guest->balloon, 2038 * MIB);
     guest->used = 300 * MIB;
     toy_run(&toy, 10);
-    ck_assert_uint_le(now(guest).demand_kib, demand + MIB);
+    ck_assert_uint_le(toy_told(&toy, guest).demand_kib, demand + MIB);
 }
 END_TEST
 
@@ -122,7 +111,7 @@ START_TEST(test_windows_is_charged_what_it_touches)
     boot(guest, 30);
     toy_run(&toy, 30);
     boot(guest, 0);
-    ck_assert_uint_eq(now(guest).assigned_kib, 4096 * MIB);
+    ck_assert_uint_eq(toy_told(&toy, guest).assigned_kib, 4096 * MIB);
 }
 END_TEST
 
@@ -135,7 +124,7 @@ START_TEST(test_windows_counters_overflow_without_harm)
     guest->swap = true;
     toy_run(&toy, 30);
     guest->stays = false;
-    demand = now(guest).demand_kib;
+    demand = toy_told(&toy, guest).demand_kib;
     guest->faults = UINT64_MAX - (UINT64_C(1) << 31);
     toy_run(&toy, 3);
     guest->swap_out = UINT64_MAX - 5;
@@ -144,8 +133,8 @@ START_TEST(test_windows_counters_overflow_without_harm)
     guest->faults = guest->swap_in = 3;
     guest->swap_out = 4;
     toy_run(&toy, 3);
-    ck_assert_uint_eq(now(guest).raised_kib, 0);
-    ck_assert_uint_eq(now(guest).demand_kib, demand);
+    ck_assert_uint_eq(toy_told(&toy, guest).raised_kib, 0);
+    ck_assert_uint_eq(toy_told(&toy, guest).demand_kib, demand);
 }
 END_TEST
 
@@ -162,10 +151,10 @@ START_TEST(test_windows_found_running_is_understood_in_the_end)
         if (guest->balloon != before)
             toy_event(&toy, guest, DYN_EVENT_BALLOON, guest->balloon);
     }
-    ck_assert_int_eq(now(guest).hold, DYN_HOLD_NONE);
-    ck_assert_uint_eq(now(guest).assigned_kib, guest->balloon);
-    ck_assert_uint_le(now(guest).demand_kib, (300 + 38 + 1) * MIB);
-    ck_assert_uint_le(now(guest).decisions[DYN_REASON_RESTART], 1);
+    ck_assert_int_eq(toy_told(&toy, guest).hold, DYN_HOLD_NONE);
+    ck_assert_uint_eq(toy_told(&toy, guest).assigned_kib, guest->balloon);
+    ck_assert_uint_le(toy_told(&toy, guest).demand_kib, (300 + 38 + 1) * MIB);
+    ck_assert_uint_le(toy_told(&toy, guest).decisions[DYN_REASON_RESTART], 1);
 }
 END_TEST
 

@@ -325,6 +325,18 @@ toy_assigned(const Toy *toy, const ToyGuest *guest)
     return toy_report(report, guest)->assigned_kib;
 }
 
+/* The numbers of its report; texts and policies are gone with that. */
+static inline DynGuestReport
+toy_told(const Toy *toy, const ToyGuest *guest)
+{
+    g_autoptr(DynReport) report = dyn_world_report(toy->world);
+    DynGuestReport one = *toy_report(report, guest);
+
+    one.name = one.hold_text = NULL;
+    one.effective = one.wanted = NULL;
+    return one;
+}
+
 static inline DynHold
 toy_hold(const Toy *toy, const ToyGuest *guest)
 {
