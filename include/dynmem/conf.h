@@ -33,7 +33,7 @@ typedef struct DynConf {
     DynMode mode;                   /* Mode=observe: ceiling for every guest */
     /* [sampling] */
     uint32_t interval_sec;          /* IntervalSec=1 (1..60) */
-    uint32_t on_demand_per_sec;     /* OnDemandPerSec=20 (0..1000) */
+    uint32_t on_demand_per_sec;     /* OnDemandPerSec=50 (0..1000) */
     /* [balance] */
     DynIdleReclaim idle_reclaim;    /* IdleReclaim=auto | when-needed | seconds (1..86400) */
     uint32_t idle_reclaim_sec;      /* 300 unless given */

@@ -28,6 +28,12 @@
  * second give a range of demand, and the estimate moves only as far as that range forces it to: a
  * balloon in motion cannot fake demand in either direction.
  *
+ * Statistics asked for on demand bring several records a second. The first of a second counts as
+ * they always did; what comes after it in the same second (an *extra* record) only says what is
+ * used, swapped and available now, and how fast that grows. All that is learned from records in a
+ * row, or fades by the second, goes by the records that count: so many extra ones are no more proof
+ * than one.
+ *
  * Source of used and K: measured on Linux 6.1 guests of QEMU 7.2; of the decay: chosen here.
  */
 #pragma once
@@ -73,6 +79,25 @@ typedef enum {
 /* How far ahead a rise is led (2 s, found on a month of real demand: without it 3.4 times the unmet
  * demand). */
 #define DYN_DEMAND_LEAD_USEC (INT64_C(2) * 1000000)
+/* The rise is the fastest of those since each of the last records, up to so long ago: a ramp counts
+ * with its full slope from its first records on, until one that did not rise. */
+#define DYN_DEMAND_SLOPE_USEC (INT64_C(1000) * 1000)
+/* What rose within less than a second is taken for a ramp from this on; less may be a single
+ * allocation. Rises are never taken to be faster than over the second time. Chosen here: at 100
+ * MiB/s the first is there after 80 ms. */
+#define DYN_DEMAND_RAMP_KIB (UINT64_C(8) * 1024)
+#define DYN_DEMAND_RAMP_USEC (INT64_C(50) * 1000)
+#define DYN_DEMAND_RISES 12
+/* A guest that is asked many times a second and lets go for a moment is not shared by that moment:
+ * its memory would go to and fro with it. What it demanded in the last second counts; with a record
+ * a second that is the last one. */
+#define DYN_DEMAND_PEAKS 4
+#define DYN_DEMAND_PEAK_USEC (INT64_C(250) * 1000)
+/* While its balloon gives memory back nothing can be said of how fast a guest's need rises: what is
+ * given back counts as used until it has come through the guest's allocator (seen live: up to 50
+ * MiB). What was known holds for so long. */
+#define DYN_DEMAND_GIVING_USEC (INT64_C(2) * 1000000)
+#define DYN_DEMAND_GIVING_KIB (UINT64_C(1) * 1024)
 
 /* A second: faster than any swap device. A counter that moves by more counts nothing. */
 #define DYN_DEMAND_SWAP_MOST_KIB (UINT64_C(16) * 1024 * 1024)
@@ -115,6 +140,7 @@ typedef struct DynDemandFacts {
     uint64_t boot_kib;    /* base + DIMM: the balloon's largest size */
     uint64_t vmem_kib;    /* plugged virtio-mem */
     bool autodeflate;
+    uint64_t balloon_kib; /* its size now; DYN_UNKNOWN: not known */
     /* the balloon size was told by a driver that lives since the last start or reset (a cold start
      * begins at full size; a reset leaves an old number until the driver first moves): `actual`
      * cannot be an old one */
@@ -123,11 +149,21 @@ typedef struct DynDemandFacts {
      * most is what it uses */
     bool rising;
     bool settled;         /* past the boot and its grace: rises count */
+    bool on_demand;       /* it came after it was asked for, @age_usec ago */
+    int64_t age_usec;
+    /* and no other question was open then: the balloon was where it was since, not somewhere in the
+     * whole second */
+    bool in_row;
+    int64_t wall_usec;    /* when it was read: needed with @on_demand */
+    /* monotonic time until when its QEMU was seen to do nothing since the record before, so that
+     * what rose did so afterwards; 0: not known */
+    int64_t quiet_usec;
     bool shrinking;       /* it was asked for memory that it has not given yet */
 } DynDemandFacts;
 
 typedef enum {
-    DYN_VERDICT_FRESH,   /* new statistics: demand was updated */
+    /* new statistics: other numbers than in the record before, or of another second */
+    DYN_VERDICT_FRESH,
     DYN_VERDICT_SAME,    /* nothing new, what is known still holds */
     /* no statistics since boot: no driver, or not yet. The very first record seen only starts the
      * watch: nobody knows how old it is */
@@ -158,6 +194,19 @@ typedef struct DynStand {
     uint64_t total_kib;
 } DynStand;
 
+/* The most demanded in a quarter of a second. */
+typedef struct DynPeak {
+    int64_t slot; /* monotonic time in such quarters */
+    uint64_t kib;
+} DynPeak;
+
+/* What was needed, and a time before which no later rise began. */
+typedef struct DynRise {
+    uint64_t need_kib;
+    int64_t since_usec;
+    bool precise; /* else it may be up to a second off */
+} DynRise;
+
 /* The largest value of late, and when it was. */
 typedef struct DynLearned {
     uint64_t kib;
@@ -174,9 +223,20 @@ typedef struct DynDemand {
     bool known;             /* at least one good record since boot */
     bool unwatched;         /* records may have been missed: the next one seen may be old */
     uint64_t last_update_sec;
+    DynBalloonStats last;   /* the last record, to know a new one by its numbers */
     /* monotonic time of the last new record; age is counted from here, so that steps of the wall
      * clock do not matter */
     int64_t changed_usec;
+    int64_t counted_usec;   /* of the last one that was no extra one */
+    uint64_t counted_kib;   /* used + swapped then */
+    bool window_over;       /* it was the last one: sums since then begin anew */
+    bool extra;             /* the last record was an extra one */
+    DynRise rises[DYN_DEMAND_RISES]; /* a ring, the last at @last_rise */
+    uint32_t n_rises;
+    uint32_t last_rise;
+    DynPeak peaks[DYN_DEMAND_PEAKS]; /* by their slots, in a ring */
+    uint64_t trend_balloon_kib; /* its size with the last record; DYN_UNKNOWN: not known */
+    int64_t slope_usec;     /* when the slope was found */
     uint64_t kernel_kib;    /* K; DYN_UNKNOWN until the balloon stood still once */
     uint64_t lower_kernel_kib;  /* the largest of so many records in a row that say less */
     uint32_t lower_records;
@@ -193,8 +253,8 @@ typedef struct DynDemand {
     uint64_t swap_out_kib;
     bool has_swap;          /* it has working swap of its own, as far as it has shown */
     uint32_t stalled_records; /* in a row: it should have swapped out more and did not */
-    /* in the last new record */
-    uint64_t in_kib;        /* swapped in and out since the one before */
+    /* since the last record that counted before this one */
+    uint64_t in_kib;        /* swapped in and out */
     uint64_t out_kib;
     uint64_t back_kib;      /* of @in_kib: beyond what was known to be out */
     uint64_t quiet_sec;     /* has not swapped for so long, with room to read everything back */
@@ -252,6 +312,10 @@ dyn_demand_lead_kib(const DynDemand *demand)
 {
     return dyn_mul_div(demand->slope_kib_per_sec, DYN_DEMAND_LEAD_USEC, 1000000);
 }
+
+/* The most it demanded in the last second, D at least. */
+uint64_t
+dyn_demand_peak_kib(const DynDemand *demand, int64_t now_usec);
 
 /* The buffer learned from its own rises, as of the last record. */
 uint64_t

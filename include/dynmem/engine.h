@@ -21,7 +21,7 @@ G_BEGIN_DECLS
 #define DYN_ENGINE_ATTEMPT_USEC (INT64_C(300) * G_USEC_PER_SEC)
 #define DYN_ENGINE_ATTEMPT_TELL_USEC (INT64_C(5) * G_USEC_PER_SEC)
 
-/* Events ask for a cycle at once; a guest that floods us with them gets at most ten a second. */
+/* Events ask for a decision at once; a guest that floods us with them gets at most ten a second. */
 #define DYN_ENGINE_SPACING_USEC INT64_C(100000)
 
 /* What is still out when stopping is abandoned after this long. */
@@ -87,6 +87,10 @@ dyn_engine_wake(DynEngine *engine);
 /* Give it to the hypervisor as its DynEventFunc, with the engine as user data. */
 void
 dyn_engine_event(const DynEvent *event, gpointer engine);
+
+/* The host is short of memory: look and decide at once. */
+void
+dyn_engine_pressure(DynEngine *engine);
 
 /* Takes @conf. */
 void

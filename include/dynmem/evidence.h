@@ -41,6 +41,7 @@ typedef enum {
     DYN_EVIDENCE_READS,     /* block reads with no more than safety available, no swap */
     DYN_EVIDENCE_DEFLATION, /* its balloon deflated by itself: it was at its end */
     DYN_EVIDENCE_OOM_KILL,  /* its kernel killed a process */
+    DYN_EVIDENCE_LOW,       /* next to nothing available, and an unforced shrink can be why */
     DYN_N_EVIDENCES
 } DynEvidenceKind;
 
@@ -65,16 +66,20 @@ typedef enum {
 #define DYN_EVIDENCE_READ_MOST (UINT64_C(1) << 40) /* bytes */
 #define DYN_EVIDENCE_KILLS_MOST UINT64_C(10000)
 
-/* What a guest said in one fresh record. */
+/* What a guest said in one fresh record. Rates are of a second: in between, records asked for on
+ * demand add up, so that a sign is seen as soon as there is enough for it. */
 typedef struct DynEvidenceView {
     bool ready;            /* rates count: see above */
+    bool extra;            /* the second is not over: see demand.h */
+    bool eased;            /* memory was taken from it a while ago that nobody needed */
+    uint64_t low_kib;      /* then, less than this available is a sign */
     bool confirmed;        /* what it holds is known */
     bool has_swap;         /* it has shown that it has working swap */
     uint64_t safety_kib;
     uint64_t available_kib;
     uint64_t total_kib;
-    uint64_t back_kib;     /* swapped in beyond what was known to be out, since the last record */
-    uint64_t swap_in_kib;  /* swapped in and out since the last record */
+    uint64_t back_kib;     /* swapped in beyond what was known to be out, in the second */
+    uint64_t swap_in_kib;  /* swapped in and out in it */
     uint64_t swap_out_kib;
     uint64_t major_faults; /* counters since guest boot, DYN_UNKNOWN: not told */
     uint64_t oom_kills;
@@ -86,7 +91,8 @@ typedef struct DynEvidence {
     uint64_t major_faults; /* counters as last told; DYN_UNKNOWN before */
     uint64_t oom_kills;
     uint64_t read_bytes;
-    int64_t told_usec;     /* when; 0: never */
+    int64_t told_usec;     /* when, but of reads; 0: never */
+    int64_t read_usec;     /* when reads were told; not each record comes with them */
     DynEvidenceKind kind;  /* of the last sign */
     int64_t sign_usec;     /* when; 0: none */
     int64_t raised_usec;   /* when the level was last raised */
@@ -115,7 +121,7 @@ dyn_evidence_note(DynEvidence *evidence, DynEvidenceKind kind, uint64_t held_kib
 uint64_t
 dyn_evidence_level_kib(const DynEvidence *evidence, uint64_t demand_kib, int64_t now_usec);
 
-/* "swap-in", "faults", "reads", "deflation", "oom-kill"; "" for none. */
+/* "swap-in", "faults", "reads", "deflation", "oom-kill", "low"; "" for none. */
 const char *
 dyn_evidence_word(DynEvidenceKind kind);
 
@@ -147,6 +153,13 @@ typedef struct DynHarm {
 /* An unforced shrink is sent to a guest that holds @held_kib. */
 void
 dyn_harm_eased(DynHarm *harm, uint64_t held_kib, int64_t now_usec);
+
+/* Would a sign of need now undo an unforced shrink? */
+static inline bool
+dyn_harm_is_open(const DynHarm *harm, int64_t now_usec)
+{
+    return harm->from_kib != 0 && now_usec - harm->eased_usec <= DYN_HARM_USEC;
+}
 
 /* A sign of need: returns what the guest has to get back, 0 if no unforced shrink is to blame. */
 uint64_t

@@ -52,6 +52,8 @@ dyn_job_free(DynJob *job);
 typedef struct DynExecutorFuncs {
     /* @snapshot NULL: failed with @error. Both borrowed. */
     void (*on_sample)(DynSnapshot *snapshot, const GError *error, gpointer user_data);
+    /* The same of a quick sample. */
+    void (*on_quick)(DynSnapshot *snapshot, const GError *error, gpointer user_data);
     void (*on_outcome)(const DynOutcome *outcome, gpointer user_data);
     void (*on_job)(DynJob *job, gpointer user_data); /* takes @job */
 } DynExecutorFuncs;
@@ -59,8 +61,11 @@ typedef struct DynExecutorFuncs {
 typedef struct DynExecutor DynExecutor;
 
 typedef struct DynExecutorOps {
-    /* One sample; takes @request. The engine asks for the next one only after the answer. */
+    /* One sample; takes @request. The engine asks for the next one only after the answer; a quick
+     * one and another may be out at once. */
     void (*sample)(DynExecutor *self, DynSampleRequest *request);
+    /* Look at the processes, here and now: see DynHypervisorOps. */
+    void (*glance)(DynExecutor *self, DynGlance *glance);
     /* Check the guest (and for a growth the host, of which @reserve_kib stays free), then ask for
      * the balloon. Exactly one outcome follows. */
     void (*act)(DynExecutor *self, const DynAction *action, uint64_t reserve_kib);

@@ -39,6 +39,7 @@ typedef enum {
     DYN_EVENT_BALLOON,   /* @value_kib: balloon size as in DynGuestSample.balloon_kib */
     DYN_EVENT_VMEM,      /* @value_kib: plugged virtio-mem */
     DYN_EVENT_JOB_DONE,
+    DYN_EVENT_AGENT,     /* the guest's agent came: its user space is up */
     DYN_EVENT_CONNECTED, /* @uuid empty: list() again, nothing known before holds */
     DYN_EVENT_DISCONNECTED,
     DYN_N_EVENTS
@@ -57,12 +58,19 @@ typedef struct DynEvent {
 typedef struct DynAsk {
     char uuid[DYN_UUID_SIZE];
     bool exact; /* its balloon size is read from QEMU itself, a call each; not while it is paused */
+    bool fresh; /* of a quick sample: it is asked for new statistics, and they are waited for */
     bool block; /* its disk reads are asked for too: for few, since libvirt takes twice as long
                    again for them as for everything else (48 ms against 17 for 10 guests) */
 } DynAsk;
 
-/* Guests not named are not called at all. */
+/* Guests not named are not called at all.
+ *
+ * A quick sample is of a few guests, gives a partial snapshot, and may be out beside another that
+ * is not. Statistics come on demand by setting their period to 0 and back, which makes QEMU ask the
+ * guest at once: @period_sec is what it is then, and has to be what it was. */
 typedef struct DynSampleRequest {
+    bool quick;
+    uint32_t period_sec;
     GArray *asks; /* of DynAsk, running guests */
 } DynSampleRequest;
 

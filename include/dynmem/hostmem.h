@@ -2,6 +2,8 @@
 /* Readers of /proc. Each takes the root of the tree so that captured trees can be tested. */
 #pragma once
 
+#include <time.h>
+
 #include <dynmem/snapshot.h>
 
 G_BEGIN_DECLS
@@ -22,12 +24,27 @@ typedef struct DynProcess {
      * a number is impossible */
     uint64_t rss_kib;
     uint64_t swap_kib;       /* VmSwap; DYN_UNKNOWN if impossible, or the process has no memory */
+    uint64_t huge_kib;       /* of @rss_kib: huge pages of hugetlbfs */
     uint64_t minor_faults;
 } DynProcess;
 
 /* DYN_ERROR_GONE if there is no such process. */
 bool
 dyn_process_read(const char *proc_root, int pid, DynProcess *ret_process, GError **error);
+
+/* The same from PROC/PID/stat alone, in half the time: no swap, no huge pages. */
+bool
+dyn_process_peek(const char *proc_root, int pid, DynProcess *ret_process, GError **error);
+
+/* The clock of its CPU time, of this host whatever PROC is. False if there is no such process. It
+ * goes by the number: of a process that ended it reads as nothing, or as that of another. */
+bool
+dyn_process_clock(int pid, clockid_t *ret_clock);
+
+/* CPU time of all its threads since its start, to the microsecond and in one; DYN_UNKNOWN if the
+ * process has ended. */
+uint64_t
+dyn_process_cpu_usec(clockid_t clock);
 
 /* Whether @pid's command line holds the argument @name directly followed by the argument @value. */
 bool

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What the engine needs from a hypervisor. Implementations: libvirt (virt.h); a simulator fits the
- * same walls. Every call blocks and may be made from any thread but the main one; implementations
- * keep separate connections for sampling, acting and everything else, so that one never waits for
- * another. Nothing here lists domains except list(). */
+ * same walls. Every call but glance() blocks, and may be made from any thread but the main one;
+ * implementations keep separate connections for sampling, acting and everything else, so that one
+ * never waits for another. Nothing here lists domains except list(). */
 #pragma once
 
 #include <dynmem/found.h>
@@ -12,6 +12,10 @@ G_BEGIN_DECLS
 
 /* sample() comes back after this at the latest, whatever hangs. */
 #define DYN_HYPERVISOR_SAMPLE_USEC (INT64_C(6) * G_USEC_PER_SEC)
+/* A quick one. */
+#define DYN_HYPERVISOR_QUICK_USEC (INT64_C(1) * G_USEC_PER_SEC)
+/* Of that, how long new statistics are waited for (measured under TCG: 65 ms). */
+#define DYN_HYPERVISOR_FRESH_USEC (INT64_C(120) * 1000)
 
 /* Called on the main context. */
 typedef void (*DynEventFunc)(const DynEvent *event, gpointer user_data);
@@ -39,6 +43,9 @@ typedef struct DynHypervisorOps {
     /* Host and the requested guests, in one bulk call over known handles plus one call per exact
      * guest. A guest that is gone, hung or busy is in the snapshot with what is known of it. */
     DynSnapshot *(*sample)(DynHypervisor *self, const DynSampleRequest *request, GError **error);
+    /* Fill in all but the UUIDs of @glance. Never waits for anybody: may be called from the main
+     * thread. */
+    void (*glance)(DynHypervisor *self, DynGlance *glance);
     bool (*probe)(DynHypervisor *self, const char *uuid, DynProbe *ret_probe, GError **error);
     /* Ask the guest to hold @kib of base RAM + DIMM. Success means asked, not reached. */
     bool (*set_balloon)(DynHypervisor *self, const char *uuid, uint64_t kib, GError **error);

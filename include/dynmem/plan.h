@@ -34,6 +34,7 @@ typedef enum {
 typedef struct DynAction {
     char uuid[DYN_UUID_SIZE];
     uint64_t serial;        /* unique in this run of the daemon */
+    uint64_t round;         /* the decision it is part of: grows with each */
     DynReason reason;
     uint64_t from_kib;      /* balloon size when decided (base + DIMM, without virtio-mem) */
     uint64_t to_kib;        /* balloon size asked for */

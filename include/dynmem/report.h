@@ -52,6 +52,14 @@ typedef struct DynCounters {
     uint64_t remove_operations; /* shrinks completed */
 } DynCounters;
 
+/* How closely a guest is looked at: see watch.h. */
+typedef enum {
+    DYN_SAMPLING_NONE,      /* it is not managed, or tells nothing yet */
+    DYN_SAMPLING_INTERVAL,  /* once in IntervalSec: it is silent out of turn */
+    DYN_SAMPLING_ON_DEMAND, /* and at once when something happens in it */
+    DYN_N_SAMPLINGS
+} DynSampling;
+
 typedef struct DynGuestReport {
     char uuid[DYN_UUID_SIZE];
     char *name;
@@ -86,6 +94,7 @@ typedef struct DynGuestReport {
         minimum_pressure_permyriad; /* lower edge of the band in force: below it memory is idle */
     int32_t maximum_pressure_permyriad; /* upper edge: above it memory is added */
     uint64_t stats_last_update_sec;
+    DynSampling sampling;
     uint64_t stuck_sec;      /* 0: not stuck */
     uint64_t decisions[DYN_N_REASONS];
     bool swap;               /* the guest has shown that it has working swap */
@@ -93,6 +102,10 @@ typedef struct DynGuestReport {
     uint64_t rollbacks;      /* unforced shrinks that did harm and were undone */
     uint64_t oom_kills;      /* seen; 0 where the guest does not tell them */
 } DynGuestReport;
+
+/* "interval", "on-demand"; "" for none. */
+const char *
+dyn_sampling_word(DynSampling sampling);
 
 typedef struct DynHostReport {
     uint64_t total_kib;

@@ -64,7 +64,7 @@ typedef struct DynBalloonStats {
 typedef struct DynGuestSample {
     char uuid[DYN_UUID_SIZE];
     DynRunState run;
-    bool hung;             /* QEMU is stopped, in uninterruptible sleep at two looks in a row, or
+    bool hung;             /* QEMU is stopped, in uninterruptible sleep at all looks for 0.8 s, or
                               silent on its monitor for 2 s: nothing may be called */
     bool job;              /* a libvirt job holds the domain (dump, save, snapshot, migration; not
                               a backup, which lets others change it); looked for where
@@ -76,6 +76,13 @@ typedef struct DynGuestSample {
     uint64_t balloon_kib;  /* base + DIMM less what the balloon holds, without virtio-mem */
     uint64_t vmem_kib;     /* plugged virtio-mem */
     DynBalloonStats stats;
+    /* monotonic time before which nothing of libvirt's part was read; 0: when the snapshot was
+     * taken */
+    int64_t read_usec;
+    /* when it was asked for statistics on demand, and whether new ones came; 0: it was not */
+    int64_t asked_usec;
+    bool answered;
+    bool period_off;       /* that may have left its statistics period at 0 */
     uint64_t rss_kib;      /* QEMU's resident set; DYN_UNKNOWN if not read */
     uint64_t host_swap_kib;/* QEMU's VmSwap; DYN_UNKNOWN if not read */
     uint64_t block_read_bytes; /* all disks, since start; DYN_UNKNOWN: not asked for
@@ -85,11 +92,27 @@ typedef struct DynGuestSample {
 /* Immutable and shared by reference, also between threads. Guests are sorted by UUID. */
 typedef struct DynSnapshot {
     gatomicrefcount ref;
-    int64_t taken_usec; /* CLOCK_MONOTONIC */
-    int64_t wall_usec;  /* CLOCK_REALTIME, to compare with last_update_sec only */
+    bool partial;       /* of some guests only, and nothing of the host: @host is unset */
+    int64_t taken_usec; /* CLOCK_MONOTONIC: when it was begun; of a partial one when it was done */
+    int64_t wall_usec;  /* CLOCK_REALTIME then, to compare with last_update_sec only */
     DynHostSample host;
     GArray *guests;     /* of DynGuestSample */
 } DynSnapshot;
+
+/* What a look at one QEMU's process says: microseconds, many times a second. */
+typedef struct DynLook {
+    char uuid[DYN_UUID_SIZE];
+    uint64_t cpu_usec;     /* CPU time since its start; DYN_UNKNOWN: there is no process */
+    uint64_t rss_kib;      /* as in DynGuestSample; DYN_UNKNOWN: not known */
+    uint64_t faults;       /* minor faults since its start; DYN_UNKNOWN: not known */
+} DynLook;
+
+/* A look at the host and at QEMUs, between two snapshots. */
+typedef struct DynGlance {
+    int64_t taken_usec;         /* CLOCK_MONOTONIC */
+    uint64_t mem_available_kib; /* DYN_UNKNOWN: could not be read */
+    GArray *looks;              /* of DynLook, sorted by UUID; set by who asks */
+} DynGlance;
 
 /* An empty snapshot with one reference; fill it, then dyn_snapshot_seal() before sharing it. */
 DynSnapshot *

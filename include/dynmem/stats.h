@@ -23,9 +23,9 @@ dyn_stats_host(const DynReport *report);
  * Pending(a{ss}, key name -> value after the next start) Assigned GuestVisible Demand Target
  * BufferSize Floor Overhead Rss Balloon GuestAvailable InFlight CurrentPressure(d)
  * AveragePressure(d) MinimumPressure(d) MaximumPressure(d)
- * StatsLastUpdate(t, seconds since 1970) StuckSeconds(t) Swap(b) Added Removed AddOperations
- * RemoveOperations Decisions(a{st}, reason -> count; a reason never seen is left out).
- * A value not known is absent. Returns a floating a{sv}. */
+ * StatsLastUpdate(t, seconds since 1970) Sampling(s) StuckSeconds(t) Swap(b) Added Removed
+ * AddOperations RemoveOperations Decisions(a{st}, reason -> count; a reason never seen is left
+ * out). A value not known is absent. Returns a floating a{sv}. */
 GVariant *
 dyn_stats_guest(const DynGuestReport *guest);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The executor of the daemon: one thread that samples, a few that act, one that connects, lists and
- * reads, one that writes the state directory. No call of the hypervisor is made on the main thread.
+/* The executor of the daemon: a thread that samples, one for quick samples, a few that act, one
+ * that connects, lists and reads, one that writes the state directory. No call of the hypervisor
+ * that can wait is made on the main thread.
  *
  * A guest that hangs holds a thread of libvirtd for as long as it hangs, and five to eight of them
  * freeze libvirtd for everybody. Therefore: one call a guest, four acting calls in all, each right
@@ -26,6 +27,9 @@ G_BEGIN_DECLS
 /* How long a guest may be busy with somebody else's request, mostly our own sampling, before it
  * counts as frozen: a bulk sample of 100 guests under TCG keeps one for up to 0.1 s. */
 #define DYN_THREADS_BUSY_USEC (INT64_C(1) * G_USEC_PER_SEC)
+/* The first time it is asked again; each further time waits twice as long, up to a twentieth of
+ * that. */
+#define DYN_THREADS_AGAIN_USEC 3000u
 
 /* @hypervisor and @store are borrowed and must outlive every thread: see close(). @proc_root is
  * "/proc" but in tests. Answers come on @context (NULL: the default one). */

@@ -11,6 +11,11 @@
  *     dyn_world_step()            fold the snapshot, decide: a plan
  *     ... each action with act=true is executed; its outcome comes back by dyn_world_outcome() ...
  *     dyn_world_report()          what to tell the outside
+ * Between two cycles:
+ *     dyn_world_look_at(), dyn_world_glance()   many times a second (watch.h)
+ *     dyn_world_quick_request()   who is to be read or asked now; then dyn_world_step() with that
+ *                                 partial snapshot
+ *     dyn_world_decide()          after an event, with what is known
  * Events and found domains are folded between cycles, as they come. */
 #pragma once
 
@@ -52,19 +57,36 @@ dyn_world_remove(DynWorld *world, const char *uuid);
 void
 dyn_world_retain(DynWorld *world, const GPtrArray *found);
 
-/* Fold an event. Returns true if it calls for a cycle at once rather than at the next interval
- * (reboot, balloon changed by somebody else, started, stopped). */
+/* Fold an event. Returns true if it calls for a decision at once rather than at the next interval
+ * (reboot, balloon changed, resumed, stopped, a job done): dyn_world_decide(). A guest that
+ * started has to be read first. */
 bool
 dyn_world_event(DynWorld *world, const DynEvent *event);
 
 /* Guests to sample: all running ones; "exact" for those with a change in flight, starting, or near
  * the edge; "block" for those near the edge without swap. Free with dyn_sample_request_free(). */
 DynSampleRequest *
-dyn_world_sample_request(const DynWorld *world, int64_t now_usec);
+dyn_world_sample_request(const DynWorld *world);
 
-/* Fold @snapshot and plan. Free with dyn_plan_free(). @mono time is snapshot->taken_usec. */
+/* Name in @glance all whose processes are to be looked at. False: none of them is managed, so that
+ * an interval's pause is short enough. */
+bool
+dyn_world_look_at(const DynWorld *world, DynGlance *glance);
+/* Fold @glance; true if the host's reserve is gone: decide at once. */
+bool
+dyn_world_glance(DynWorld *world, const DynGlance *glance);
+/* Whom to read or ask now, within the budget of OnDemandPerSec; NULL: nobody. They count as
+ * asked. */
+DynSampleRequest *
+dyn_world_quick_request(DynWorld *world, int64_t now_usec);
+
+/* Fold @snapshot, which may be a partial one, and plan. Free with dyn_plan_free(). Monotonic time
+ * is snapshot->taken_usec. */
 DynPlan *
 dyn_world_step(DynWorld *world, const DynSnapshot *snapshot);
+/* Plan with what is known. Free with dyn_plan_free(). */
+DynPlan *
+dyn_world_decide(DynWorld *world, int64_t now_usec);
 
 /* An action's end. Until then the guest counts as having an operation in flight and gets no
  * other. */
@@ -126,6 +148,7 @@ typedef struct DynChange {
     const char *uuid; /* borrowed until the world changes */
     bool status;      /* its status or hold */
     bool keep;        /* what dyn_world_record() or dyn_world_wanted_period() say of it */
+    bool late;        /* its statistics fail to come: somebody may have changed their period */
 } DynChange;
 
 /* Go through the guests that changed, once: start with *@cursor = 0, until false. Allocates

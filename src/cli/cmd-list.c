@@ -73,7 +73,7 @@ const DynCliCommand dyn_cli_cmd_list = {
     .details =
         "Columns for --output: Name State Mode Startup Minimum Maximum Priority Assigned Demand\n"
         "Pressure P Status (these by default), UUID Buffer Charge Target BufferSize GuestVisible\n"
-        "GuestAvailable Floor Overhead Rss Balloon InFlight Average Added Removed Stuck.",
+        "GuestAvailable Floor Overhead Rss Balloon InFlight Average Added Removed Stuck Sampling.",
     .get_options = get_options,
     .options_size = sizeof(ListOptions),
     .run = run,

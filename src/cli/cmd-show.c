@@ -72,6 +72,7 @@ static const Property properties[] = {
     { "Smart paging", "SmartPaging", "smartPaging", KIND_YES },
     { "Stuck for", "StuckSeconds", "stuckSeconds", KIND_SECONDS },
     { "Last statistics", "StatsLastUpdate", "statsLastUpdate", KIND_TIME },
+    { "Sampling", "Sampling", "sampling", KIND_TEXT },
     { "Added", "Added", "added", KIND_SIZE },
     { "Add operations", "AddOperations", "addOperations", KIND_NUMBER },
     { "Removed", "Removed", "removed", KIND_SIZE },

@@ -54,6 +54,7 @@ static const DynTableColumn columns[] = {
     { "Added", EXTRA_RIGHT, "Added", "added", KIND_SIZE },
     { "Removed", EXTRA_RIGHT, "Removed", "removed", KIND_SIZE },
     { "Stuck", EXTRA_RIGHT, "StuckSeconds", "stuckSeconds", KIND_NUMBER },
+    { "Sampling", EXTRA_LEFT, "Sampling", "sampling", KIND_TEXT },
 };
 
 #define N_COLUMNS G_N_ELEMENTS(columns)

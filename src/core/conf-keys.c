@@ -24,9 +24,9 @@ static const DynConfKey keys[] = {
 
     { "sampling", "IntervalSec", &dyn_conf_type_number, FIELD(interval_sec), "1", 1, 60,
       "Seconds between two looks at all guests, 1 to 60." },
-    { "sampling", "OnDemandPerSec", &dyn_conf_type_number, FIELD(on_demand_per_sec), "20", 0, 1000,
-      "How many times a second, at most, guests near their edge are asked out of turn, 0 to 1000.\n"
-      UNUSED },
+    { "sampling", "OnDemandPerSec", &dyn_conf_type_number, FIELD(on_demand_per_sec), "50", 0, 1000,
+      "How many times a second, at most, guests in which something happens and that have little to spare\n"
+      "are read or asked for new statistics out of turn, 0 to 1000. 0: only once in IntervalSec." },
 
     { "balance", "IdleReclaim", &dyn_conf_type_idle, 0, "auto", 1, 86400,
       "When idle memory is taken back: when-needed (the pool is low, or another guest needs it), a number\n"

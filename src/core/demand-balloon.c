@@ -14,24 +14,23 @@ widen(DynRange *range, uint64_t kib)
     range->most = MAX(range->most, kib);
 }
 
-/* Balloon sizes that may have held in the second @sec: those seen in it, the last before and the
- * first after. Between two sightings anything between the two may have held. */
+/* Those seen in that time, the last before and the first after. Between two sightings anything
+ * between the two may have held. */
 DynRange
-dyn_demand_balloon_at(const DynDemand *demand, uint64_t sec)
+dyn_demand_balloon_at(const DynDemand *demand, int64_t from_usec, int64_t to_usec)
 {
-    const int64_t from = (int64_t)sec * USEC_PER_SEC;
     const DynObservation *after = NULL;
     DynRange range = { UINT64_MAX, 0 };
 
     for (uint32_t i = demand->n_seen; i-- > 0;) {
         const DynObservation *o = dyn_demand_seen(demand, i);
 
-        if (o->wall_usec >= from + USEC_PER_SEC) {
+        if (o->wall_usec >= to_usec) {
             after = o;
             continue;
         }
         widen(&range, o->balloon_kib);
-        if (o->wall_usec < from)
+        if (o->wall_usec < from_usec)
             break;
     }
     if (after)

@@ -35,7 +35,9 @@ has_swap(DynDemand *demand, const DynDemandFacts *facts, uint64_t total_out_kib)
 {
     const bool pressed = facts->shrinking && demand->available_kib < demand->total_kib / 32;
 
-    if (demand->out_kib >= DYN_DEMAND_SWAP_STALL_KIB)
+    if (demand->extra && demand->out_kib < DYN_DEMAND_SWAP_STALL_KIB)
+        ; /* the second is not over */
+    else if (demand->out_kib >= DYN_DEMAND_SWAP_STALL_KIB)
         demand->stalled_records = 0;
     else if (pressed)
         demand->stalled_records = MIN(demand->stalled_records + 1, DYN_DEMAND_SWAP_STALL_RECORDS);
@@ -51,16 +53,23 @@ dyn_demand_fold_swap(DynDemand *demand, const DynDemandFacts *facts, const DynBa
 {
     const uint64_t most = DYN_DEMAND_SWAP_MOST_KIB * (MIN(seconds, 3600) + 1);
     const uint64_t known_kib = demand->swapped_kib;
+    const uint64_t out_kib = moved(demand->swap_out_kib, stats->swap_out_kib, most);
+    const uint64_t in_kib = moved(demand->swap_in_kib, stats->swap_in_kib, most);
     uint64_t divisor = FADE_BUSY;
 
-    demand->out_kib = moved(demand->swap_out_kib, stats->swap_out_kib, most);
-    demand->in_kib = moved(demand->swap_in_kib, stats->swap_in_kib, most);
-    demand->back_kib = dyn_sat_sub(demand->in_kib, known_kib + demand->out_kib);
+    if (demand->window_over)
+        demand->out_kib = demand->in_kib = demand->back_kib = 0;
+    demand->out_kib = dyn_sat_add(demand->out_kib, out_kib);
+    demand->in_kib = dyn_sat_add(demand->in_kib, in_kib);
+    demand->back_kib =
+        dyn_sat_add(demand->back_kib, dyn_sat_sub(in_kib, known_kib + out_kib));
     demand->swap_in_kib = stats->swap_in_kib;
     demand->swap_out_kib = stats->swap_out_kib;
     demand->has_swap = has_swap(demand, facts, stats->swap_out_kib);
 
-    demand->swapped_kib = dyn_sat_sub(known_kib + demand->out_kib, demand->in_kib);
+    demand->swapped_kib = dyn_sat_sub(known_kib + out_kib, in_kib);
+    if (demand->extra)
+        return;
     if (demand->in_kib == 0 && demand->out_kib == 0 &&
         demand->available_kib >= MIN(demand->swapped_kib, plenty_kib(demand))) {
         divisor = demand->quiet_sec >= DYN_DEMAND_QUIET_SEC ? FADE_QUIET : FADE_IDLE;

@@ -14,6 +14,7 @@ dyn_demand_init(DynDemand *demand)
 {
     memset(demand, 0, sizeof *demand);
     demand->kernel_kib = DYN_UNKNOWN;
+    demand->trend_balloon_kib = DYN_UNKNOWN;
     demand->swap_in_kib = DYN_UNKNOWN;
     demand->swap_out_kib = DYN_UNKNOWN;
     demand->available_kib = DYN_UNKNOWN;
@@ -101,30 +102,23 @@ learn_cache(DynDemand *demand, const DynBalloonStats *stats, int64_t now_usec)
         learn(&demand->cache, dyn_sat_sub(stats->available_kib, stats->free_kib), now_usec);
 }
 
-/* @rise_kib: of used + swapped alone. K is learned once, when the balloon first stands still: that
- * step is no rise, and must not be led. */
+/* What only a record that counts may teach: see demand.h. */
 static void
-fold_trend(DynDemand *demand, uint64_t raw_kib, uint64_t rise_kib, int64_t elapsed_usec)
+fold_counted(DynDemand *demand, const DynDemandFacts *facts, const DynBalloonStats *stats,
+             int64_t now_usec)
 {
-    demand->raw_kib = raw_kib;
-    if (!demand->known) {
-        demand->smooth_kib = raw_kib;
-        demand->slope_kib_per_sec = 0;
-        return;
-    }
-    /* records carry whole seconds: two that are seen close together may be a second apart */
-    demand->slope_kib_per_sec =
-        dyn_mul_div(rise_kib, USEC_PER_SEC, (uint64_t)MAX(elapsed_usec, USEC_PER_SEC));
-    if (raw_kib >= demand->smooth_kib) {
-        demand->smooth_kib = raw_kib;
-    } else {
-        const uint64_t gap = demand->smooth_kib - raw_kib;
-        const uint64_t part = (uint64_t)CLAMP(elapsed_usec, 0, DYN_DEMAND_FALL_USEC);
-        /* up to the next KiB, so that the fall ends */
-        const uint64_t fall = MIN(gap, dyn_mul_div(gap, part, DYN_DEMAND_FALL_USEC) + 1);
+    const uint64_t need = dyn_sat_add(demand->used_kib, demand->swapped_kib);
+    const int64_t elapsed = MAX(now_usec - demand->counted_usec, USEC_PER_SEC);
+    uint64_t rise = 0;
 
-        demand->smooth_kib -= fall;
-    }
+    if (demand->known) /* a second's part of it */
+        rise = dyn_mul_div(dyn_sat_sub(need, demand->counted_kib), USEC_PER_SEC, (uint64_t)elapsed);
+    if (facts->settled && rise >= DYN_DEMAND_LEARN_LEAST_KIB)
+        learn(&demand->rise, rise, now_usec);
+    if (facts->settled)
+        learn_cache(demand, stats, now_usec);
+    demand->counted_usec = now_usec;
+    demand->counted_kib = need;
 }
 
 /* What a record that can be used says. */
@@ -133,11 +127,9 @@ fold(DynDemand *demand, const DynDemandFacts *facts, const DynBalloonStats *stat
      int64_t now_usec)
 {
     const uint64_t before = demand->used_kib + demand->swapped_kib;
-    const int64_t elapsed = demand->known ? MAX(now_usec - demand->changed_usec, 0) : 0;
+    const int64_t elapsed = demand->known ? MAX(now_usec - demand->counted_usec, 0) : 0;
     const uint64_t seconds = (uint64_t)(elapsed + USEC_PER_SEC / 2) / USEC_PER_SEC;
     uint64_t kernel;
-    uint64_t need;
-    uint64_t rise;
 
     demand->total_kib = stats->total_kib;
     demand->available_kib =
@@ -145,14 +137,12 @@ fold(DynDemand *demand, const DynDemandFacts *facts, const DynBalloonStats *stat
     dyn_demand_fold_swap(demand, facts, stats, seconds);
     dyn_demand_fold_used(demand, facts, balloon, before);
     kernel = demand->kernel_kib == DYN_UNKNOWN ? 0 : demand->kernel_kib;
-    need = dyn_sat_add(demand->used_kib, demand->swapped_kib);
-    rise = dyn_sat_sub(need, before);
-    fold_trend(demand, dyn_sat_add(need, kernel), rise, elapsed);
-    rise = MIN(rise, demand->slope_kib_per_sec); /* a second's part of it */
-    if (facts->settled && rise >= DYN_DEMAND_LEARN_LEAST_KIB)
-        learn(&demand->rise, rise, now_usec);
-    if (facts->settled)
-        learn_cache(demand, stats, now_usec);
+    dyn_demand_fold_trend(
+        demand, facts,
+        dyn_sat_add(dyn_sat_add(demand->used_kib, demand->swapped_kib), kernel), now_usec);
+    if (!demand->extra)
+        fold_counted(demand, facts, stats, now_usec);
+    demand->window_over = !demand->extra;
     demand->known = true;
     demand->changed_usec = now_usec;
 }
@@ -161,6 +151,32 @@ void
 dyn_demand_unwatch(DynDemand *demand)
 {
     demand->unwatched = true;
+}
+
+static void
+take_over(DynDemand *demand, const DynBalloonStats *stats)
+{
+    demand->last_update_sec = stats->last_update_sec;
+    demand->last = *stats;
+}
+
+static bool
+is_same(const DynDemand *demand, const DynBalloonStats *stats)
+{
+    return stats->last_update_sec == demand->last_update_sec &&
+           memcmp(stats, &demand->last, sizeof *stats) == 0;
+}
+
+/* When the guest may have written a record: in the second it came in, or since it was asked. */
+static DynRange
+balloon_of(const DynDemand *demand, const DynDemandFacts *facts, const DynBalloonStats *stats)
+{
+    const int64_t sec_usec = (int64_t)stats->last_update_sec * USEC_PER_SEC;
+
+    if (facts->on_demand && facts->in_row)
+        return dyn_demand_balloon_at(demand, facts->wall_usec - facts->age_usec,
+                                     facts->wall_usec + 1);
+    return dyn_demand_balloon_at(demand, sec_usec, sec_usec + USEC_PER_SEC);
 }
 
 DynVerdict
@@ -174,28 +190,30 @@ dyn_demand_update(DynDemand *demand, const DynDemandFacts *facts, const DynBallo
         return DYN_VERDICT_NEVER;
     if (demand->unwatched) {
         demand->unwatched = false;
-        demand->last_update_sec = stats->last_update_sec;
+        take_over(demand, stats);
         return demand->known ? DYN_VERDICT_SAME : DYN_VERDICT_NEVER;
     }
-    if (stats->last_update_sec == demand->last_update_sec) {
+    if (is_same(demand, stats)) {
         if (demand->bad != DYN_BAD_NONE)
             return DYN_VERDICT_BAD;
         return demand->known ? DYN_VERDICT_SAME : DYN_VERDICT_NEVER;
     }
     if (demand->last_update_sec == 0 || is_from_before_reset(demand, stats, now_usec)) {
-        demand->last_update_sec = stats->last_update_sec;
+        take_over(demand, stats);
         return DYN_VERDICT_NEVER;
     }
     if (stats->total_kib == DYN_UNKNOWN ||
         (stats->available_kib == DYN_UNKNOWN && stats->free_kib == DYN_UNKNOWN))
         return DYN_VERDICT_MISSING;
 
-    demand->last_update_sec = stats->last_update_sec;
+    demand->extra = demand->known && stats->last_update_sec == demand->last_update_sec;
+    take_over(demand, stats);
     demand->bad = judge(facts, stats);
     if (demand->bad != DYN_BAD_NONE)
         return DYN_VERDICT_BAD;
-    balloon = dyn_demand_balloon_at(demand, stats->last_update_sec);
-    dyn_demand_fold_balloon(demand, facts, stats, balloon);
+    balloon = balloon_of(demand, facts, stats);
+    if (!demand->extra)
+        dyn_demand_fold_balloon(demand, facts, stats, balloon);
     if (demand->stays_records > 0 && demand->accounting == DYN_ACCOUNTING_EXPECTED) {
         demand->bad = DYN_BAD_TOTAL_ABOVE_BALLOON;
         return DYN_VERDICT_BAD;

@@ -60,23 +60,51 @@ is_swapping(const DynEvidenceView *view, int64_t usec)
            is_rate(MAX(back, both), DYN_EVIDENCE_SWAP_KIB_PER_SEC, usec);
 }
 
-static DynEvidenceKind
-find_rate(const DynEvidence *before, const DynEvidenceView *view, int64_t usec)
+static bool
+is_reading(const DynEvidence *before, const DynEvidenceView *view, int64_t now_usec)
 {
+    const int64_t usec = now_usec - before->read_usec;
+    const uint64_t read =
+        moved(before->read_bytes, view->read_bytes, DYN_EVIDENCE_READ_MOST, usec);
+
+    return !view->has_swap && before->read_usec != 0 &&
+           is_rate(read, DYN_EVIDENCE_READ_PER_SEC, usec);
+}
+
+static DynEvidenceKind
+find_rate(const DynEvidence *before, const DynEvidenceView *view, int64_t now_usec)
+{
+    const int64_t usec = now_usec - before->told_usec;
     uint64_t faults;
-    uint64_t read;
 
     if (is_swapping(view, usec))
         return DYN_EVIDENCE_SWAP_IN;
+    if (view->eased && view->available_kib < view->low_kib)
+        return DYN_EVIDENCE_LOW;
     if (view->available_kib > view->safety_kib)
         return DYN_EVIDENCE_NONE;
     faults = moved(before->major_faults, view->major_faults, DYN_EVIDENCE_FAULTS_MOST, usec);
-    read = moved(before->read_bytes, view->read_bytes, DYN_EVIDENCE_READ_MOST, usec);
     if (is_rate(faults, DYN_EVIDENCE_FAULTS_PER_SEC, usec))
         return DYN_EVIDENCE_FAULTS;
-    if (!view->has_swap && is_rate(read, DYN_EVIDENCE_READ_PER_SEC, usec))
-        return DYN_EVIDENCE_READS;
-    return DYN_EVIDENCE_NONE;
+    return is_reading(before, view, now_usec) ? DYN_EVIDENCE_READS : DYN_EVIDENCE_NONE;
+}
+
+/* The numbers the next second begins with. */
+static void
+take_over(DynEvidence *evidence, const DynEvidenceView *view, int64_t now_usec)
+{
+    const bool is_over = !view->extra || evidence->told_usec == 0;
+
+    evidence->oom_kills = view->oom_kills;
+    if (is_over) {
+        evidence->major_faults = view->major_faults;
+        evidence->told_usec = now_usec;
+    }
+    if (view->read_bytes != DYN_UNKNOWN &&
+        (is_over || now_usec - evidence->read_usec >= USEC_PER_SEC)) {
+        evidence->read_bytes = view->read_bytes;
+        evidence->read_usec = now_usec;
+    }
 }
 
 DynEvidenceKind
@@ -88,17 +116,14 @@ dyn_evidence_update(DynEvidence *evidence, const DynEvidenceView *view, int64_t 
         moved(before.oom_kills, view->oom_kills, DYN_EVIDENCE_KILLS_MOST, usec);
     DynEvidenceKind kind = DYN_EVIDENCE_NONE;
 
-    evidence->major_faults = view->major_faults;
-    evidence->oom_kills = view->oom_kills;
-    evidence->read_bytes = view->read_bytes;
-    evidence->told_usec = now_usec;
+    take_over(evidence, view, now_usec);
     evidence->kills = dyn_sat_add(evidence->kills, kills);
     if (before.told_usec == 0 || !view->confirmed)
         return DYN_EVIDENCE_NONE;
     if (kills > 0)
         kind = DYN_EVIDENCE_OOM_KILL;
     else if (view->ready)
-        kind = find_rate(&before, view, usec);
+        kind = find_rate(&before, view, now_usec);
     return kind;
 }
 
@@ -145,6 +170,7 @@ dyn_evidence_word(DynEvidenceKind kind)
         [DYN_EVIDENCE_READS] = "reads",
         [DYN_EVIDENCE_DEFLATION] = "deflation",
         [DYN_EVIDENCE_OOM_KILL] = "oom-kill",
+        [DYN_EVIDENCE_LOW] = "low",
     };
 
     return (guint)kind < DYN_N_EVIDENCES ? words[kind] : "?";
@@ -165,7 +191,7 @@ dyn_harm_sign(DynHarm *harm, int64_t now_usec)
 {
     const uint64_t back_kib = harm->from_kib;
 
-    if (back_kib == 0 || now_usec - harm->eased_usec > DYN_HARM_USEC)
+    if (!dyn_harm_is_open(harm, now_usec))
         return 0;
     if (harm->pause_usec != 0 && now_usec - harm->until_usec <= harm->pause_usec)
         harm->pause_usec = MIN(2 * harm->pause_usec, DYN_HARM_PAUSE_MOST_USEC);

@@ -16,6 +16,7 @@ evidence_text(DynEvidenceKind kind)
         [DYN_EVIDENCE_READS] = "it reads from its disks with next to no memory free",
         [DYN_EVIDENCE_DEFLATION] = "its balloon gave memory up by itself",
         [DYN_EVIDENCE_OOM_KILL] = "its kernel killed a process for lack of memory",
+        [DYN_EVIDENCE_LOW] = "it ran low just after memory was taken that looked idle",
     };
 
     return (guint)kind < DYN_N_EVIDENCES && texts[kind] ? texts[kind] : "it shows signs of need";

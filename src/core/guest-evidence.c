@@ -25,16 +25,21 @@ dyn_guest_fold_evidence(DynGuest *guest, const DynConf *conf, int64_t now_usec)
 {
     const DynDemand *demand = &guest->demand;
     const DynBalloonStats *stats = &guest->sample.stats;
+    /* the same record once more: only what does not come with it is new */
+    const bool same = guest->verdict == DYN_VERDICT_SAME;
     const DynEvidenceView view = {
         .ready = !dyn_guest_in_grace(guest, conf, now_usec),
+        .extra = demand->extra || same,
+        .eased = dyn_harm_is_open(&guest->harm, now_usec),
+        .low_kib = guest->need.spare_kib / 2,
         .confirmed = guest->confirmed,
         .has_swap = demand->has_swap,
         .safety_kib = dyn_guest_edge_kib(guest),
         .available_kib = demand->available_kib,
         .total_kib = demand->total_kib,
-        .back_kib = demand->back_kib,
-        .swap_in_kib = demand->in_kib,
-        .swap_out_kib = demand->out_kib,
+        .back_kib = same ? 0 : demand->back_kib,
+        .swap_in_kib = same ? 0 : demand->in_kib,
+        .swap_out_kib = same ? 0 : demand->out_kib,
         .major_faults = stats->major_faults,
         .oom_kills = stats->oom_kills,
         .read_bytes = guest->sample.block_read_bytes,

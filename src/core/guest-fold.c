@@ -44,22 +44,56 @@ fold_overhead(DynGuest *guest, uint64_t rss_kib)
         guest->overhead_kib = MAX(model, dyn_sat_sub(rss_kib, dyn_guest_assigned_kib(guest)));
 }
 
-static void
-fold_stats(DynGuest *guest, const DynGuestSample *sample, const DynConf *conf, int64_t now_usec)
+/* A record that was answered on demand is no older than the question, if no earlier question was
+ * still open then: QEMU asks by itself a period after the last answer. */
+#define DEMAND_ROW_USEC (INT64_C(900) * 1000)
+/* Whoever was asked just now and gave nothing for so long does not answer. */
+#define DEMAND_RECENT_SEC 2
+
+/* The same numbers in the same second may be the answer, or none. */
+static DynAnswer
+answer_of(const DynGuestSample *sample, int64_t wall_usec)
 {
+    if (sample->answered)
+        return DYN_ANSWER_NEW;
+    return (int64_t)sample->stats.last_update_sec >= wall_usec / USEC_PER_SEC - DEMAND_RECENT_SEC
+               ? DYN_ANSWER_SAME
+               : DYN_ANSWER_NONE;
+}
+
+static void
+fold_stats(DynGuest *guest, const DynGuestSample *sample, const DynConf *conf, int64_t now_usec,
+           int64_t wall_usec)
+{
+    const bool in_row = sample->asked_usec - guest->asked_usec < DEMAND_ROW_USEC;
     const DynDemandFacts facts = {
         .boot_kib = dyn_guest_boot_kib(guest),
         .vmem_kib = guest->vmem_kib,
         .autodeflate = guest->domain->autodeflate,
+        .balloon_kib = guest->balloon_kib,
         .proven = guest->proven,
         .rising = dyn_guest_is_rising(guest, now_usec),
         .shrinking = guest->sent_kib != DYN_UNKNOWN && guest->sent_kib < guest->balloon_kib,
         .settled = guest->confirmed && !dyn_guest_in_grace(guest, conf, now_usec),
+        .on_demand = sample->answered,
+        .in_row = guest->asked_usec != 0 && in_row,
+        .age_usec = MAX(now_usec - sample->asked_usec, 0),
+        .wall_usec = wall_usec,
+        .quiet_usec = guest->watch.began_usec,
     };
+    const uint64_t before_kib = guest->demand.raw_kib;
 
     guest->verdict = dyn_demand_update(&guest->demand, &facts, &sample->stats, now_usec);
+    if (sample->asked_usec != 0)
+        dyn_watch_answered(&guest->watch, answer_of(sample, wall_usec),
+                           guest->demand.raw_kib >= before_kib + DYN_WATCH_TOUCH_KIB, now_usec);
+    if (sample->asked_usec != 0 || guest->verdict == DYN_VERDICT_FRESH)
+        guest->asked_usec = sample->answered ? sample->asked_usec : 0;
     if (guest->verdict == DYN_VERDICT_FRESH && guest->fresh_usec == 0)
         guest->fresh_usec = now_usec;
+    /* disk reads do not come with the guest's own numbers */
+    if (guest->verdict == DYN_VERDICT_SAME && sample->block_read_bytes != DYN_UNKNOWN)
+        dyn_guest_fold_evidence(guest, conf, now_usec);
     if (guest->verdict != DYN_VERDICT_FRESH)
         return;
     /* What libvirt remembers may just be old, as while somebody else deflates: first ask QEMU
@@ -87,14 +121,28 @@ is_believable(DynGuest *guest, const DynGuestSample *sample, int64_t now_usec)
            now_usec - guest->exact_usec >= DYN_CACHE_LAG_USEC;
 }
 
+/* What was not looked at stays as it was. */
+static void
+take_sample(DynGuest *guest, const DynGuestSample *sample)
+{
+    const uint64_t rss_kib = guest->sample.rss_kib;
+    const uint64_t host_swap_kib = guest->sample.host_swap_kib;
+
+    guest->sample = *sample;
+    guest->sampled = true;
+    if (sample->rss_kib == DYN_UNKNOWN && sample->asked_usec != 0)
+        guest->sample.rss_kib = rss_kib;
+    if (sample->host_swap_kib == DYN_UNKNOWN && sample->asked_usec != 0)
+        guest->sample.host_swap_kib = host_swap_kib;
+}
+
 void
 dyn_guest_fold(DynGuest *guest, const DynGuestSample *sample, const DynConf *conf, int64_t now_usec,
                int64_t wall_usec)
 {
     if (!guest->domain)
         return;
-    guest->sample = *sample;
-    guest->sampled = true;
+    take_sample(guest, sample);
     dyn_guest_set_run(guest, sample->run, now_usec);
     guest->active = sample->run != DYN_RUN_OFF;
     if (sample->vmem_kib != DYN_UNKNOWN)
@@ -104,7 +152,9 @@ dyn_guest_fold(DynGuest *guest, const DynGuestSample *sample, const DynConf *con
         dyn_demand_observe(&guest->demand, sample->balloon_kib, wall_usec);
     }
     if (sample->has_stats)
-        fold_stats(guest, sample, conf, now_usec);
+        fold_stats(guest, sample, conf, now_usec, wall_usec);
+    else if (sample->asked_usec != 0)
+        dyn_watch_answered(&guest->watch, DYN_ANSWER_NONE, false, now_usec);
     if (!guest->confirmed)
         guest->overdue = now_usec - MAX(guest->started_usec, guest->fresh_usec) >
                          DYN_NO_DRIVER_USEC;

@@ -33,6 +33,7 @@ dyn_guest_new(const char *uuid, int64_t now_usec)
     dyn_guest_sample_init(&guest->sample, uuid);
     dyn_demand_init(&guest->demand);
     dyn_evidence_init(&guest->evidence);
+    dyn_watch_init(&guest->watch);
     return guest;
 }
 
@@ -111,6 +112,7 @@ dyn_guest_begin_boot(DynGuest *guest, int64_t now_usec, int64_t wall_usec, bool 
         guest->visible_kib = 0;
         guest->average_pressure_permyriad = -1;
     }
+    dyn_watch_init(&guest->watch);
     dyn_evidence_reset(&guest->evidence);
     dyn_harm_reset(&guest->harm);
     dyn_guest_settle_evidence(guest, now_usec);
@@ -135,8 +137,10 @@ dyn_guest_set_run(DynGuest *guest, DynRunState run, int64_t now_usec)
 }
 
 static void
-arrive(DynGuest *guest)
+arrive(DynGuest *guest, int64_t now_usec)
 {
+    if (guest->sent_kib > guest->sent_from_kib)
+        dyn_guest_note_arrival(guest, now_usec);
     if (guest->sent_kib > guest->sent_from_kib)
         guest->counters.add_operations++;
     else if (guest->sent_kib < guest->sent_from_kib)
@@ -292,10 +296,14 @@ note_progress(DynGuest *guest, int64_t now_usec)
     if (left <= DYN_ARRIVED_KIB) {
         guest->progress_usec = now_usec;
         if (guest->op_serial == 0) /* else it may go from there when the call gets through */
-            arrive(guest);
+            arrive(guest, now_usec);
         return;
     }
-    if (left + DYN_FOREIGN_KIB <= guest->progress_kib) {
+    /* Asked to grow, and going down: it obeys somebody else. Ours is taken back when it has come to
+     * rest, not before: that would stop it on its way. */
+    if (left + DYN_FOREIGN_KIB <= guest->progress_kib ||
+        (guest->sent_kib > guest->sent_from_kib &&
+         left >= guest->progress_kib + DYN_FOREIGN_KIB)) {
         guest->progress_kib = left;
         guest->progress_usec = now_usec;
     }
@@ -415,6 +423,7 @@ static void
 taken(DynGuest *guest, const DynOutcome *outcome)
 {
     guest->progress_usec = outcome->when_usec;
+    guest->taken_usec = outcome->when_usec;
     /* libvirt lets one call at a time into a guest: what was given up came before this one */
     guest->lingering_kib = 0;
     guest->withdraw_due = false;
@@ -428,7 +437,7 @@ taken(DynGuest *guest, const DynOutcome *outcome)
     }
     if (guest->balloon_kib != DYN_UNKNOWN && guest->confirmed &&
         distance(guest->balloon_kib, outcome->to_kib) <= DYN_ARRIVED_KIB)
-        arrive(guest); /* before the call came back */
+        arrive(guest, outcome->when_usec); /* before the call came back */
 }
 
 /* Nothing was sent: it is as if nobody had asked. */
@@ -437,8 +446,10 @@ not_sent(DynGuest *guest, const DynOutcome *outcome)
 {
     guest->sent_kib = DYN_UNKNOWN;
     guest->last_sent_kib = guest->prior_sent_kib;
-    if (outcome->result == DYN_OUTCOME_NO_ROOM)
+    if (outcome->result == DYN_OUTCOME_NO_ROOM) {
+        guest->refused_usec = outcome->when_usec;
         return;
+    }
     guest->frozen_until_usec = outcome->when_usec + DYN_FROZEN_USEC;
     g_free(guest->hold_detail);
     guest->hold_detail = g_strdup(outcome->message);

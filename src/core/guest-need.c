@@ -189,7 +189,7 @@ wish_of(const DynGuest *guest, const DynConf *conf)
 {
     const DynPolicy *policy = &guest->running->policy;
     const uint64_t smooth = guest->demand.smooth_kib;
-    const uint64_t led = dyn_sat_add(smooth, dyn_demand_lead_kib(&guest->demand));
+    const uint64_t led = dyn_sat_add(smooth, dyn_guest_lead_kib(guest));
     const uint64_t share = dyn_mul_div(smooth, policy->buffer_percent, 100);
     const uint64_t floor = dyn_conf_buffer_floor_kib(conf, policy->maximum_kib);
     const uint64_t lean = dyn_sat_add(led, share);
@@ -247,21 +247,36 @@ spare_kib(const DynGuest *guest, uint64_t buffer_kib)
     return MIN(MIN(dyn_guest_safety_kib(guest), enough), buffer_kib);
 }
 
+static uint64_t
+rest_kib(const DynGuest *guest, const DynConf *conf)
+{
+    const uint64_t raw = guest->demand.raw_kib;
+    const uint64_t share = dyn_mul_div(raw, guest->running->policy.buffer_percent, 100);
+    const uint64_t floor =
+        dyn_conf_buffer_floor_kib(conf, guest->running->policy.maximum_kib);
+
+    return dyn_sat_add(dyn_sat_add(raw, dyn_guest_lead_kib(guest)),
+                       floor != 0 ? larger_buffer(guest, share, floor) : share);
+}
+
 void
 dyn_guest_settle_need(DynGuest *guest, const DynConf *conf, int64_t now_usec)
 {
     DynNeed *need = &guest->need;
 
-    need->demand_kib = dyn_guest_demand_kib(guest);
+    need->demand_kib = need->peak_kib = dyn_guest_demand_kib(guest);
+    if (guest->demand.known)
+        need->peak_kib = MAX(need->demand_kib, dyn_demand_peak_kib(&guest->demand, now_usec));
     need->floor_kib = dyn_guest_floor_kib(guest);
     need->step_floor_kib = step_floor_kib(guest, need->floor_kib);
     need->ceiling_kib = dyn_guest_ceiling_kib(guest);
-    need->target_kib = need->full_kib = need->spare_kib = 0;
+    need->target_kib = need->full_kib = need->spare_kib = need->rest_kib = 0;
     if (guest->running && guest->demand.known) {
         const Wish wish = wish_of(guest, conf);
 
         need->target_kib = into_bounds(guest, need->ceiling_kib, wish.lean_kib);
         need->full_kib = into_bounds(guest, need->ceiling_kib, wish.full_kib);
+        need->rest_kib = into_bounds(guest, need->ceiling_kib, rest_kib(guest, conf));
         need->spare_kib = spare_kib(guest, dyn_sat_sub(need->full_kib, need->demand_kib));
     }
     guest->hold = dyn_guest_find_hold(guest, conf, now_usec);

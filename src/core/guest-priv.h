@@ -10,6 +10,7 @@
 #include <dynmem/found.h>
 #include <dynmem/record.h>
 #include <dynmem/report.h>
+#include <dynmem/watch.h>
 
 #define USEC_PER_SEC INT64_C(1000000)
 
@@ -24,6 +25,11 @@
 #define DYN_CACHE_LAG_USEC (INT64_C(2500) * 1000)
 /* QEMU holds a balloon event back for up to a second. */
 #define DYN_EVENT_LAG_USEC (INT64_C(1500) * 1000)
+/* Statistics older than this (on top of the interval) are late: then their period is read again. */
+#define DYN_LATE_USEC (INT64_C(1500) * 1000)
+/* And again each time so much more has gone by: who changes it may do so twice in a row. */
+#define DYN_LATE_AGAIN_USEC (INT64_C(5) * USEC_PER_SEC)
+#define DYN_LATE_SELDOM_USEC (INT64_C(60) * USEC_PER_SEC)
 /* Statistics older than this (on top of the interval) are stale. */
 #define DYN_STALE_USEC (INT64_C(5) * USEC_PER_SEC)
 /* No statistics for this long after a start or the first sight: the driver is not there. Debian
@@ -32,6 +38,10 @@
 /* A request is stuck when the balloon has moved less than DYN_FOREIGN_KIB towards it for this long
  * (squeezed: 5 s; TCG guests under load pause longer). */
 #define DYN_STUCK_USEC (INT64_C(10) * USEC_PER_SEC)
+/* A guest that is at work on a request is not asked to give up more before. */
+#define DYN_AGAIN_USEC (INT64_C(500) * 1000)
+/* Nor is one asked to grow again so soon after the host had no room for it. */
+#define DYN_REFUSED_USEC (INT64_C(500) * 1000)
 /* What a shrink gives within this counts as coming; longer nobody waits for it (squeezed: 5 s). */
 #define DYN_COMING_USEC (INT64_C(5) * USEC_PER_SEC)
 #define DYN_STUCK_PAUSE_USEC (INT64_C(10) * USEC_PER_SEC)
@@ -42,6 +52,9 @@
 /* A guest that proves nothing wrong for this long after its statistics are back has its balloon
  * back too. */
 #define DYN_CONFIRM_USEC (INT64_C(15) * USEC_PER_SEC)
+/* A guest that has started is read within milliseconds; until then nothing is handed out, but not
+ * for ever if it cannot be read. */
+#define DYN_UNREAD_USEC (INT64_C(10) * USEC_PER_SEC)
 /* What a refusal by job or pause keeps a guest from being asked again. */
 #define DYN_FROZEN_USEC (INT64_C(2) * USEC_PER_SEC)
 /* After a suspend to memory the driver fills its balloon again (measured: 128 MiB in under 0.5 s,
@@ -71,6 +84,7 @@ typedef struct DynTold {
     uint64_t startup_kib;
     DynCharge charge;
     uint64_t boot_peak_kib;
+    uint32_t late; /* 0: its statistics are not; else counts each DYN_LATE_AGAIN_USEC of it */
 } DynTold;
 
 /* What follows from all that is known of a guest, worked out once a cycle and used many times in
@@ -83,7 +97,11 @@ typedef struct DynNeed {
     uint64_t ceiling_kib;
     uint64_t target_kib;
     uint64_t full_kib;
+    uint64_t peak_kib;  /* the most it demanded in the last second: see demand.h */
     uint64_t spare_kib; /* below demand and this it is short: see spare_kib() */
+    /* with more than this its memory begins to count as idle: the target as its raw demand has it,
+     * since the smoothed one falls for half a minute more */
+    uint64_t rest_kib;
 } DynNeed;
 
 typedef struct DynGuest {
@@ -146,6 +164,9 @@ typedef struct DynGuest {
     int64_t gives_since_usec;/* and when */
     uint64_t progress_kib;   /* distance left at the last progress */
     int64_t progress_usec;
+    int64_t taken_usec;      /* when the last request was taken */
+    /* what its balloon gives up on a growth, KiB a second; 0: not known yet */
+    uint64_t growth_kib_per_sec;
     /* what got stuck was a growth: no other one before the pause is over */
     bool stuck_growing;
     int64_t stuck_since_usec;
@@ -163,9 +184,14 @@ typedef struct DynGuest {
     int64_t grew_usec;       /* last growth decided; 0: none in this run */
     int64_t gave_usec;       /* last unforced shrink decided; 0: none in this run */
     int64_t squeezed_usec;   /* the same, under contention */
+    int64_t refused_usec;    /* last growth that the host had no room for */
     uint64_t shadow_kib;     /* observe mode: last reported would-be target; DYN_UNKNOWN: none */
     /* last sample */
     bool sampled;
+    int64_t read_usec;       /* when what is known of it was read */
+    int64_t folded_usec;     /* the time the last sample was folded as of: never goes back */
+    int64_t asked_usec;      /* when it was asked on demand for the last record; 0: it was not */
+    DynWatch watch;
     DynVerdict verdict;
     DynGuestSample sample;
     DynDemand demand;
@@ -234,6 +260,15 @@ void
 dyn_guest_mark_stuck(DynGuest *guest, int64_t now_usec);
 void
 dyn_guest_check_progress(DynGuest *guest, int64_t now_usec);
+
+/* ---- guest-speed.c ---- */
+
+/* A growth has arrived: its device's speed is known. */
+void
+dyn_guest_note_arrival(DynGuest *guest, int64_t now_usec);
+/* Demand to come: within DYN_DEMAND_LEAD_USEC, and while the device gives up what that takes. */
+uint64_t
+dyn_guest_lead_kib(const DynGuest *guest);
 
 /* ---- guest-fold.c ---- */
 

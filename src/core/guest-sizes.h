@@ -121,8 +121,8 @@ dyn_guest_wanted_kib(const DynGuest *guest)
 {
     const DynNeed *need = &guest->need;
 
-    return guest->demand.has_swap ? need->demand_kib
-                                  : dyn_sat_add(need->demand_kib, need->spare_kib);
+    return guest->demand.has_swap ? need->peak_kib
+                                  : dyn_sat_add(need->peak_kib, need->spare_kib);
 }
 
 /* With no more than this available it is at its edge. A large guest that has its whole target, less

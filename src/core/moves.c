@@ -21,6 +21,8 @@ typedef struct Round {
     DynScratch *scratch;
     DynMove *moves;
     bool any_short;
+    uint64_t urgent_kib; /* of what is lacking: by those who cannot wait for it */
+    bool wakes;          /* who rests is asked, too */
     uint64_t coming_kib; /* of shrinks asked and not seen yet: what comes in time */
     uint32_t *growers;
     size_t n_growers;
@@ -30,6 +32,12 @@ uint64_t
 dyn_balancer_trigger_kib(uint64_t demand_kib, uint64_t full_kib)
 {
     return demand_kib + dyn_sat_sub(full_kib, demand_kib) / 2;
+}
+
+uint64_t
+dyn_balancer_part_kib(uint64_t assigned_kib)
+{
+    return CLAMP(assigned_kib / DYN_PART_DIVISOR, DYN_PART_LEAST_KIB, DYN_PART_MOST_KIB);
 }
 
 static uint64_t
@@ -162,12 +170,83 @@ fill_growers(Round *round, bool first, uint64_t left)
     return left - (after - before);
 }
 
+/* What guest @i, given @to_kib, lacks and cannot wait for: its minimum; without swap, what it
+ * needs. */
+static uint64_t
+urgent_lack(const Round *round, size_t i, uint64_t to_kib)
+{
+    const DynHolding *holding = &round->holdings[i];
+    uint64_t least = holding->minimum_kib;
+
+    if (!holding->has_swap)
+        least = MAX(least, dyn_sat_add(holding->demand_kib, holding->safety_kib));
+    return dyn_sat_sub(MIN(least, goal_of(round, i)), to_kib);
+}
+
+/* Only a small part of what it lacks is there yet, and it has just been moved. */
+static bool
+is_scrap(const Round *round, size_t i, uint64_t to_kib)
+{
+    const DynHolding *holding = &round->holdings[i];
+    const uint64_t here = position(holding);
+
+    return round->input->contention && holding->moved_lately && holding->has_swap &&
+           here >= holding->minimum_kib && to_kib < goal_of(round, i) &&
+           dyn_sat_sub(to_kib, here) < dyn_balancer_part_kib(holding->assigned_kib);
+}
+
+/* Hand out what is available among all growers. Up to what it still holds a growth only calls back
+ * a shrink: that costs nothing. */
+static void
+hand_out(Round *round)
+{
+    for (size_t k = 0; k < round->n_growers; k++) {
+        const uint32_t i = round->growers[k];
+
+        round->moves[i].to_kib = MIN(claimed(&round->holdings[i]), goal_of(round, i));
+    }
+    (void)fill_growers(round, false, fill_growers(round, true, round->input->available_kib));
+}
+
+static void
+grow(const Round *round, uint32_t i)
+{
+    DynMove *move = &round->moves[i];
+
+    move->to_kib = page_down_to(move->to_kib, round->holdings[i].minimum_kib);
+    move->move = move->to_kib > position(&round->holdings[i]);
+}
+
+/* Whoever is to get a scrap does not: what others can have of it they get. A shrink is called back
+ * all the same. */
+static void
+drop_scraps(Round *round)
+{
+    const size_t n_all = round->n_growers;
+
+    round->n_growers = 0;
+    for (size_t k = 0; k < n_all; k++) {
+        const uint32_t i = round->growers[k];
+        DynMove *move = &round->moves[i];
+
+        if (!is_scrap(round, i, move->to_kib)) {
+            round->growers[round->n_growers++] = i;
+            continue;
+        }
+        move->to_kib = MIN(claimed(&round->holdings[i]), goal_of(round, i));
+        grow(round, i);
+    }
+    if (round->n_growers < n_all)
+        hand_out(round);
+}
+
 /* Plan the growths; returns what growers lack beyond what is available. */
 static uint64_t
 plan_growths(Round *round)
 {
     uint64_t lacking = 0;
 
+    round->urgent_kib = round->input->overrun_kib;
     for (size_t i = 0; i < round->n; i++) {
         DynMove *move = &round->moves[i];
 
@@ -175,18 +254,21 @@ plan_growths(Round *round)
         if (!growth_due(round, i, &move->reason))
             continue;
         move->move = true;
-        /* up to what it still holds a growth only calls back a shrink: that costs nothing */
-        move->to_kib = MIN(claimed(&round->holdings[i]), goal_of(round, i));
         round->growers[round->n_growers++] = (uint32_t)i;
     }
-    (void)fill_growers(round, false, fill_growers(round, true, round->input->available_kib));
+    hand_out(round);
     for (size_t k = 0; k < round->n_growers; k++) {
         const uint32_t i = round->growers[k];
-        DynMove *move = &round->moves[i];
 
-        lacking = dyn_sat_add(lacking, dyn_sat_sub(goal_of(round, i), move->to_kib));
-        move->to_kib = page_down_to(move->to_kib, round->holdings[i].minimum_kib);
-        move->move = move->to_kib > position(&round->holdings[i]);
+        lacking = dyn_sat_add(lacking, dyn_sat_sub(goal_of(round, i), round->moves[i].to_kib));
+    }
+    drop_scraps(round);
+    for (size_t k = 0; k < round->n_growers; k++) {
+        const uint32_t i = round->growers[k];
+
+        round->urgent_kib =
+            dyn_sat_add(round->urgent_kib, urgent_lack(round, i, round->moves[i].to_kib));
+        grow(round, i);
     }
     return lacking;
 }
@@ -201,6 +283,17 @@ kept_unforced(const DynHolding *holding)
 
 typedef enum { KEEP_ALLOTTED, KEEP_UNFORCED } Keep;
 
+/* It was moved a moment ago and has little too much: it is left alone, unless that is urgent. */
+static bool
+rests(const Round *round, size_t i)
+{
+    const DynHolding *holding = &round->holdings[i];
+    const uint64_t excess = dyn_sat_sub(position(holding), round->allotted[i]);
+
+    return round->input->contention && holding->moved_lately && !round->wakes &&
+           excess < dyn_balancer_part_kib(holding->assigned_kib);
+}
+
 /* What guest @i could give: what it holds above what it keeps. */
 static uint64_t
 excess_of(const Round *round, size_t i, Keep keep)
@@ -214,7 +307,7 @@ excess_of(const Round *round, size_t i, Keep keep)
 
     if (!may || round->moves[i].move || excess <= dead_band(round, holding))
         return 0;
-    return excess;
+    return forced && rests(round, i) ? 0 : excess;
 }
 
 static void
@@ -286,8 +379,8 @@ select_donors(const uint64_t *excess, uint32_t *donors, size_t n, uint64_t need,
     return to;
 }
 
-/* Ask @need back from the largest excess first. */
-static void
+/* Ask @need back from the largest excess first; how much is asked for. */
+static uint64_t
 take_largest(Round *round, Keep keep, uint64_t need, DynReason reason)
 {
     uint64_t *excess = round->scratch->wants;
@@ -297,7 +390,7 @@ take_largest(Round *round, Keep keep, uint64_t need, DynReason reason)
     size_t n = 0;
 
     if (need == 0)
-        return;
+        return 0;
     for (size_t i = 0; i < round->n; i++) {
         excess[i] = excess_of(round, i, keep);
         donors[n] = (uint32_t)i;
@@ -315,6 +408,20 @@ take_largest(Round *round, Keep keep, uint64_t need, DynReason reason)
             step = MIN(step, page_up(MAX(last, dead_band(round, &round->holdings[i]))));
         round->moves[i] = (DynMove){ true, page_down(here - step), reason };
     }
+    return MIN(sum, need);
+}
+
+/* What growths lack, and the pool itself: first from those who do not rest. */
+static void
+take_forced(Round *round, uint64_t need)
+{
+    const uint64_t urgent = dyn_sat_sub(round->urgent_kib, round->coming_kib);
+    const uint64_t taken = take_largest(round, KEEP_ALLOTTED, dyn_sat_sub(need, round->coming_kib),
+                                        DYN_REASON_SHRINK_CONTENTION);
+
+    round->wakes = true;
+    (void)take_largest(round, KEEP_ALLOTTED, dyn_sat_sub(urgent, taken),
+                       DYN_REASON_SHRINK_CONTENTION);
 }
 
 /* Idle memory is wanted back: nobody goes below its full target for it. */
@@ -327,7 +434,7 @@ refill_pool(Round *round)
     const uint64_t soon = input->free_kib + round->coming_kib;
 
     if (!input->contention && soon < low)
-        take_largest(round, KEEP_UNFORCED, refill - soon, DYN_REASON_SHRINK_POOL_LOW);
+        (void)take_largest(round, KEEP_UNFORCED, refill - soon, DYN_REASON_SHRINK_POOL_LOW);
 }
 
 static void
@@ -378,8 +485,7 @@ dyn_balancer_moves(const DynMoveInput *input, DynScratch *scratch, DynMove *ret_
     need = dyn_sat_add(plan_growths(&round), input->overrun_kib);
     cut_to_maximum(&round);
     if (need > 0)
-        take_largest(&round, KEEP_ALLOTTED, dyn_sat_sub(need, round.coming_kib),
-                     DYN_REASON_SHRINK_CONTENTION);
+        take_forced(&round, need);
     else
         refill_pool(&round);
     reclaim_idle(&round);

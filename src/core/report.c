@@ -82,3 +82,15 @@ dyn_run_word(DynRunState run)
 
     return (guint)run < DYN_N_RUNS ? words[run] : "?";
 }
+
+const char *
+dyn_sampling_word(DynSampling sampling)
+{
+    static const char *const words[DYN_N_SAMPLINGS] = {
+        [DYN_SAMPLING_NONE] = "",
+        [DYN_SAMPLING_INTERVAL] = "interval",
+        [DYN_SAMPLING_ON_DEMAND] = "on-demand",
+    };
+
+    return (guint)sampling < DYN_N_SAMPLINGS ? words[sampling] : "?";
+}

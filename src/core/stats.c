@@ -221,6 +221,7 @@ dyn_stats_guest(const DynGuestReport *guest)
     add_numbers(&builder, guest);
     if (guest->stats_last_update_sec > 0)
         add(&builder, "StatsLastUpdate", g_variant_new_uint64(guest->stats_last_update_sec));
+    add_text(&builder, "Sampling", dyn_sampling_word(guest->sampling));
     add(&builder, "StuckSeconds", g_variant_new_uint64(guest->stuck_sec));
     add_bool(&builder, "Swap", guest->swap);
     add_counters(&builder, &guest->counters);

@@ -92,7 +92,7 @@ explain_target(DynExplanation *out, const DynWorld *world, const DynGuest *guest
     out->buffer_floor = out->buffer_kib > share && out->buffer_kib <= floor;
     out->buffer_learned = out->buffer_kib > MAX(share, floor);
     out->late_kib = demand->smooth_kib > out->demand_kib ? demand->smooth_kib : 0;
-    out->lead_kib = dyn_demand_lead_kib(demand);
+    out->lead_kib = dyn_guest_lead_kib(guest);
     out->unbound_kib = dyn_guest_unbound_kib(guest, world->conf);
     own = dyn_sat_add(dyn_sat_add(demand->smooth_kib, out->buffer_kib), out->lead_kib);
     if (guest->raised_kib > 0)

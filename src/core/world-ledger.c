@@ -46,6 +46,13 @@ count_guest(const DynWorld *world, const DynGuest *guest, DynLedger *ledger, uin
     *rss_kib += rss;
 }
 
+/* It was heard to start, and what it may touch is not known yet. */
+static bool
+is_unread(const DynWorld *world, const DynGuest *guest)
+{
+    return guest->start_seen && world->taken_usec - guest->started_usec < DYN_UNREAD_USEC;
+}
+
 void
 dyn_world_count(const DynWorld *world, DynLedger *ret_ledger)
 {
@@ -53,6 +60,7 @@ dyn_world_count(const DynWorld *world, DynLedger *ret_ledger)
     const DynConf *conf = world->conf;
     DynLedger ledger = { 0 };
     uint64_t rss_kib = 0;
+    bool unread = false;
     uint64_t spare;
 
     for (guint i = 0; i < world->guests->len; i++) {
@@ -60,6 +68,7 @@ dyn_world_count(const DynWorld *world, DynLedger *ret_ledger)
 
         if (guest->active && guest->domain)
             count_guest(world, guest, &ledger, &rss_kib);
+        unread = unread || is_unread(world, guest);
     }
     ledger.reserve_kib = conf->reserve_kib == DYN_SIZE_AUTO
                              ? dyn_reserve_auto_kib(host->mem_total_kib)
@@ -73,6 +82,7 @@ dyn_world_count(const DynWorld *world, DynLedger *ret_ledger)
         ledger.pool_kib = conf->pool_kib;
     spare = dyn_sat_sub(host->mem_available_kib,
                         ledger.reserve_kib + ledger.grow_flight_kib + ledger.boot_rest_kib);
-    ledger.available_kib = MIN(dyn_sat_sub(ledger.pool_kib, ledger.claimed_kib), spare);
+    if (!unread)
+        ledger.available_kib = MIN(dyn_sat_sub(ledger.pool_kib, ledger.claimed_kib), spare);
     *ret_ledger = ledger;
 }

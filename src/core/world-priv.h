@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The world's insides, shared by world.c (what is there), world-share.c (who should hold how much),
- * world-step.c (what to do) and world-report.c (what to say). */
+/* The world's insides, shared by world.c (what is there), world-watch.c (whom to look at between
+ * two cycles), world-share.c (who should hold how much), world-step.c (what to do) and
+ * world-report.c (what to say). */
 #pragma once
 
 #include <dynmem/world.h>
@@ -35,9 +36,11 @@ struct DynWorld {
     int64_t wall_usec;
     uint64_t cycle;
     uint64_t serial;
+    uint64_t round;            /* decisions so far */
     DynLedger ledger;
     bool contention;
     uint64_t missing_kib;
+    DynBudget budget;          /* of statistics on demand */
     DynScratch *scratch;
     GArray *claims;            /* reused from cycle to cycle */
     GArray *holdings;
@@ -63,6 +66,14 @@ static inline bool
 dyn_world_acts(const DynWorld *world, const DynGuest *guest)
 {
     return !world->paused && dyn_guest_is_on(guest, world->conf);
+}
+
+/* It is looked at closely. In observe mode, too: what would be done is to be what would be done. */
+static inline bool
+dyn_world_watches(const DynWorld *world, const DynGuest *guest)
+{
+    return world->conf->on_demand_per_sec > 0 && !world->paused &&
+           dyn_guest_is_managed(guest, world->conf);
 }
 
 /* ---- world-share.c ---- */

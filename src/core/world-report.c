@@ -153,6 +153,11 @@ report_running(const DynWorld *world, const DynGuest *guest, DynGuestReport *out
         out->balloon_kib = dyn_sat_sub(dyn_guest_boot_kib(guest), guest->balloon_kib);
     if (guest->demand.known)
         out->stats_last_update_sec = guest->demand.last_update_sec;
+    if (guest->demand.known && dyn_guest_is_managed(guest, world->conf))
+        out->sampling = dyn_world_watches(world, guest) &&
+                                !dyn_watch_is_barred(&guest->watch, world->taken_usec)
+                            ? DYN_SAMPLING_ON_DEMAND
+                            : DYN_SAMPLING_INTERVAL;
     if (guest->stuck_since_usec != 0)
         out->stuck_sec = (uint64_t)((world->taken_usec - guest->stuck_since_usec) / USEC_PER_SEC);
     report_demand(world, guest, out);

@@ -19,6 +19,14 @@ has_let_go(const DynGuest *guest, int64_t now_usec)
     return guest->emptied_usec != 0 && now_usec - guest->emptied_usec <= DYN_CACHE_LAG_USEC;
 }
 
+/* It was asked a moment ago and is at work on it: another size each look would be ten requests a
+ * second for what two do. */
+static bool
+is_just_asked(const DynGuest *guest, int64_t now_usec)
+{
+    return guest->sent_kib != DYN_UNKNOWN && now_usec - guest->taken_usec < DYN_AGAIN_USEC;
+}
+
 static Leave
 leave_of(const DynWorld *world, const DynGuest *guest, bool with_observed, int64_t now_usec)
 {
@@ -103,10 +111,14 @@ static void
 find_moves(const DynWorld *world, const DynGuest *guest, Leave leave, int64_t now_usec,
            DynHolding *holding)
 {
-    holding->may_grow = true;
-    holding->may_grow_buffer = is_over(guest->gave_usec, DYN_COOL_GROW_USEC, now_usec);
+    holding->may_grow = is_over(guest->refused_usec, DYN_REFUSED_USEC, now_usec);
+    holding->may_grow_buffer = is_over(guest->gave_usec, DYN_COOL_GROW_USEC, now_usec) ||
+                               guest->demand.slope_kib_per_sec >= DYN_DEMAND_RAMP_KIB;
     holding->may_regrow = is_over(guest->squeezed_usec, DYN_COOL_REGROW_USEC, now_usec);
-    holding->may_shrink = leave.shrink;
+    holding->moved_lately = !is_over(MAX(guest->grew_usec, guest->squeezed_usec), DYN_REST_USEC,
+                                     now_usec);
+    holding->has_swap = guest->demand.has_swap;
+    holding->may_shrink = leave.shrink && !is_just_asked(guest, now_usec);
     holding->may_shrink_unforced =
         holding->may_shrink && is_over(guest->grew_usec, DYN_COOL_SHRINK_USEC, now_usec);
     holding->idle_due = idle_due(world, guest, now_usec);

@@ -58,6 +58,7 @@ add_action(DynWorld *world, DynGuest *guest, DynAction action, int64_t now_usec,
             DYN_BAND_COARSE_LEAST_KIB)
         return;
     action.serial = ++world->serial;
+    action.round = world->round;
     guest->decisions[action.reason]++;
     note_direction(guest, action.reason, now_usec);
     if (action.act)
@@ -188,23 +189,48 @@ static void
 fold_guest(DynWorld *world, DynGuest *guest, const DynSnapshot *snapshot, guint *at)
 {
     const DynGuestSample *sample = next_sample(snapshot, guest->uuid, at);
+    int64_t read_usec;
+    int64_t now_usec;
+
+    if (!sample || !guest->active || !guest->domain)
+        return;
+    read_usec = sample->read_usec != 0 ? sample->read_usec : snapshot->taken_usec;
+    if (read_usec < guest->read_usec)
+        return; /* it is known better since */
+    /* a bulk snapshot is of when it began, and its guests were read one after the other since: to
+     * each of them time only goes forward, also where a quick one came in between */
+    now_usec = MAX(MAX(snapshot->taken_usec, sample->read_usec), guest->folded_usec);
+    if (snapshot->partial && sample->read_usec == 0 && !sample->hung) {
+        if (sample->period_off) /* nothing was read of it, and its answer did not come */
+            dyn_watch_answered(&guest->watch, DYN_ANSWER_NONE, false, now_usec);
+        return;
+    }
+    guest->read_usec = read_usec;
+    guest->folded_usec = now_usec;
+    dyn_guest_fold(guest, sample, world->conf, now_usec,
+                   snapshot->wall_usec + now_usec - snapshot->taken_usec);
+}
+
+/* What goes by time, and what follows from all that is known. */
+static void
+settle_guest(const DynWorld *world, DynGuest *guest)
+{
+    const int64_t now_usec = world->taken_usec;
 
     if (!guest->active || !guest->domain)
         return;
-    if (sample)
-        dyn_guest_fold(guest, sample, world->conf, snapshot->taken_usec, snapshot->wall_usec);
-    dyn_guest_check_progress(guest, snapshot->taken_usec);
-    dyn_guest_settle_evidence(guest, snapshot->taken_usec);
-    dyn_guest_fold_pressure(guest, snapshot->taken_usec);
-    dyn_guest_settle_need(guest, world->conf, snapshot->taken_usec);
+    dyn_guest_check_progress(guest, now_usec);
+    dyn_guest_settle_evidence(guest, now_usec);
+    dyn_guest_fold_pressure(guest, now_usec);
+    dyn_guest_settle_need(guest, world->conf, now_usec);
     if (guest->hold != DYN_HOLD_NONE) {
         guest->above_since_usec = 0;
         return;
     }
-    if (dyn_guest_assigned_kib(guest) <= guest->need.full_kib + DYN_BAND_COARSE_LEAST_KIB)
+    if (dyn_guest_assigned_kib(guest) <= guest->need.rest_kib + DYN_BAND_COARSE_LEAST_KIB)
         guest->above_since_usec = 0;
     else if (guest->above_since_usec == 0)
-        guest->above_since_usec = snapshot->taken_usec;
+        guest->above_since_usec = now_usec;
 }
 
 static bool
@@ -228,20 +254,15 @@ plan_new(void)
     return plan;
 }
 
-DynPlan *
-dyn_world_step(DynWorld *world, const DynSnapshot *snapshot)
+/* Who should hold how much, and what follows from that now. */
+static DynPlan *
+decide(DynWorld *world)
 {
-    const int64_t now_usec = snapshot->taken_usec;
+    const int64_t now_usec = world->taken_usec;
     DynPlan *plan = plan_new();
     DynAllotted allotted;
-    guint at = 0;
 
-    world->cycle++;
-    world->host = snapshot->host;
-    world->taken_usec = now_usec;
-    world->wall_usec = snapshot->wall_usec;
-    for (guint i = 0; i < world->guests->len; i++)
-        fold_guest(world, world->guests->pdata[i], snapshot, &at);
+    world->round++;
     for (guint i = 0; i < world->guests->len; i++)
         plan_urgent(world, world->guests->pdata[i], now_usec, plan);
     dyn_world_count(world, &world->ledger);
@@ -262,6 +283,42 @@ dyn_world_step(DynWorld *world, const DynSnapshot *snapshot)
     if (plan->actions->len > 0)
         dyn_world_count(world, &world->ledger);
     return plan;
+}
+
+/* Time never runs backwards, though a quick sample may have overtaken another. */
+static void
+set_time(DynWorld *world, int64_t now_usec, int64_t wall_usec)
+{
+    const int64_t late_usec = MAX(world->taken_usec - now_usec, 0);
+
+    world->taken_usec = now_usec + late_usec;
+    world->wall_usec = wall_usec + late_usec;
+}
+
+DynPlan *
+dyn_world_step(DynWorld *world, const DynSnapshot *snapshot)
+{
+    guint at = 0;
+
+    set_time(world, snapshot->taken_usec, snapshot->wall_usec);
+    if (!snapshot->partial) {
+        world->cycle++;
+        world->host = snapshot->host;
+    }
+    for (guint i = 0; i < world->guests->len; i++)
+        fold_guest(world, world->guests->pdata[i], snapshot, &at);
+    for (guint i = 0; i < world->guests->len; i++)
+        settle_guest(world, world->guests->pdata[i]);
+    return decide(world);
+}
+
+DynPlan *
+dyn_world_decide(DynWorld *world, int64_t now_usec)
+{
+    set_time(world, now_usec, world->wall_usec + now_usec - world->taken_usec);
+    for (guint i = 0; i < world->guests->len; i++)
+        settle_guest(world, world->guests->pdata[i]);
+    return decide(world);
 }
 
 DynPlan *

@@ -144,7 +144,6 @@ static bool
 on_balloon(DynWorld *world, DynGuest *guest, const DynEvent *event)
 {
     const uint64_t before = guest->balloon_kib;
-    const bool in_flight = guest->sent_kib != DYN_UNKNOWN || guest->op_serial != 0;
 
     if (!guest->domain || event->value_kib > DYN_MAX_KIB)
         return false;
@@ -153,7 +152,7 @@ on_balloon(DynWorld *world, DynGuest *guest, const DynEvent *event)
     guest->exact_usec = event->when_usec;
     dyn_guest_observe_balloon(guest, event->value_kib, world->conf, event->when_usec);
     dyn_demand_observe(&guest->demand, event->value_kib, wall_of(world, event));
-    return !in_flight && before != guest->balloon_kib;
+    return before != guest->balloon_kib;
 }
 
 /* Without a connection a reset may go unseen: from then on a balloon size may be an old one. */
@@ -188,7 +187,7 @@ dyn_world_event(DynWorld *world, const DynEvent *event)
         dyn_guest_begin_boot(guest, event->when_usec, 0, false);
         guest->start_seen = true;
         guest->carried = event->carried;
-        return true;
+        return false; /* what it is has to be read first */
     case DYN_EVENT_REBOOT:
         if (guest->active)
             dyn_guest_begin_boot(guest, event->when_usec, wall_of(world, event), true);
@@ -206,6 +205,7 @@ dyn_world_event(DynWorld *world, const DynEvent *event)
         return false;
     case DYN_EVENT_RESUMED:
         dyn_guest_set_run(guest, DYN_RUN_RUNNING, event->when_usec);
+        guest->watch.read_due = true;
         return true;
     case DYN_EVENT_BALLOON:
         return on_balloon(world, guest, event);
@@ -214,7 +214,11 @@ dyn_world_event(DynWorld *world, const DynEvent *event)
         return true;
     case DYN_EVENT_JOB_DONE:
         guest->frozen_until_usec = 0;
+        guest->watch.read_due = true;
         return true;
+    case DYN_EVENT_AGENT:
+        guest->watch.read_due = true;
+        return false;
     case DYN_EVENT_DEFINED:
     case DYN_EVENT_UNDEFINED:
     case DYN_EVENT_METADATA:
@@ -236,7 +240,7 @@ wants_exact(const DynWorld *world, const DynGuest *guest, guint index)
     if (guest->sent_kib != DYN_UNKNOWN || !guest->confirmed || guest->balloon_kib == DYN_UNKNOWN ||
         guest->doubted)
         return true;
-    if ((world->cycle + index) % 16 == 0)
+    if ((world->cycle + index) % 32 == 0)
         return true;
     return edge_kib != DYN_UNKNOWN &&
            dyn_guest_assigned_kib(guest) < dyn_sat_add(edge_kib, dyn_guest_safety_kib(guest));
@@ -249,16 +253,16 @@ ask(const DynWorld *world, const DynGuest *guest, guint index, DynAsk *ret_ask)
 
     memcpy(ret_ask->uuid, guest->uuid, sizeof ret_ask->uuid);
     ret_ask->exact = managed && wants_exact(world, guest, index);
+    ret_ask->fresh = false;
     ret_ask->block = managed && dyn_guest_wants_block(guest);
 }
 
 DynSampleRequest *
-dyn_world_sample_request(const DynWorld *world, int64_t now_usec)
+dyn_world_sample_request(const DynWorld *world)
 {
     DynSampleRequest *request = dyn_sample_request_new(world->guests->len);
     guint n = 0;
 
-    (void)now_usec; /* levels of sampling by time come with on-demand statistics */
     g_array_set_size(request->asks, world->guests->len);
     for (guint i = 0; i < world->guests->len; i++) {
         const DynGuest *guest = world->guests->pdata[i];

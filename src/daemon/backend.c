@@ -3,21 +3,24 @@
 
 #include <dynmem/error.h>
 #include <dynmem/log.h>
+#include <dynmem/psi.h>
 #include <dynmem/simrun.h>
 #include <dynmem/threads.h>
 #include <dynmem/virt.h>
 
+#include <glib-unix.h>
 #include <glib/gstdio.h>
 #include <libvirt-glib/libvirt-glib.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "backend.h"
 #include "timer.h"
 
-/* One each for sampling, control and storing, the acting ones, and the hypervisor's own: without
- * room to wait they would be started anew every second. */
-#define MAX_IDLE_THREADS 10
+/* One each for sampling, quick sampling, control and storing, the acting ones, and the hypervisor's
+ * own: without room to wait they would be started anew every second. */
+#define MAX_IDLE_THREADS 12
 
 /* Of real time, before others get their turn. */
 #define MOST_WORK_USEC (INT64_C(50) * 1000)
@@ -27,6 +30,8 @@ struct DynBackend {
     DynExecutor *executor;
     DynClock clock;
     GSource *timer;
+    int psi_fd;             /* -1: none */
+    guint psi_id;
     DynEngine *engine;
     /* simulation only */
     DynSim *sim;
@@ -61,6 +66,51 @@ on_timer(gpointer user_data)
     return G_SOURCE_CONTINUE;
 }
 
+static void
+end_psi(DynBackend *self)
+{
+    if (self->psi_id != 0)
+        g_source_remove(self->psi_id);
+    if (self->psi_fd >= 0)
+        (void)close(self->psi_fd); /* a trigger: nothing is written to it */
+    self->psi_id = 0;
+    self->psi_fd = -1;
+}
+
+static gboolean
+on_psi(gint fd, GIOCondition condition, gpointer user_data)
+{
+    DynBackend *self = user_data;
+
+    (void)fd;
+    if (condition & (G_IO_ERR | G_IO_NVAL)) {
+        self->psi_id = 0; /* by the return */
+        end_psi(self);
+        return G_SOURCE_REMOVE;
+    }
+    if (self->engine)
+        dyn_engine_pressure(self->engine);
+    return G_SOURCE_CONTINUE;
+}
+
+/* Without PSI the host is looked at as often; it is only not heard in between. */
+static void
+begin_psi(DynBackend *self)
+{
+    g_autoptr(GError) error = NULL;
+    guint window_usec = 0;
+
+    self->psi_fd = dyn_psi_open("/proc", &window_usec, &error);
+    if (self->psi_fd < 0) {
+        dyn_log(G_LOG_LEVEL_INFO, NULL, "no word from the kernel on memory pressure: %s",
+                error->message);
+        return;
+    }
+    dyn_log(G_LOG_LEVEL_DEBUG, NULL, "memory pressure is told once in %u s at most",
+            window_usec / (guint)G_USEC_PER_SEC);
+    self->psi_id = g_unix_fd_add(self->psi_fd, G_IO_PRI | G_IO_ERR, on_psi, self);
+}
+
 DynBackend *
 dyn_backend_new_libvirt(const char *uri, DynStore *store)
 {
@@ -72,6 +122,7 @@ dyn_backend_new_libvirt(const char *uri, DynStore *store)
     self->executor = dyn_threads_new(self->hypervisor, store, "/proc", NULL);
     self->timer = dyn_timer_new(NULL, on_timer, self);
     self->clock = (DynClock){ now_usec, wake_at, self };
+    begin_psi(self);
     return self;
 }
 
@@ -132,6 +183,7 @@ dyn_backend_new_sim(DynSim *sim, DynStore *store)
     DynBackend *self = g_new0(DynBackend, 1);
 
     self->sim = sim;
+    self->psi_fd = -1;
     self->hypervisor = dyn_sim_hypervisor(sim);
     dyn_sim_set_wall(sim, g_get_real_time());
     self->speed = MAX(dyn_sim_settings(sim)->speed, 1);
@@ -216,6 +268,7 @@ dyn_backend_free(DynBackend *backend)
 {
     if (!backend)
         return;
+    end_psi(backend);
     dyn_executor_free(backend->executor);
     dyn_hypervisor_free(backend->hypervisor);
     dyn_timer_free(backend->timer);

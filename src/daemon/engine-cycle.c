@@ -79,6 +79,8 @@ follow_changes(DynEngine *engine)
             tell_status(engine, guest);
         if (change.keep)
             settle_guest(engine, guest);
+        if (change.late)
+            dyn_engine_guest_read(engine, guest->uuid);
     }
     return any_status;
 }
@@ -225,7 +227,7 @@ dyn_engine_cycle_align(DynEngine *engine)
 static void
 begin_cycle(DynEngine *engine, int64_t now_usec)
 {
-    DynSampleRequest *request = dyn_world_sample_request(engine->world, now_usec);
+    DynSampleRequest *request = dyn_world_sample_request(engine->world);
 
     engine->cycle_now = false;
     engine->began_usec = now_usec;
@@ -251,21 +253,33 @@ dyn_engine_cycle_wake(DynEngine *engine, int64_t now_usec)
         begin_cycle(engine, now_usec);
 }
 
-static void
-finish_cycle(DynEngine *engine, const DynSnapshot *snapshot)
+void
+dyn_engine_carry_out(DynEngine *engine, const DynPlan *plan)
+{
+    run_plan(engine, plan);
+    hand_out_report(engine, !follow_changes(engine));
+}
+
+void
+dyn_engine_step(DynEngine *engine, const DynSnapshot *snapshot)
 {
     g_autoptr(DynPlan) plan = dyn_world_step(engine->world, snapshot);
 
     dyn_engine_decisions_sample(engine, snapshot);
-    run_plan(engine, plan);
-    hand_out_report(engine, !follow_changes(engine));
+    dyn_engine_carry_out(engine, plan);
     dyn_engine_release_sample(engine, snapshot);
+}
+
+static void
+finish_cycle(DynEngine *engine, const DynSnapshot *snapshot)
+{
+    dyn_engine_step(engine, snapshot);
     if (engine->funcs->on_progress)
         engine->funcs->on_progress(engine->funcs_data);
 }
 
-static void
-sample_failed(DynEngine *engine, const GError *error)
+void
+dyn_engine_sample_failed(DynEngine *engine, const GError *error)
 {
     if (g_error_matches(error, DYN_ERROR, DYN_ERROR_DISCONNECTED)) {
         dyn_engine_link_lost(engine, error->message);
@@ -285,7 +299,7 @@ on_sample(DynSnapshot *snapshot, const GError *error, gpointer user_data)
     if (engine->stopping)
         dyn_engine_check_stopped(engine);
     else if (!is_void && error)
-        sample_failed(engine, error);
+        dyn_engine_sample_failed(engine, error);
     else if (!is_void)
         finish_cycle(engine, snapshot);
     dyn_engine_arm(engine);
@@ -337,6 +351,7 @@ on_job(DynJob *job, gpointer user_data)
 
 const DynExecutorFuncs dyn_engine_executor_funcs = {
     .on_sample = on_sample,
+    .on_quick = dyn_engine_quick_sample,
     .on_outcome = on_outcome,
     .on_job = on_job,
 };

@@ -200,6 +200,7 @@ dyn_engine_guest_put(DynEngine *engine, const DynFound *found)
     if (changed && (was_saving || !guest->saving)) /* else it has just begun, with everything */
         dyn_engine_guest_save(engine, guest);
     guest->known = true;
+    engine->look_usec = MIN(engine->look_usec, dyn_engine_now(engine)); /* it may be the first */
     engine->publish_due = true;
 }
 

@@ -184,7 +184,9 @@ fold_event(DynEngine *engine, const DynEvent *event)
     if (event->type == DYN_EVENT_STOPPED || event->type == DYN_EVENT_STARTED)
         drop_run(engine, event->uuid);
     if (dyn_world_event(engine->world, event))
-        engine->cycle_now = true;
+        engine->decide_now = true;
+    if (event->type != DYN_EVENT_BALLOON)
+        engine->look_usec = MIN(engine->look_usec, dyn_engine_now(engine));
     if (event->type == DYN_EVENT_CONNECTED && engine->link == DYN_LINK_CONNECTING)
         begin_list(engine);
     else if (changes_definition(event->type) && engine->link >= DYN_LINK_LISTING)

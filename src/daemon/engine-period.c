@@ -12,6 +12,8 @@
 
 #define FIRST_RETRY_SEC 5u
 #define MAX_RETRY_SEC 60u
+/* A period of 0 read so soon after statistics were asked for on demand may be ours. */
+#define MOMENT_USEC (INT64_C(2) * G_USEC_PER_SEC)
 
 static void
 set_period(DynEngine *engine, DynEngineGuest *guest, uint32_t sec)
@@ -56,10 +58,11 @@ dyn_engine_period_settle(DynEngine *engine, DynEngineGuest *guest)
     uint32_t wanted;
 
     if (guest->step != DYN_PERIOD_IDLE || guest->period_usec > 0 || !guest->active
-        || engine->link != DYN_LINK_UP || guest->given_up)
+        || engine->link != DYN_LINK_UP || guest->given_up || guest->asking)
         return;
     wanted = wanted_sec(engine, guest);
-    if (wanted == 0 && record->has_period && guest->live_sec == record->period_before)
+    if (wanted == 0 && record->has_period && guest->live_sec == record->period_before
+        && !guest->unsure)
         clear_period(engine, guest);
     else if (wanted == 0 && record->has_period)
         set_period(engine, guest, record->period_before);
@@ -71,19 +74,52 @@ dyn_engine_period_settle(DynEngine *engine, DynEngineGuest *guest)
         set_period(engine, guest, wanted);
 }
 
+bool
+dyn_engine_period_is_ours(DynEngine *engine, DynEngineGuest *guest)
+{
+    uint32_t wanted = wanted_sec(engine, guest);
+
+    if (guest->step != DYN_PERIOD_IDLE || wanted == 0 || guest->live_sec != wanted
+        || !guest->active)
+        return false;
+    if (!guest->record->has_period && guest->period_usec == 0)
+        record_period(engine, guest);
+    return guest->step == DYN_PERIOD_IDLE && guest->record->has_period;
+}
+
+void
+dyn_engine_period_lost(DynEngine *engine, DynEngineGuest *guest)
+{
+    guest->live_sec = 0;
+    guest->unsure = true;
+    dyn_engine_period_settle(engine, guest);
+}
+
+/* Statistics on demand set it to 0 for a moment. */
+static bool
+is_momentary(const DynEngine *engine, const DynEngineGuest *guest, uint32_t live_sec)
+{
+    return live_sec == 0 && guest->asked_usec != 0
+           && (guest->asking || dyn_engine_now(engine) - guest->asked_usec < MOMENT_USEC);
+}
+
 void
 dyn_engine_period_found(DynEngine *engine, DynEngineGuest *guest, uint32_t live_sec, bool same_run)
 {
     DynRecord *record = guest->record;
 
+    if (same_run && is_momentary(engine, guest, live_sec))
+        live_sec = guest->live_sec;
     if (!same_run) {
         guest->backoff_sec = 0;
         guest->period_usec = 0;
         guest->other_run = true;
+        guest->unsure = false;
     }
     /* Somebody else chose another one while we had it: that is what they want to find later. */
     if (same_run && record->has_period && guest->known && guest->step == DYN_PERIOD_IDLE
-        && live_sec != guest->live_sec && live_sec != record->period_before) {
+        && live_sec != guest->live_sec && live_sec != record->period_before
+        && !guest->unsure) {
         record->period_before = live_sec;
         guest->live_sec = live_sec;
         guest->step = DYN_PERIOD_SAVING;
@@ -142,6 +178,7 @@ dyn_engine_period_job(DynEngine *engine, const DynJob *job)
         dyn_log(G_LOG_LEVEL_DEBUG, NULL, "%s: statistics period %u -> %u s", guest->shown,
                 guest->live_sec, job->period_sec);
         guest->live_sec = job->period_sec;
+        guest->unsure = false;
         guest->backoff_sec = 0;
     }
     dyn_engine_period_settle(engine, guest);

@@ -3,6 +3,7 @@
  *   engine.c          life, the clock, requests from outside
  *   engine-link.c     the connection: attempts, the list, events
  *   engine-cycle.c    sample, plan, outcomes, reports
+ *   engine-watch.c    what happens between two cycles
  *   engine-decisions.c what was decided, kept for a day
  *   engine-guest.c    what is known of a domain beside the world: reading it again, its record
  *   engine-period.c   the statistics period, the one thing changed outside
@@ -54,6 +55,9 @@ typedef struct DynEngineGuest {
     bool other_run;       /* what is out was asked of an earlier run of the guest */
     int64_t period_usec;  /* not before */
     uint32_t backoff_sec;
+    int64_t asked_usec;   /* when it was last asked for statistics on demand; 0: never */
+    bool asking;          /* such a question is out: it sets the period itself */
+    bool unsure;          /* one did not come to its end: the period may be 0, or become it */
     bool given_up;        /* stopping: it cannot be put back now */
     /* the state that the ring of decisions has of it */
     bool decided;
@@ -86,6 +90,13 @@ struct DynEngine {
     int64_t cycle_usec;    /* when the next one is due */
     int64_t began_usec;    /* when the last one began */
     bool cycle_now;
+    int64_t look_usec;     /* when the next look is due */
+    DynGlance glance;      /* its room, used again and again */
+    bool quick;            /* a quick sample is out */
+    uint64_t quick_generation;
+    bool decide_now;
+    int64_t decided_usec;  /* when that was done last */
+    int64_t futile_usec;   /* when that last gave nothing to do */
     bool sampling;
     uint64_t sampling_generation;
     uint64_t overruns;
@@ -153,6 +164,22 @@ void
 dyn_engine_send(DynEngine *engine, const DynAction *action);
 void
 dyn_engine_publish(DynEngine *engine);
+/* Have @plan done, and say what changed. */
+void
+dyn_engine_carry_out(DynEngine *engine, const DynPlan *plan);
+/* Fold @snapshot, and do what follows from it. */
+void
+dyn_engine_step(DynEngine *engine, const DynSnapshot *snapshot);
+void
+dyn_engine_sample_failed(DynEngine *engine, const GError *error);
+
+/* engine-watch.c */
+int64_t
+dyn_engine_watch_due(const DynEngine *engine);
+void
+dyn_engine_watch_wake(DynEngine *engine, int64_t now_usec);
+void
+dyn_engine_quick_sample(DynSnapshot *snapshot, const GError *error, gpointer user_data);
 
 /* engine-decisions.c */
 /* An action that was done or refused (@outcome), or would have been done (NULL). */
@@ -205,6 +232,12 @@ void
 dyn_engine_period_settle(DynEngine *engine, DynEngineGuest *guest);
 void
 dyn_engine_period_found(DynEngine *engine, DynEngineGuest *guest, uint32_t live_sec, bool same_run);
+/* Is it what we want it to be, and recorded what it was before? If not that is begun. */
+bool
+dyn_engine_period_is_ours(DynEngine *engine, DynEngineGuest *guest);
+/* It may be 0. */
+void
+dyn_engine_period_lost(DynEngine *engine, DynEngineGuest *guest);
 void
 dyn_engine_period_saved(DynEngine *engine, DynEngineGuest *guest, const GError *error);
 void

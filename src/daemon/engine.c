@@ -59,6 +59,7 @@ next_due(const DynEngine *engine)
     if (!engine->saving_decisions)
         due_usec = dyn_engine_sooner(due_usec, engine->decisions_usec);
     due_usec = dyn_engine_sooner(due_usec, dyn_engine_link_due(engine));
+    due_usec = dyn_engine_sooner(due_usec, dyn_engine_watch_due(engine));
     if (engine->link == DYN_LINK_UP)
         due_usec = dyn_engine_sooner(due_usec, cycle_due(engine));
     return dyn_engine_sooner(due_usec, engine->guests_usec);
@@ -80,6 +81,7 @@ dyn_engine_wake(DynEngine *engine)
     } else {
         dyn_engine_link_wake(engine, now_usec);
         dyn_engine_cycle_wake(engine, now_usec);
+        dyn_engine_watch_wake(engine, now_usec);
         dyn_engine_release_wake(engine, now_usec);
         dyn_engine_guests_wake(engine, now_usec);
         if (engine->decisions_usec >= 0 && engine->decisions_usec <= now_usec)
@@ -106,6 +108,7 @@ dyn_engine_new(const DynEngineSetup *setup)
     engine->paused = setup->paused;
     dyn_world_set_paused(engine->world, engine->paused);
     engine->repeat = dyn_repeat_new();
+    engine->glance.looks = g_array_new(FALSE, TRUE, sizeof(DynLook));
     engine->guests = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, dyn_engine_guest_free);
     engine->out = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
     engine->releases = g_ptr_array_new_with_free_func(dyn_engine_releasing_free);
@@ -133,6 +136,7 @@ dyn_engine_free(DynEngine *engine)
     g_hash_table_unref(engine->out);
     g_hash_table_unref(engine->guests);
     dyn_repeat_free(engine->repeat);
+    g_array_unref(engine->glance.looks);
     dyn_decisions_free(engine->decisions);
     dyn_report_unref(engine->report);
     dyn_world_free(engine->world);
@@ -156,7 +160,8 @@ is_busy(const DynEngine *engine)
     GHashTableIter iter;
     gpointer value;
 
-    if (engine->sampling || engine->saving_decisions || g_hash_table_size(engine->out) > 0)
+    if (engine->sampling || engine->quick || engine->saving_decisions
+        || g_hash_table_size(engine->out) > 0)
         return true;
     g_hash_table_iter_init(&iter, engine->guests);
     while (g_hash_table_iter_next(&iter, NULL, &value)) {
@@ -257,6 +262,7 @@ apply_paused(DynEngine *engine, bool paused)
         engine->executor->ops->drop_waiting(engine->executor, NULL, "paused");
     else
         engine->cycle_now = true;
+    engine->look_usec = MIN(engine->look_usec, dyn_engine_now(engine));
     dyn_engine_publish(engine);
 }
 

@@ -67,9 +67,12 @@ dyn_growths_observe(DynGrowths *growths, const DynSnapshot *snapshot)
     gpointer growth;
 
     g_hash_table_iter_init(&iter, growths->by_uuid);
-    while (g_hash_table_iter_next(&iter, &uuid, &growth))
-        if (is_over(growth, dyn_snapshot_find(snapshot, uuid)))
+    while (g_hash_table_iter_next(&iter, &uuid, &growth)) {
+        const DynGuestSample *sample = dyn_snapshot_find(snapshot, uuid);
+
+        if ((sample || !snapshot->partial) && is_over(growth, sample))
             g_hash_table_iter_remove(&iter);
+    }
 }
 
 uint64_t

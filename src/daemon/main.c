@@ -13,6 +13,9 @@
 
 #include <glib-unix.h>
 #include <locale.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -446,6 +449,17 @@ serve_sim(DynDaemon *self)
     return status;
 }
 
+/* malloc gives each thread an arena of its own, and each keeps what was ever needed at a time: with
+ * 100 guests 400 KiB in each of eleven, of 10.8 MiB in all. They allocate little, and seldom two of
+ * them at once. */
+static void
+bound_arenas(void)
+{
+#ifdef M_ARENA_MAX
+    (void)mallopt(M_ARENA_MAX, 2); /* else there is some memory more */
+#endif
+}
+
 int
 main(int argc, char **argv)
 {
@@ -454,6 +468,7 @@ main(int argc, char **argv)
     int status;
 
     setlocale(LC_ALL, "");
+    bound_arenas();
     dyn_virt_init();
     if (!parse_options(&self.options, argc, argv, &error)) {
         fprintf(stderr, "error: %s\nTry 'dynmemd --help'.\n", error->message);

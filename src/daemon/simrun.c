@@ -4,38 +4,11 @@
  * deadline. */
 #include "config.h"
 
-#include <dynmem/error.h>
-#include <dynmem/simrun.h>
+#include "simrun-priv.h"
 
-#include "threads-priv.h"
+/* A guest's, to statistics asked for on demand (measured under TCG: 65 ms). */
+#define ANSWER_USEC (INT64_C(65) * 1000)
 
-/* One act, or SET_PERIOD. */
-typedef struct DynErrand {
-    DynAction action;
-    DynJob *job; /* NULL: the action */
-    uint64_t reserve_kib;
-    int64_t due_usec; /* 0: not begun; else when it is answered as timed out */
-} DynErrand;
-
-struct DynSimRun {
-    DynExecutor base;
-    DynSim *sim;
-    DynHypervisor *hypervisor;
-    DynClock clock;
-    DynEngine *engine;
-    bool owns_engine;
-    int64_t wake_usec;
-    GQueue jobs;    /* of DynJob */
-    GQueue errands; /* of DynErrand */
-    DynSampleRequest *request;
-    DynGrowths *growths;
-    GHashTable *store; /* uuid -> DynRecord */
-    bool store_paused;
-    DynStore *files;   /* borrowed; NULL: @store */
-    bool inside;       /* dyn_simrun_until() */
-    void (*kick)(gpointer data);
-    gpointer kick_data;
-};
 
 static void
 kick(DynSimRun *run)
@@ -44,28 +17,13 @@ kick(DynSimRun *run)
         run->kick(run->kick_data);
 }
 
-static void
-errand_free(gpointer data)
-{
-    DynErrand *errand = data;
-
-    dyn_job_free(errand->job);
-    g_free(errand);
-}
-
-static const char *
-errand_uuid(const DynErrand *errand)
-{
-    return errand->job ? errand->job->uuid : errand->action.uuid;
-}
-
 static bool
 is_out(const DynSimRun *run, const char *uuid)
 {
     for (GList *link = run->errands.head; link; link = link->next) {
         const DynErrand *errand = link->data;
 
-        if (!errand->job && g_str_equal(errand_uuid(errand), uuid))
+        if (!errand->job && g_str_equal(dyn_errand_uuid(errand), uuid))
             return true;
     }
     return false;
@@ -76,9 +34,23 @@ run_sample(DynExecutor *base, DynSampleRequest *request)
 {
     DynSimRun *run = (DynSimRun *)base;
 
-    g_assert(!run->request); /* the engine never has two out */
-    run->request = request;
+    if (request->quick) {
+        g_assert(!run->quick); /* the engine never has two out */
+        run->quick = request;
+        run->quick_usec = dyn_sim_now_usec(run->sim) + ANSWER_USEC;
+    } else {
+        g_assert(!run->request); /* likewise */
+        run->request = request;
+    }
     kick(run);
+}
+
+static void
+run_glance(DynExecutor *base, DynGlance *glance)
+{
+    DynSimRun *run = (DynSimRun *)base;
+
+    run->hypervisor->ops->glance(run->hypervisor, glance);
 }
 
 static void
@@ -111,30 +83,6 @@ run_job(DynExecutor *base, DynJob *job)
 }
 
 static void
-answer_errand(DynSimRun *run, DynErrand *errand, DynOutcomeResult result, const char *message)
-{
-    const DynExecutorFuncs *funcs = run->base.funcs;
-    g_autofree char *copy = g_strdup(message);
-    DynOutcome outcome = { .serial = errand->action.serial, .result = result,
-                           .to_kib = errand->action.to_kib,
-                           .when_usec = dyn_sim_now_usec(run->sim), .message = copy };
-
-    if (errand->job) {
-        if (result != DYN_OUTCOME_SENT)
-            g_set_error_literal(&errand->job->error, DYN_ERROR,
-                                result == DYN_OUTCOME_GONE ? DYN_ERROR_GONE : DYN_ERROR_BUSY,
-                                message);
-        funcs->on_job(g_steal_pointer(&errand->job), run->base.funcs_data);
-    } else {
-        g_strlcpy(outcome.uuid, errand->action.uuid, sizeof(outcome.uuid));
-        if (result != DYN_OUTCOME_SENT && result != DYN_OUTCOME_TIMEOUT)
-            dyn_growths_remove(run->growths, outcome.uuid);
-        funcs->on_outcome(&outcome, run->base.funcs_data);
-    }
-    errand_free(errand);
-}
-
-static void
 run_drop_waiting(DynExecutor *base, const char *uuid, const char *why)
 {
     DynSimRun *run = (DynSimRun *)base;
@@ -144,13 +92,14 @@ run_drop_waiting(DynExecutor *base, const char *uuid, const char *why)
         DynErrand *errand = link->data;
 
         next = link->next;
-        if (errand->due_usec != 0 || (uuid && !g_str_equal(errand_uuid(errand), uuid)))
+        if (errand->due_usec != 0 || (uuid && !g_str_equal(dyn_errand_uuid(errand), uuid)))
             continue;
         g_queue_delete_link(&run->errands, link);
         g_ptr_array_add(dropped, errand);
     }
     for (guint i = 0; i < dropped->len; i++)
-        answer_errand(run, dropped->pdata[i], uuid ? DYN_OUTCOME_GONE : DYN_OUTCOME_FROZEN, why);
+        dyn_simrun_answer(run, dropped->pdata[i],
+                          uuid ? DYN_OUTCOME_GONE : DYN_OUTCOME_FROZEN, why);
 }
 
 static bool
@@ -164,77 +113,6 @@ static void
 run_free(DynExecutor *base)
 {
     dyn_simrun_free((DynSimRun *)base);
-}
-
-/* A place to stop at, or NULL: what to answer. */
-static const char *
-probe(DynSimRun *run, const DynErrand *errand, DynOutcomeResult *ret_result, char **ret_message)
-{
-    g_autoptr(GError) error = NULL;
-    DynProbe now = { 0 };
-
-    *ret_result = DYN_OUTCOME_FROZEN;
-    if (!run->hypervisor->ops->probe(run->hypervisor, errand_uuid(errand), &now, &error)) {
-        *ret_result = g_error_matches(error, DYN_ERROR, DYN_ERROR_GONE) ? DYN_OUTCOME_GONE
-                                                                        : DYN_OUTCOME_FAILED;
-        return *ret_message = g_strdup(error->message);
-    }
-    if (now.hung) {
-        *ret_result = DYN_OUTCOME_HUNG;
-        return "its QEMU does not run";
-    }
-    if (now.job)
-        return "a job works on it";
-    if (now.control_busy)
-        return "another request to its QEMU is not answered yet";
-    return now.paused && !errand->job ? "it is paused" : NULL;
-}
-
-static bool
-has_room(DynSimRun *run, const DynErrand *errand)
-{
-    const DynAction *action = &errand->action;
-
-    dyn_growths_put(run->growths, action);
-    if (!dyn_action_needs_room(action))
-        return true;
-    return dyn_growth_fits(dyn_sim_available_kib(run->sim), errand->reserve_kib,
-                           dyn_growths_of_others_kib(run->growths, action->uuid),
-                           action->to_kib - action->from_kib);
-}
-
-static bool
-send_request(DynSimRun *run, const DynErrand *errand, GError **error)
-{
-    const DynHypervisorOps *ops = run->hypervisor->ops;
-
-    if (errand->job)
-        return ops->set_stats_period(run->hypervisor, errand->job->uuid, errand->job->period_sec,
-                                     error);
-    return ops->set_balloon(run->hypervisor, errand->action.uuid, errand->action.to_kib, error);
-}
-
-/* @errand was taken out of the queue; it goes back if its call stays unanswered. */
-static void
-do_errand(DynSimRun *run, DynErrand *errand)
-{
-    g_autoptr(GError) error = NULL;
-    g_autofree char *message = NULL;
-    DynOutcomeResult result = DYN_OUTCOME_SENT;
-    const char *why = probe(run, errand, &result, &message);
-
-    if (why) {
-        answer_errand(run, errand, result, why);
-    } else if (!errand->job && !has_room(run, errand)) {
-        answer_errand(run, errand, DYN_OUTCOME_NO_ROOM, "MemAvailable does not hold it");
-    } else if (send_request(run, errand, &error)) {
-        answer_errand(run, errand, DYN_OUTCOME_SENT, NULL);
-    } else if (g_error_matches(error, DYN_ERROR, DYN_ERROR_TIMEOUT)) {
-        errand->due_usec = dyn_sim_now_usec(run->sim) + DYN_SIMRUN_DEADLINE_USEC;
-        g_queue_push_tail(&run->errands, errand);
-    } else {
-        answer_errand(run, errand, DYN_OUTCOME_FAILED, error->message);
-    }
 }
 
 static void
@@ -277,6 +155,19 @@ do_sample(DynSimRun *run)
     run->base.funcs->on_sample(snapshot, error, run->base.funcs_data);
 }
 
+static void
+do_quick(DynSimRun *run)
+{
+    g_autoptr(DynSampleRequest) request = g_steal_pointer(&run->quick);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(DynSnapshot) snapshot =
+        run->hypervisor->ops->sample(run->hypervisor, request, &error);
+
+    if (snapshot)
+        dyn_growths_observe(run->growths, snapshot);
+    run->base.funcs->on_quick(snapshot, error, run->base.funcs_data);
+}
+
 /* The first errand that can go on now. */
 static DynErrand *
 take_errand(DynSimRun *run)
@@ -304,11 +195,13 @@ turn(DynSimRun *run)
     }
     errand = take_errand(run);
     if (errand && errand->due_usec != 0)
-        answer_errand(run, errand, DYN_OUTCOME_TIMEOUT, "libvirt has not answered in time");
+        dyn_simrun_answer(run, errand, DYN_OUTCOME_TIMEOUT, "libvirt has not answered in time");
     else if (errand)
-        do_errand(run, errand);
+        dyn_simrun_do_errand(run, errand);
     else if (run->request)
         do_sample(run);
+    else if (run->quick && run->quick_usec <= dyn_sim_now_usec(run->sim))
+        do_quick(run);
     else if (run->wake_usec >= 0 && run->wake_usec <= dyn_sim_now_usec(run->sim))
         dyn_engine_wake(run->engine);
     else
@@ -323,6 +216,8 @@ dyn_simrun_next_usec(const DynSimRun *run)
 
     if (run->wake_usec >= 0)
         next_usec = MIN(next_usec, run->wake_usec);
+    if (run->quick)
+        next_usec = MIN(next_usec, run->quick_usec);
     for (GList *link = run->errands.head; link; link = link->next)
         next_usec = MIN(next_usec, ((const DynErrand *)link->data)->due_usec);
     return MAX(next_usec, dyn_sim_now_usec(run->sim));
@@ -362,6 +257,7 @@ dyn_simrun_new(DynSim *sim)
 {
     static const DynExecutorOps ops = {
         .sample = run_sample,
+        .glance = run_glance,
         .act = run_act,
         .run = run_job,
         .drop_waiting = run_drop_waiting,
@@ -388,8 +284,9 @@ static void
 forget_requests(DynSimRun *run)
 {
     g_queue_clear_full(&run->jobs, (GDestroyNotify)dyn_job_free);
-    g_queue_clear_full(&run->errands, errand_free);
+    g_queue_clear_full(&run->errands, dyn_errand_free);
     g_clear_pointer(&run->request, dyn_sample_request_free);
+    g_clear_pointer(&run->quick, dyn_sample_request_free);
     dyn_growths_free(run->growths);
     run->growths = dyn_growths_new();
     run->wake_usec = -1;

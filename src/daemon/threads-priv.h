@@ -3,6 +3,7 @@
  * (threads-task.c) or on the store (threads-store.c). */
 #pragma once
 
+#include <dynmem/error.h>
 #include <dynmem/threads.h>
 
 G_BEGIN_DECLS
@@ -29,6 +30,10 @@ DynTask *
 dyn_task_new(const char *uuid);
 void
 dyn_task_free(DynTask *task);
+
+/* The error that says how it ended, DYN_OUTCOME_SENT excepted. */
+DynError
+dyn_task_error_code(DynOutcomeResult result);
 
 /* Do it, blocking. Any thread but the main one. */
 void

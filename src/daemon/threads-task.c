@@ -45,12 +45,13 @@ fail_with(DynTask *task, const GError *failure)
 }
 
 /* Our own sampling keeps a guest's monitor busy for some 10 ms each second, under TCG for up to
- * 100: such a moment is waited out. libvirt tells nobody when it is over, so there is nothing but
- * to ask again. */
+ * 100, and for a few ms many times a second where it is asked on demand: such a moment is waited
+ * out. libvirt tells nobody when it is over, so there is nothing but to ask again. */
 static bool
 probe_until_free(DynTask *task, DynProbe *ret_probe, GError **error)
 {
     int64_t end_usec = g_get_monotonic_time() + DYN_THREADS_BUSY_USEC;
+    gulong pause_usec = DYN_THREADS_AGAIN_USEC;
     DynHypervisor *hypervisor = task->hypervisor;
 
     for (;;) {
@@ -59,7 +60,8 @@ probe_until_free(DynTask *task, DynProbe *ret_probe, GError **error)
             return false;
         if (!ret_probe->control_busy || ret_probe->hung || g_get_monotonic_time() >= end_usec)
             return true;
-        g_usleep(DYN_THREADS_BUSY_USEC / 20);
+        g_usleep(pause_usec);
+        pause_usec = MIN(2 * pause_usec, DYN_THREADS_BUSY_USEC / 20);
     }
 }
 
@@ -138,4 +140,16 @@ dyn_task_run(DynTask *task)
         fail(task, DYN_OUTCOME_FROZEN, "libvirt takes more than a second to answer a probe");
     else
         send_request(task);
+}
+
+DynError
+dyn_task_error_code(DynOutcomeResult result)
+{
+    static const DynError codes[DYN_N_OUTCOMES] = {
+        [DYN_OUTCOME_NO_ROOM] = DYN_ERROR_FAILED, [DYN_OUTCOME_FROZEN] = DYN_ERROR_BUSY,
+        [DYN_OUTCOME_HUNG] = DYN_ERROR_BUSY,      [DYN_OUTCOME_GONE] = DYN_ERROR_GONE,
+        [DYN_OUTCOME_TIMEOUT] = DYN_ERROR_TIMEOUT, [DYN_OUTCOME_FAILED] = DYN_ERROR_FAILED,
+    };
+
+    return codes[result];
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Threads: the side on the main thread.
  *
- * Every request becomes one closure that is pushed to one of four pools and posted back to the main
+ * Every request becomes one closure that is pushed to one of five pools and posted back to the main
  * context when its thread is done with it. In between the thread alone owns it, so there is nothing
- * to lock. Sampling, control and storing are pools of one thread, which makes them queues.
+ * to lock. Sampling, quick sampling, control and storing are pools of one thread, which makes them
+ * queues.
  *
  * Acting has a waiting line of its own, kept here and not in the pool: whether a guest may be
  * called is known only when a place is free. A call past its deadline is answered, once, by the
@@ -50,6 +51,7 @@ struct DynThreads {
     GMainContext *context;
     /* main thread only */
     GThreadPool *sampling;
+    GThreadPool *quick;
     GThreadPool *control;
     GThreadPool *storing;
     GThreadPool *acting;
@@ -160,14 +162,8 @@ push(GThreadPool *pool, DynErrand *errand)
 static void
 answer_job(DynThreads *self, DynJob *job, DynOutcomeResult result, const char *message)
 {
-    static const DynError codes[DYN_N_OUTCOMES] = {
-        [DYN_OUTCOME_NO_ROOM] = DYN_ERROR_FAILED, [DYN_OUTCOME_FROZEN] = DYN_ERROR_BUSY,
-        [DYN_OUTCOME_HUNG] = DYN_ERROR_BUSY,      [DYN_OUTCOME_GONE] = DYN_ERROR_GONE,
-        [DYN_OUTCOME_TIMEOUT] = DYN_ERROR_TIMEOUT, [DYN_OUTCOME_FAILED] = DYN_ERROR_FAILED,
-    };
-
     if (result != DYN_OUTCOME_SENT)
-        g_set_error_literal(&job->error, DYN_ERROR, codes[result], message);
+        g_set_error_literal(&job->error, DYN_ERROR, dyn_task_error_code(result), message);
     self->base.funcs->on_job(job, self->base.funcs_data);
 }
 
@@ -340,7 +336,9 @@ bring_back(gpointer data)
     }
     if (errand->snapshot)
         dyn_growths_observe(self->growths, errand->snapshot);
-    if (errand->request)
+    if (errand->request && errand->request->quick)
+        funcs->on_quick(errand->snapshot, errand->error, self->base.funcs_data);
+    else if (errand->request)
         funcs->on_sample(errand->snapshot, errand->error, self->base.funcs_data);
     else if (errand->call)
         finish_call(self, errand->call);
@@ -358,7 +356,15 @@ threads_sample(DynExecutor *base, DynSampleRequest *request)
 
     errand->threads = self;
     errand->request = request;
-    push(self->sampling, errand);
+    push(request->quick ? self->quick : self->sampling, errand);
+}
+
+static void
+threads_glance(DynExecutor *base, DynGlance *glance)
+{
+    DynThreads *self = (DynThreads *)base;
+
+    self->hypervisor->ops->glance(self->hypervisor, glance);
 }
 
 static void
@@ -431,7 +437,8 @@ static void
 threads_free(DynExecutor *base)
 {
     DynThreads *self = (DynThreads *)base;
-    GThreadPool *pools[] = { self->sampling, self->control, self->storing, self->acting };
+    GThreadPool *pools[] = { self->sampling, self->quick, self->control, self->storing,
+                             self->acting };
 
     /* A thread that sits in a call will still look at @self: the process is about to end, so let
      * it. */
@@ -460,6 +467,7 @@ dyn_threads_new(DynHypervisor *hypervisor, DynStore *store, const char *proc_roo
 {
     static const DynExecutorOps ops = {
         .sample = threads_sample,
+        .glance = threads_glance,
         .act = threads_act,
         .run = threads_run,
         .drop_waiting = threads_drop_waiting,
@@ -474,6 +482,7 @@ dyn_threads_new(DynHypervisor *hypervisor, DynStore *store, const char *proc_roo
     self->proc_root = g_strdup(proc_root);
     self->context = context ? g_main_context_ref(context) : NULL;
     self->sampling = pool_new(self, run_sampling, 1);
+    self->quick = pool_new(self, run_sampling, 1);
     self->control = pool_new(self, run_control, 1);
     self->storing = pool_new(self, run_storing, 1);
     self->acting = pool_new(self, run_acting, DYN_THREADS_MAX_ACTING);

@@ -15,6 +15,10 @@
 bool
 dyn_proc_read(const char *path, char *ret_text, GError **error);
 
+/* "cannot read PATH: ...", of an errno, with those codes. Returns false. */
+bool
+dyn_proc_fail(const char *path, int number, GError **error);
+
 /* The value of the line that begins with @key (with its separator: "MemTotal:", "pswpin "). False
  * if there is no such line or what follows is not one whole number, with or without " kB". */
 bool

@@ -29,8 +29,8 @@ code_of_errno(int number)
     }
 }
 
-static bool
-fail(const char *path, int number, GError **error)
+bool
+dyn_proc_fail(const char *path, int number, GError **error)
 {
     g_set_error(error, DYN_ERROR, code_of_errno(number), "cannot read %s: %s", path,
                 g_strerror(number));
@@ -45,7 +45,7 @@ dyn_proc_read(const char *path, char *ret_text, GError **error)
     size_t length = 0;
 
     if (fd < 0)
-        return fail(path, errno, error);
+        return dyn_proc_fail(path, errno, error);
     while (length < DYN_PROC_TEXT_SIZE - 1) {
         ssize_t n = read(fd, ret_text + length, DYN_PROC_TEXT_SIZE - 1 - length);
 
@@ -55,7 +55,7 @@ dyn_proc_read(const char *path, char *ret_text, GError **error)
             int number = errno;
 
             (void)close(fd); /* was only read */
-            return fail(path, number, error);
+            return dyn_proc_fail(path, number, error);
         }
         if (n == 0)
             break;

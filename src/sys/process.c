@@ -93,17 +93,59 @@ rss_kib(const StatLine *stat)
 }
 
 /* The kernel counts huge pages apart from all others; one built without them has no such line. */
-static uint64_t
-resident_kib(const StatLine *stat, const char *status)
+static void
+add_huge(DynProcess *process, const char *status)
 {
-    const uint64_t small = rss_kib(stat);
     uint64_t huge;
 
-    if (!dyn_proc_value(status, "HugetlbPages:", &huge))
-        return small;
-    if (small == DYN_UNKNOWN || huge > DYN_MAX_KIB - small)
+    if (process->rss_kib == DYN_UNKNOWN || !dyn_proc_value(status, "HugetlbPages:", &huge))
+        return;
+    if (huge > DYN_MAX_KIB - process->rss_kib) {
+        process->rss_kib = DYN_UNKNOWN;
+        return;
+    }
+    process->huge_kib = huge;
+    process->rss_kib += huge;
+}
+
+static DynProcess
+process_of(const StatLine *stat)
+{
+    return (DynProcess){
+        .state = stat->state,
+        .start_time = stat->number[STAT_STARTTIME],
+        .rss_kib = rss_kib(stat),
+        .swap_kib = DYN_UNKNOWN,
+        .minor_faults = stat->number[STAT_MINFLT],
+    };
+}
+
+bool
+dyn_process_peek(const char *proc_root, int pid, DynProcess *ret_process, GError **error)
+{
+    g_autofree char *directory = g_strdup_printf("%s/%d", proc_root, pid);
+    StatLine stat;
+
+    if (!read_stat(directory, &stat, error))
+        return false;
+    *ret_process = process_of(&stat);
+    return true;
+}
+
+bool
+dyn_process_clock(int pid, clockid_t *ret_clock)
+{
+    return clock_getcpuclockid(pid, ret_clock) == 0;
+}
+
+uint64_t
+dyn_process_cpu_usec(clockid_t clock)
+{
+    struct timespec time;
+
+    if (clock_gettime(clock, &time) != 0)
         return DYN_UNKNOWN;
-    return small + huge;
+    return (uint64_t)time.tv_sec * G_USEC_PER_SEC + (uint64_t)time.tv_nsec / 1000;
 }
 
 bool
@@ -118,11 +160,9 @@ dyn_process_read(const char *proc_root, int pid, DynProcess *ret_process, GError
         return false;
     if (!read_status(directory, status, error))
         return false;
-    process.state = stat.state;
-    process.start_time = stat.number[STAT_STARTTIME];
-    process.rss_kib = resident_kib(&stat, status);
+    process = process_of(&stat);
     process.swap_kib = status_kib(status, "VmSwap:");
-    process.minor_faults = stat.number[STAT_MINFLT];
+    add_huge(&process, status);
     *ret_process = process;
     return true;
 }

@@ -293,8 +293,9 @@ check_growth(DynSim *sim, const DynSimGuest *guest, const DynAction *action)
         action->reason == DYN_REASON_WITHDRAW || action->reason == DYN_REASON_RESTART)
         return;
     check_room(sim, guest, action);
-    /* a release comes between two looks at the host: what is free is looked at, its use is not */
-    if (action->reason != DYN_REASON_RELEASE)
+    /* between two looks at all guests only what is free is looked at, and not what became of them
+     * by themselves */
+    if (action->reason != DYN_REASON_RELEASE && sim->intruded_usec <= sim->sampled_usec)
         check_pool(sim, guest, action);
 }
 
@@ -311,10 +312,11 @@ check_decision(DynSim *sim, DynSimGuest *guest, const DynAction *action)
         check_floor(sim, guest, action);
     if (action->reason == DYN_REASON_SHRINK_POOL_LOW || action->reason == DYN_REASON_SHRINK_IDLE)
         check_target(sim, guest, action);
-    if (shrinks && sim->grown)
+    if (shrinks && sim->grown_round == action->round)
         dyn_sim_broken(sim, DYN_SIM_CHECK_ORDER, guest,
-                       "a shrink after a growth of the same cycle");
-    sim->grown = sim->grown || !shrinks;
+                       "a shrink after a growth of the same decision");
+    if (!shrinks)
+        sim->grown_round = action->round;
     check_quiet(sim, guest, action);
 }
 
@@ -349,7 +351,7 @@ dyn_sim_check_action(DynSim *sim, const DynAction *action, bool is_out)
                        dyn_reason_word(action->reason));
     if (action->reason == DYN_REASON_RELEASE)
         sim->intruded_usec = sim->now_usec; /* on request: what is free is looked at, not its use */
-    if (guest->told_frozen && action->reason != DYN_REASON_RELEASE)
+    if ((guest->told_paused || guest->told_stuck) && action->reason != DYN_REASON_RELEASE)
         dyn_sim_broken(sim, DYN_SIM_CHECK_FROZEN, guest, "a request (%s) though it was seen frozen",
                        dyn_reason_word(action->reason));
     check_growth(sim, guest, action);

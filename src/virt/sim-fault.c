@@ -178,6 +178,14 @@ begin_while(DynSim *sim, DynSimGuest *guest, DynSimFault fault, uint64_t usec)
 }
 
 static void
+resume(DynSim *sim, DynSimGuest *guest)
+{
+    if (sim->connected)
+        guest->told_paused = false;
+    dyn_sim_tell(sim, guest, DYN_EVENT_RESUMED, 0);
+}
+
+static void
 befall(DynSim *sim, DynSimGuest *guest, DynSimFault fault, uint64_t value)
 {
     sim->changed_usec = sim->now_usec;
@@ -240,7 +248,7 @@ end_while(DynSim *sim, DynSimGuest *guest)
         sim->changed_usec = sim->now_usec;
         dyn_sim_guest_touch(guest);
         if (i == DYN_SIM_PAUSE)
-            dyn_sim_tell(sim, guest, DYN_EVENT_RESUMED, 0);
+            resume(sim, guest);
         else if (i == DYN_SIM_JOB)
             dyn_sim_tell(sim, guest, DYN_EVENT_JOB_DONE, 0);
     }

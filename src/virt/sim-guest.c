@@ -136,7 +136,7 @@ dyn_sim_guest_boot(DynSimGuest *guest, int64_t now_usec, bool reset)
     guest->own_asked_kib = 0;
     guest->was_asked = false;
     guest->late_kib = 0;
-    guest->told = guest->told_frozen = false;
+    guest->told = guest->told_paused = guest->told_stuck = false;
     guest->told_balloon_kib = spec->base_kib;
     guest->period_sec = (uint32_t)spec->period_sec;
     memset(&guest->record, 0xff, sizeof(guest->record)); /* all DYN_UNKNOWN, as QEMU has it */
@@ -416,8 +416,10 @@ dyn_sim_guest_live(DynSim *sim, DynSimGuest *guest, int64_t dt_usec)
     }
     moved = has_moved(sim, guest, dt_usec);
     count(guest, dt_usec);
-    if (moved)
+    if (moved) {
         guest->recorded = false;
+        guest->cpu_usec += (uint64_t)dt_usec;
+    }
     dyn_sim_stats_step(sim, guest, dt_usec);
     guest->still = !moved && guest->recorded && guest->cached_kib == guest->actual_kib &&
                    (guest->balloon_kib == guest->asked_kib || is_deaf(sim, guest)) &&

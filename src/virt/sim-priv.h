@@ -151,6 +151,7 @@ typedef struct DynSimGuest {
     bool record_impossible;  /* it lied, and so that anybody can see it */
     uint64_t record_need_kib; /* what it truly needed then */
     int64_t record_lived_usec;
+    uint64_t cpu_usec;       /* time in which anything moved in it */
     int64_t lived_usec;      /* time that went on for it: not while paused or hung */
     int64_t calm_usec;       /* when the last thing that lasts for a while was over */
     uint64_t swap_in_kib, swap_out_kib, major_faults;
@@ -162,7 +163,8 @@ typedef struct DynSimGuest {
     uint64_t lost_usec, above_usec, run_usec, unmet_kib_sec, unmet_rest;
     /* what was told in the last sample, for the judge */
     bool told;
-    bool told_frozen;
+    bool told_paused;
+    bool told_stuck;         /* hung, or a job holds it */
     int64_t told_age_usec;   /* of its life; -1: nothing was told */
     uint64_t told_used_kib;
     uint64_t told_need_kib;
@@ -207,7 +209,8 @@ struct DynSim {
     /* judge */
     const DynConf *conf;     /* borrowed */
     bool paused;
-    bool grown;              /* a growth was decided in this cycle */
+    int64_t sampled_usec;    /* when all guests were looked at last */
+    uint64_t grown_round;    /* the decision that had the last growth */
     bool stopping;
     int64_t judged_usec;     /* this daemon, or its configuration, is there since */
     int64_t intruded_usec;   /* memory went otherwise: the host's own use, boots, other people */

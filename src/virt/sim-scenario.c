@@ -388,6 +388,10 @@ keep_conf(const Reader *reader, GError **error)
 
     if (!settings->conf_file && !g_key_file_has_key(reader->conf, "host", "Mode", NULL))
         g_key_file_set_string(reader->conf, "host", "Mode", "on");
+    /* twenty looks a second are twenty times the work */
+    if (!settings->conf_file
+        && !g_key_file_has_key(reader->conf, "sampling", "OnDemandPerSec", NULL))
+        g_key_file_set_string(reader->conf, "sampling", "OnDemandPerSec", "0");
     settings->conf_text = g_key_file_to_data(reader->conf, NULL, NULL);
     const DynConfSource source = { name, settings->conf_text, strlen(settings->conf_text) };
 

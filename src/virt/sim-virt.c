@@ -117,7 +117,8 @@ static void
 remember_told(DynSimGuest *guest, const DynGuestSample *sample)
 {
     guest->told = sample->has_stats;
-    guest->told_frozen = sample->run != DYN_RUN_RUNNING || sample->hung || sample->job;
+    guest->told_paused = sample->run != DYN_RUN_RUNNING;
+    guest->told_stuck = sample->hung || sample->job;
     guest->told_age_usec = sample->stats.last_update_sec == 0
                                ? -1
                                : guest->lived_usec - guest->record_lived_usec;
@@ -126,6 +127,18 @@ remember_told(DynSimGuest *guest, const DynGuestSample *sample)
     guest->told_impossible = guest->record_impossible;
     if (sample->balloon_kib != DYN_UNKNOWN)
         guest->told_balloon_kib = sample->balloon_kib;
+}
+
+/* The statistics period to 0 and back. */
+static void
+ask_guest(const DynSim *sim, DynSimGuest *guest, DynGuestSample *sample)
+{
+    const DynBalloonStats before = guest->record;
+
+    sample->asked_usec = sim->now_usec;
+    if (guest->period_sec > 0 && sample->run == DYN_RUN_RUNNING)
+        dyn_sim_stats_record(sim, guest, sim->now_usec);
+    sample->answered = memcmp(&before, &guest->record, sizeof(before)) != 0;
 }
 
 static void
@@ -144,6 +157,10 @@ sample_guest(const DynSim *sim, DynSimGuest *guest, const DynAsk *ask, DynGuestS
         sample->host_swap_kib = 0;
         sample->has_stats = !hung;
     }
+    if (sample->has_stats)
+        sample->read_usec = sim->now_usec;
+    if (sample->has_stats && ask->fresh)
+        ask_guest(sim, guest, sample);
     if (sample->has_stats) {
         sample->exact = ask->exact && sample->run == DYN_RUN_RUNNING;
         sample->balloon_kib = sample->exact ? guest->actual_kib : guest->cached_kib;
@@ -193,10 +210,14 @@ sim_sample(DynHypervisor *self, const DynSampleRequest *request, GError **error)
 
     if (!is_there(sim, error))
         return NULL;
-    sim->grown = false;
     snapshot = dyn_snapshot_new(sim->now_usec, dyn_sim_wall_usec(sim));
     g_array_set_size(snapshot->guests, request->asks->len);
-    fill_host(sim, &snapshot->host);
+    sim->grown_round = UINT64_MAX;
+    snapshot->partial = request->quick;
+    if (!request->quick) {
+        sim->sampled_usec = sim->now_usec;
+        fill_host(sim, &snapshot->host);
+    }
     for (guint i = 0; i < request->asks->len; i++) {
         const DynAsk *ask = &g_array_index(request->asks, DynAsk, i);
         DynSimGuest *guest = next_guest(sim, ask->uuid, &cursor);
@@ -208,6 +229,25 @@ sim_sample(DynHypervisor *self, const DynSampleRequest *request, GError **error)
     g_array_set_size(snapshot->guests, n);
     dyn_snapshot_seal(snapshot);
     return snapshot;
+}
+
+static void
+sim_glance(DynHypervisor *self, DynGlance *glance)
+{
+    DynSim *sim = (DynSim *)self;
+    guint cursor = 0;
+
+    glance->taken_usec = sim->now_usec;
+    glance->mem_available_kib = dyn_sim_available_kib(sim);
+    for (guint i = 0; i < glance->looks->len; i++) {
+        DynLook *look = &g_array_index(glance->looks, DynLook, i);
+        const DynSimGuest *guest = next_guest(sim, look->uuid, &cursor);
+        const bool is_there = guest && guest->running;
+
+        look->cpu_usec = is_there ? guest->cpu_usec : DYN_UNKNOWN;
+        look->rss_kib = is_there ? dyn_sim_guest_rss_kib(guest) : DYN_UNKNOWN;
+        look->faults = is_there ? guest->touched_kib / 4 : DYN_UNKNOWN;
+    }
 }
 
 static bool
@@ -319,6 +359,7 @@ const DynHypervisorOps dyn_sim_ops = {
     .list = sim_list,
     .read = sim_read,
     .sample = sim_sample,
+    .glance = sim_glance,
     .probe = sim_probe,
     .set_balloon = sim_set_balloon,
     .set_stats_period = sim_set_stats_period,

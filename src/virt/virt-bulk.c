@@ -89,13 +89,14 @@ read_record(const virDomainStatsRecord *record, DynVirtAsk *ask)
     ask->sample.has_stats = read_record_stats(record, &ask->sample.stats);
 }
 
-/* virDomainMemoryStats() of one guest: its own numbers and the balloon as QEMU has it now. */
-static bool
-ask_single(DynVirt *self, DynVirtAsk *ask, GError **error)
+bool
+dyn_virt_ask_single(DynVirt *self, DynVirtAsk *ask, GError **error)
 {
     virDomainMemoryStatStruct stats[VIR_DOMAIN_MEMORY_STAT_NR];
-    int n = virDomainMemoryStats(ask->domain, stats, G_N_ELEMENTS(stats), 0);
+    int n;
 
+    ask->sample.read_usec = g_get_monotonic_time();
+    n = virDomainMemoryStats(ask->domain, stats, G_N_ELEMENTS(stats), 0);
     if (n < 0)
         return dyn_virt_fail(self, error, "cannot read the guest's memory statistics");
     for (int i = 0; i < n; i++) {
@@ -228,6 +229,8 @@ call_bulk(DynVirt *self, GArray *asks, GError **error)
     if (domains->len == 0)
         return true;
     g_ptr_array_add(domains, NULL);
+    for (size_t i = 0; i < asks->len; i++)
+        g_array_index(asks, DynVirtAsk, i).sample.read_usec = g_get_monotonic_time();
     n = virDomainListGetStats((virDomainPtr *)domains->pdata, STATS_WANTED, &records,
                               VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT);
     if (n < 0)
@@ -284,16 +287,16 @@ ask_rest(DynVirt *self, DynVirtAsk *ask, GError **error)
     if (!ask->domain || is_silent(self, ask) || (ask->sample.run != DYN_RUN_RUNNING && !paused))
         return true;
     if (ask->no_bulk)
-        ok = ask_single(self, ask, &problem);
+        ok = dyn_virt_ask_single(self, ask, &problem);
     else if (paused || !ask->sample.has_stats)
         ok = ask_job(self, ask, &problem);
     else if (ask->exact)
-        ok = ask_single(self, ask, &problem);
+        ok = dyn_virt_ask_single(self, ask, &problem);
     return ok || !is_fatal(problem, error);
 }
 
-static void
-drop_handles(GArray *asks)
+void
+dyn_virt_drop_handles(GArray *asks)
 {
     for (size_t i = 0; i < asks->len; i++) {
         DynVirtAsk *ask = &g_array_index(asks, DynVirtAsk, i);
@@ -345,6 +348,6 @@ dyn_virt_bulk_run(DynVirt *self, GArray *asks, DynVirtAnswer answer, gpointer us
     G_GNUC_UNUSED g_auto(DynVirtUse) use = dyn_virt_use(self, DYN_LINK_SAMPLE);
     bool ok = run(self, asks, answer, user_data, error);
 
-    drop_handles(asks);
+    dyn_virt_drop_handles(asks);
     return ok;
 }

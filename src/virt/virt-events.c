@@ -208,6 +208,13 @@ on_job(virConnectPtr conn, virDomainPtr domain, virTypedParameterPtr params, int
 }
 
 static void
+on_agent(virConnectPtr conn, virDomainPtr domain, int state, int reason, void *data)
+{
+    if (state == VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_STATE_CONNECTED)
+        simple_event(data, domain, DYN_EVENT_AGENT);
+}
+
+static void
 on_metadata(virConnectPtr conn, virDomainPtr domain, int type, const char *uri, void *data)
 {
     if (type == VIR_DOMAIN_METADATA_ELEMENT && g_strcmp0(uri, DYN_POLICY_NAMESPACE) == 0)
@@ -276,6 +283,7 @@ static const EventRow rows[] = {
     {VIR_DOMAIN_EVENT_ID_MEMORY_DEVICE_SIZE_CHANGE, VIR_DOMAIN_EVENT_CALLBACK(on_vmem)},
     {VIR_DOMAIN_EVENT_ID_JOB_COMPLETED, VIR_DOMAIN_EVENT_CALLBACK(on_job)},
     {VIR_DOMAIN_EVENT_ID_PMWAKEUP, VIR_DOMAIN_EVENT_CALLBACK(on_wakeup)},
+    {VIR_DOMAIN_EVENT_ID_AGENT_LIFECYCLE, VIR_DOMAIN_EVENT_CALLBACK(on_agent)},
     {VIR_DOMAIN_EVENT_ID_DEVICE_ADDED, VIR_DOMAIN_EVENT_CALLBACK(on_device)},
     {VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, VIR_DOMAIN_EVENT_CALLBACK(on_device)},
 };

@@ -47,7 +47,13 @@ dyn_virt_guest_reset(DynVirtGuest *guest)
     guest->pid = 0;
     guest->pid_searched = false;
     guest->start_time = 0;
-    guest->waiting = false;
+    guest->waiting_usec = 0;
+    guest->peeked_usec = 0;
+    guest->has_clock = false;
+    guest->status_usec = 0;
+    guest->huge_kib = 0;
+    guest->clean_usec = 0;
+    guest->base_usec = 0;
     guest->vmem_devices = 0;
     guest->vmem_kib = DYN_UNKNOWN;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The libvirt hypervisor's insides, shared by the files of src/virt.
  *
- * Four connections, so that one never waits for another: a bulk call that hangs on a stopped QEMU
+ * Five connections, so that one never waits for another: a bulk call that hangs on a stopped QEMU
  * must not keep a balloon from being deflated, nor an event from arriving. Where a call is stuck
  * all the same, its connection is left to it and replaced: libvirt before 9.10 loses wake-ups
  * between threads that share a connection, and then a call that follows another waits until the
@@ -29,15 +29,22 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(virConnect, virConnectClose)
 typedef enum {
     DYN_LINK_SAMPLE,
     DYN_LINK_ACT,
+    DYN_LINK_QUICK,   /* samples of a few guests */
     DYN_LINK_QUERY,   /* lists, XML, metadata */
     DYN_LINK_EVENTS,  /* nothing else: it cannot be replaced */
     DYN_N_LINKS
 } DynVirtLink;
 
-#define DYN_VIRT_N_CALLBACKS 9
+#define DYN_VIRT_N_CALLBACKS 10
 
-/* Sampling calls that may be out at once, abandoned ones included: see virt-sample.c. */
+/* Sampling calls that may be out at once, abandoned ones included, of each kind (bulk or quick) and
+ * in all: see virt-sample.c. */
 #define DYN_VIRT_SAMPLING_MOST 2
+#define DYN_VIRT_SAMPLING_ALL 3
+
+/* A QEMU in uninterruptible sleep at each look for so long is hung: looks before a call can be
+ * milliseconds apart, and whoever dumps or swaps is in that state every now and then. */
+#define DYN_VIRT_WAITING_USEC (INT64_C(800) * 1000)
 
 /* Calls that are out, on all connections; more are not watched. */
 #define DYN_VIRT_N_CALLS 32
@@ -52,14 +59,27 @@ typedef struct DynVirtCall {
 
 /* A guest as the table knows it. */
 typedef struct DynVirtGuest {
-    virDomainPtr handle[DYN_LINK_QUERY]; /* owned; on the sampling and the acting connection */
+    virDomainPtr handle[DYN_LINK_QUERY]; /* owned; on the connections before that one */
     char *name;
     bool active;            /* false since STOPPED: not called, it may sit in its start hook */
     int64_t changed_usec;   /* when it last started or stopped, by event */
     int pid;                /* its QEMU; 0: not known */
     bool pid_searched;      /* in this run, whether it was found or not */
     uint64_t start_time;    /* of @pid, as in /proc/PID/stat */
-    bool waiting;           /* @pid was in state D at the last look */
+    clockid_t clock;        /* its CPU time */
+    bool has_clock;
+    int64_t waiting_usec;   /* since when each look at @pid found it in state D; 0: it did not */
+    DynLook look;           /* its last look; the UUID is not set */
+    uint64_t peeked_usec;   /* CPU time of @pid when the rest of it was read */
+    int64_t status_usec;    /* when the next two were read; 0: not yet */
+    uint64_t huge_kib;
+    uint64_t swap_kib;
+    uint64_t status_rss_kib;/* resident set then */
+    int64_t clean_usec;     /* when no job was found; 0: not known */
+    bool quick_out;         /* a quick sample's calls about it are out: none follows before */
+    bool question_out;      /* and they set its statistics period */
+    DynBalloonStats base;   /* the last record that was asked for, and when */
+    int64_t base_usec;
     uint32_t vmem_devices;
     uint64_t vmem_kib;      /* plugged virtio-mem; DYN_UNKNOWN: to be read from the XML again */
 } DynVirtGuest;
@@ -73,11 +93,11 @@ typedef struct DynVirt {
     GThreadPool *samplers;
     int callback[DYN_VIRT_N_CALLBACKS]; /* connect() and free() only; -1: none */
     bool wired;                  /* connect() only: the driver is behind a socket */
-    int sampling;                /* atomic: sampling calls out, abandoned ones included */
     int balloon_in_bulk;         /* atomic, 0 or 1: bulk statistics have the balloon of every guest
                                     that has one (QEMU's driver) */
 
     GMutex lock;                 /* guards everything below */
+    int sampling[2];             /* sampling calls out, abandoned ones included; bulk, quick ones */
     virConnectPtr link[DYN_N_LINKS];
     DynVirtCall call[DYN_VIRT_N_CALLS];
     uint32_t generation;         /* counts connect(): tells late callbacks of an older connection */
@@ -163,6 +183,12 @@ dyn_virt_process_find(DynVirt *self, const char *uuid, const char *name, uint64_
 /* Look at it: resident set, swap, and whether it is stopped or stuck (@sample->hung). */
 void
 dyn_virt_process_look(DynVirt *self, DynGuestSample *sample);
+/* CPU time of its process; DYN_UNKNOWN: none is known. */
+uint64_t
+dyn_virt_process_cpu_usec(DynVirt *self, const char *uuid);
+/* The cheap look at all of @glance. */
+void
+dyn_virt_glance(DynHypervisor *hypervisor, DynGlance *glance);
 
 /* ---- virt-found.c ---- */
 GPtrArray *
@@ -188,7 +214,20 @@ typedef struct DynVirtAsk {
     uint32_t vmem_devices;
     virDomainPtr domain;   /* owned by the job's thread */
     bool no_bulk;          /* the bulk statistics have no balloon group for it */
+    /* of quick samples */
+    bool fresh;            /* it is asked for new statistics */
+    bool may_read;
+    bool done;
+    DynBalloonStats base;  /* the record before they come */
+    int64_t put_usec;      /* when the question was put, again perhaps */
+    uint64_t put_cpu_usec; /* its process' CPU time then */
 } DynVirtAsk;
+
+typedef struct DynVirtQuestion {
+    bool quick;
+    uint32_t period_sec;   /* of quick ones: what the statistics period is set back to */
+    GArray *asks;          /* of DynVirtAsk */
+} DynVirtQuestion;
 
 /* Called with each guest's answer as soon as there is one: what is known when time is up counts. */
 typedef void (*DynVirtAnswer)(const DynGuestSample *sample, gpointer user_data);
@@ -198,6 +237,27 @@ typedef void (*DynVirtAnswer)(const DynGuestSample *sample, gpointer user_data);
 bool
 dyn_virt_bulk_run(DynVirt *self, GArray *asks, DynVirtAnswer answer, gpointer user_data,
                   GError **error);
+
+/* virDomainMemoryStats() of one guest: its own numbers and the balloon as QEMU has it now. */
+bool
+dyn_virt_ask_single(DynVirt *self, DynVirtAsk *ask, GError **error);
+void
+dyn_virt_drop_handles(GArray *asks);
+
+/* ---- virt-quick.c ---- */
+/* As dyn_virt_bulk_run(). */
+bool
+dyn_virt_quick_run(DynVirt *self, const DynVirtQuestion *question, DynVirtAnswer answer,
+                   gpointer user_data, GError **error);
+/* Is a call about it out that was left behind? */
+bool
+dyn_virt_is_quick_out(DynVirt *self, const char *uuid);
+/* And does it set the guest's statistics period? */
+bool
+dyn_virt_is_question_out(DynVirt *self, const char *uuid);
+/* A probe found that no job holds it, or one that does. */
+void
+dyn_virt_note_clean(DynVirt *self, const char *uuid, bool is_clean);
 
 /* ---- virt-block.c ---- */
 /* Fill in the disk reads of those of @asks that want them, handles and states being known; where

@@ -55,6 +55,18 @@ refuse_hung(DynVirt *self, const char *uuid, GError **error)
     return !sample.hung;
 }
 
+/* A question that was left behind sets the period when its calls get through: after this, if this
+ * were done now. */
+static bool
+refuse_asked(DynVirt *self, const char *uuid, GError **error)
+{
+    if (!dyn_virt_is_question_out(self, uuid))
+        return true;
+    g_set_error(error, DYN_ERROR, DYN_ERROR_BUSY,
+                "guest %s: libvirt still works on a question for its statistics", uuid);
+    return false;
+}
+
 bool
 dyn_virt_ask_job(DynVirt *self, virDomainPtr domain, bool *ret_job, GError **error)
 {
@@ -105,6 +117,7 @@ virt_probe(DynHypervisor *hypervisor, const char *uuid, DynProbe *ret_probe, GEr
     /* Not then: the question for the job would wait for whoever holds the monitor. */
     if (!probe.control_busy && !dyn_virt_ask_job(self, domain, &probe.job, error))
         return false;
+    dyn_virt_note_clean(self, uuid, !probe.control_busy && !probe.job);
     *ret_probe = probe;
     return true;
 }
@@ -144,7 +157,7 @@ virt_set_stats_period(DynHypervisor *hypervisor, const char *uuid, uint32_t sec,
                     "guest %s: a statistics period of %u s is out of range", uuid, sec);
         return false;
     }
-    if (!refuse_hung(self, uuid, error))
+    if (!refuse_hung(self, uuid, error) || !refuse_asked(self, uuid, error))
         return false;
     domain = dyn_virt_handle(self, DYN_LINK_ACT, uuid, error);
     if (!domain)
@@ -187,6 +200,7 @@ static const DynHypervisorOps ops = {
     .list = dyn_virt_list,
     .read = dyn_virt_read,
     .sample = dyn_virt_sample,
+    .glance = dyn_virt_glance,
     .probe = virt_probe,
     .set_balloon = virt_set_balloon,
     .set_stats_period = virt_set_stats_period,
@@ -207,6 +221,6 @@ dyn_virt_new(const char *uri, const char *proc_root)
     self->guests = dyn_virt_guests_new();
     for (size_t i = 0; i < G_N_ELEMENTS(self->callback); i++)
         self->callback[i] = -1;
-    self->samplers = g_thread_pool_new(dyn_virt_sampler, self, DYN_VIRT_SAMPLING_MOST, FALSE, NULL);
+    self->samplers = g_thread_pool_new(dyn_virt_sampler, self, DYN_VIRT_SAMPLING_ALL, FALSE, NULL);
     return &self->parent;
 }

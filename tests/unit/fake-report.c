@@ -88,6 +88,7 @@ fake_report_add(DynReport *report, const char *name, unsigned number)
     guest->minimum_pressure_permyriad = 7000;
     guest->maximum_pressure_permyriad = 9000;
     guest->stats_last_update_sec = 1700000000;
+    guest->sampling = DYN_SAMPLING_ON_DEMAND;
     guest->swap = true;
     guest->counters = (DynCounters){ MIB(512), MIB(64), 4, 1 };
     guest->decisions[DYN_REASON_GROW_DEMAND] = 3;

@@ -5,97 +5,7 @@
  * whole sequences. */
 #pragma once
 
-#include <check.h>
-#include <string.h>
-
-#include <dynmem/conf.h>
-#include <dynmem/engine.h>
-#include <dynmem/error.h>
-
-#define FAKE_MIB UINT64_C(1024)
-#define FAKE_SEC G_USEC_PER_SEC
-#define FAKE_MOST 8
-
-typedef struct FakeGuest {
-    char uuid[DYN_UUID_SIZE];
-    char name[32];
-    bool defined;
-    bool running;
-    unsigned int run;       /* number of this run: its incarnation */
-    uint32_t period_sec;
-    uint64_t balloon_kib;
-    uint64_t used_kib;      /* what the guest uses of what it has */
-    char *policy;
-} FakeGuest;
-
-typedef struct Fake {
-    DynExecutor base;
-    DynEngine *engine;
-    DynClock clock;
-    int64_t now_usec;
-    int64_t wake_usec;
-    FakeGuest guests[FAKE_MOST];
-    size_t n;
-    GQueue jobs;            /* of DynJob */
-    DynSampleRequest *request;
-    GQueue actions;         /* of DynAction */
-    GHashTable *store;      /* uuid -> DynRecord */
-    bool store_paused;
-    GString *log;
-    /* scripts */
-    bool down;              /* libvirt does not answer */
-    bool hold_samples;      /* they stay out */
-    bool hold_actions;
-    bool fail_store;
-    bool fail_period;
-    DynJobKind hold_kind;   /* jobs of that kind stay out; DYN_N_JOBS: none */
-    DynOutcomeResult outcome;
-    /* what was told */
-    unsigned int progress, told_actions, stopped;
-} Fake;
-
-static inline FakeGuest *
-fake_guest(Fake *fake, const char *uuid)
-{
-    for (size_t i = 0; i < fake->n; i++)
-        if (g_str_equal(fake->guests[i].uuid, uuid))
-            return &fake->guests[i];
-    return NULL;
-}
-
-static inline DynFound *
-fake_found(const FakeGuest *guest)
-{
-    g_autofree char *metadata =
-        guest->policy ? g_strdup_printf("<metadata>%s</metadata>", guest->policy) : g_strdup("");
-    g_autofree char *xml = g_strdup_printf(
-        "<domain type='kvm'><name>%s</name><uuid>%s</uuid>%s<memory unit='MiB'>512</memory>"
-        "<currentMemory unit='MiB'>128</currentMemory><vcpu>1</vcpu><devices>"
-        "<memballoon model='virtio'>"
-        "<stats period='%u'/></memballoon></devices></domain>",
-        guest->name, guest->uuid, metadata, guest->period_sec);
-    DynFound *found = g_new0(DynFound, 1);
-    GError *error = NULL;
-
-    ck_assert_msg(dyn_domain_parse(xml, strlen(xml), &found->domain, &error), "%s",
-                  error ? error->message : "");
-    found->active = guest->running;
-    found->persistent = true;
-    found->run = guest->running ? DYN_RUN_RUNNING : DYN_RUN_OFF;
-    found->incarnation = guest->running ? g_strdup_printf("100:%u", guest->run) : NULL;
-    return found;
-}
-
-static inline GPtrArray *
-fake_list(Fake *fake)
-{
-    GPtrArray *list = g_ptr_array_new_with_free_func((GDestroyNotify)dyn_found_free);
-
-    for (size_t i = 0; i < fake->n; i++)
-        if (fake->guests[i].defined)
-            g_ptr_array_add(list, fake_found(&fake->guests[i]));
-    return list;
-}
+#include "fake-host.h"
 
 static inline void
 fake_change(Fake *fake, DynJob *job)
@@ -157,38 +67,6 @@ fake_do_job(Fake *fake, DynJob *job)
     fake->base.funcs->on_job(job, fake->base.funcs_data);
 }
 
-static inline DynSnapshot *
-fake_snapshot(Fake *fake, const DynSampleRequest *request)
-{
-    int64_t wall_usec = INT64_C(1700000000) * FAKE_SEC + fake->now_usec;
-    DynSnapshot *snapshot = dyn_snapshot_new(fake->now_usec, wall_usec);
-
-    snapshot->host =
-        (DynHostSample){ 16 * DYN_KIB_PER_GIB, 12 * DYN_KIB_PER_GIB, 8 * DYN_KIB_PER_GIB, 0, 0, 0 };
-    for (guint i = 0; i < request->asks->len; i++) {
-        const char *uuid = g_array_index(request->asks, DynAsk, i).uuid;
-        const FakeGuest *guest = fake_guest(fake, uuid);
-        DynGuestSample sample;
-
-        if (!guest || !guest->running)
-            continue;
-        dyn_guest_sample_init(&sample, guest->uuid);
-        sample.run = DYN_RUN_RUNNING;
-        sample.has_stats = guest->period_sec > 0;
-        sample.exact = true;
-        sample.balloon_kib = guest->balloon_kib;
-        sample.vmem_kib = 0;
-        sample.rss_kib = guest->balloon_kib + 50 * FAKE_MIB;
-        sample.stats.total_kib = guest->balloon_kib - 20 * FAKE_MIB;
-        sample.stats.available_kib = dyn_sat_sub(sample.stats.total_kib, guest->used_kib);
-        sample.stats.free_kib = sample.stats.available_kib / 2;
-        sample.stats.last_update_sec = (uint64_t)(wall_usec / FAKE_SEC);
-        g_array_append_val(snapshot->guests, sample);
-    }
-    dyn_snapshot_seal(snapshot);
-    return snapshot;
-}
-
 static inline void
 fake_do_sample(Fake *fake)
 {
@@ -199,6 +77,18 @@ fake_do_sample(Fake *fake)
     if (fake->down)
         error = g_error_new(DYN_ERROR, DYN_ERROR_DISCONNECTED, "nobody answers");
     fake->base.funcs->on_sample(snapshot, error, fake->base.funcs_data);
+}
+
+static inline void
+fake_do_quick(Fake *fake)
+{
+    g_autoptr(DynSampleRequest) request = g_steal_pointer(&fake->quick);
+    g_autoptr(DynSnapshot) snapshot = fake->quick_lost ? NULL : fake_snapshot(fake, request);
+    g_autoptr(GError) error = NULL;
+
+    if (fake->quick_lost)
+        error = g_error_new(DYN_ERROR, DYN_ERROR_DISCONNECTED, "nobody answers");
+    fake->base.funcs->on_quick(snapshot, error, fake->base.funcs_data);
 }
 
 static inline void
@@ -217,12 +107,29 @@ fake_do_action(Fake *fake, DynAction *action)
     g_free(action);
 }
 
+/* "quick:a? quick:b ": who is asked on demand, who only read. */
+static inline void
+fake_note_quick(Fake *fake, const DynSampleRequest *request)
+{
+    for (guint i = 0; i < request->asks->len; i++) {
+        const DynAsk *ask = &g_array_index(request->asks, DynAsk, i);
+
+        g_string_append_printf(fake->log, "quick:%s%s ", fake_guest(fake, ask->uuid)->name,
+                               ask->fresh ? "?" : "");
+    }
+}
+
 static inline void
 fake_sample(DynExecutor *base, DynSampleRequest *request)
 {
     Fake *fake = (Fake *)base;
 
-    ck_assert_ptr_null(fake->request); /* never two at a time */
+    ck_assert_ptr_null(request->quick ? fake->quick : fake->request); /* never two at a time */
+    if (request->quick) {
+        fake_note_quick(fake, request);
+        fake->quick = request;
+        return;
+    }
     fake->request = request;
     g_string_append(fake->log, "sample ");
 }
@@ -314,6 +221,8 @@ fake_answer(Fake *fake)
             fake_do_action(fake, g_queue_pop_head(&fake->actions));
         else if (!fake->hold_samples && fake->request)
             fake_do_sample(fake);
+        else if (!fake->hold_samples && fake->quick)
+            fake_do_quick(fake);
         else if (fake->wake_usec >= 0 && fake->wake_usec <= fake->now_usec)
             dyn_engine_wake(fake->engine);
         else
@@ -333,6 +242,14 @@ fake_advance(Fake *fake, int64_t usec)
         fake_answer(fake);
     }
     fake->now_usec = end_usec;
+}
+
+/* It is busy, and less is left than it should have. */
+static inline void
+fake_stir(Fake *fake, FakeGuest *guest)
+{
+    guest->cpu_usec += 40000;
+    fake_advance(fake, 60000);
 }
 
 static inline void
@@ -411,17 +328,19 @@ fake_wake_at(gpointer data, int64_t at_usec)
 static inline DynConf *
 fake_conf(const char *text)
 {
-    const DynConfSource source = { "fake.conf", text, strlen(text) };
+    static const char quiet[] = "[sampling]\nOnDemandPerSec=0\n"; /* but where a test wants it */
+    const DynConfSource sources[] = { { "quiet.conf", quiet, strlen(quiet) },
+                                      { "fake.conf", text, strlen(text) } };
     g_auto(GStrv) warnings = NULL;
     GError *error = NULL;
     DynConf *conf = NULL;
 
-    ck_assert_msg(dyn_conf_parse(&source, 1, &conf, &warnings, &error), "%s",
+    ck_assert_msg(dyn_conf_parse(sources, 2, &conf, &warnings, &error), "%s",
                   error ? error->message : "");
     return conf;
 }
 
-/* Give it to g_log_set_writer_func(), once, in main(): the log is not what is tested. */
+/* For g_log_set_writer_func(), in main(): the log is not what is tested. */
 static inline GLogWriterOutput
 fake_no_writer(GLogLevelFlags level, const GLogField *fields, gsize n, gpointer data)
 {
@@ -455,6 +374,7 @@ fake_init(Fake *fake)
 {
     static const DynExecutorOps ops = {
         .sample = fake_sample,
+        .glance = fake_glance,
         .act = fake_act,
         .run = fake_run,
         .drop_waiting = fake_drop_waiting,
@@ -466,6 +386,7 @@ fake_init(Fake *fake)
     fake->base.ops = &ops;
     fake->clock = (DynClock){ fake_now, fake_wake_at, fake };
     fake->now_usec = 1000 * FAKE_SEC;
+    fake->available_kib = 12 * DYN_KIB_PER_GIB;
     fake->wake_usec = -1;
     fake->hold_kind = DYN_N_JOBS;
     fake->outcome = DYN_OUTCOME_SENT;
@@ -484,6 +405,7 @@ fake_kill(Fake *fake)
     g_queue_clear_full(&fake->jobs, (GDestroyNotify)dyn_job_free);
     g_queue_clear_full(&fake->actions, g_free);
     g_clear_pointer(&fake->request, dyn_sample_request_free);
+    g_clear_pointer(&fake->quick, dyn_sample_request_free);
     fake->wake_usec = -1;
 }
 

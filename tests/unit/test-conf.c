@@ -46,7 +46,7 @@ START_TEST(test_defaults)
     ck_assert_uint_eq(conf->pool_kib, DYN_SIZE_AUTO);
     ck_assert_int_eq(conf->mode, DYN_MODE_OBSERVE);
     ck_assert_uint_eq(conf->interval_sec, 1);
-    ck_assert_uint_eq(conf->on_demand_per_sec, 20);
+    ck_assert_uint_eq(conf->on_demand_per_sec, 50);
     ck_assert_int_eq(conf->idle_reclaim, DYN_IDLE_AUTO);
     ck_assert_uint_eq(conf->idle_reclaim_sec, 300);
     ck_assert(!conf->buffer_floor_is_size);

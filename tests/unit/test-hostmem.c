@@ -4,6 +4,8 @@
 #include <dynmem/hostmem.h>
 
 #include <glib/gstdio.h>
+#include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <dynmem/error.h>
@@ -199,6 +201,59 @@ START_TEST(test_process_reads_a_captured_qemu)
 }
 END_TEST
 
+/* The same from one file: what stands in the other is not known. */
+START_TEST(test_process_peek)
+{
+    const uint64_t two_pages_kib = 2 * (uint64_t)sysconf(_SC_PAGESIZE) / 1024;
+    char *root = make_tree();
+    g_autoptr(GError) error = NULL;
+    DynProcess process = { .state = '?' };
+
+    ck_assert(!dyn_process_peek(root, 7, &process, &error));
+    ck_assert(g_error_matches(error, DYN_ERROR, DYN_ERROR_GONE));
+    g_clear_error(&error);
+    put(root, "7/stat", "7 (a) S 1");
+    ck_assert(!dyn_process_peek(root, 7, &process, &error));
+    ck_assert(g_error_matches(error, DYN_ERROR, DYN_ERROR_INVALID));
+    ck_assert_int_eq(process.state, '?');
+    put(root, "7/stat", "7 (a) T 1 1 1 0 -1 4194304 99 0 0 0 10 20 0 0 20 0 1 0 555 4096 2 0\n");
+    ck_assert(dyn_process_peek(root, 7, &process, NULL));
+    ck_assert_int_eq(process.state, 'T');
+    ck_assert_uint_eq(process.start_time, 555);
+    ck_assert_uint_eq(process.rss_kib, two_pages_kib);
+    ck_assert_uint_eq(process.minor_faults, 99);
+    ck_assert_uint_eq(process.swap_kib, DYN_UNKNOWN);
+    ck_assert_uint_eq(process.huge_kib, 0);
+    remove_tree(root);
+}
+END_TEST
+
+/* All its threads', finer than a tick, and never less. */
+START_TEST(test_process_cpu_time)
+{
+    pid_t child = fork();
+    uint64_t before, after;
+    clockid_t clock;
+    int status;
+
+    if (child == 0)
+        pause();
+    ck_assert_int_gt(child, 0);
+    ck_assert(dyn_process_clock(child, &clock));
+    ck_assert_uint_ne(dyn_process_cpu_usec(clock), DYN_UNKNOWN);
+    ck_assert_int_eq(kill(child, SIGKILL), 0);
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_uint_eq(dyn_process_cpu_usec(clock), DYN_UNKNOWN); /* it ended */
+    ck_assert(!dyn_process_clock(child, &clock));
+    ck_assert(dyn_process_clock(getpid(), &clock));
+    before = after = dyn_process_cpu_usec(clock);
+    ck_assert_uint_ne(before, DYN_UNKNOWN);
+    while (after - before < 2000)
+        after = dyn_process_cpu_usec(clock);
+    ck_assert_uint_lt(after - before, 1000 * 1000);
+}
+END_TEST
+
 START_TEST(test_process_that_ended_is_gone)
 {
     g_autofree char *root = captured();
@@ -289,6 +344,11 @@ START_TEST(test_process_counts_huge_pages)
     put(root, "7/status", "VmSwap:\t0 kB\nHugetlbPages:\t 33554432 kB\n");
     ck_assert(dyn_process_read(root, 7, &process, NULL));
     ck_assert_uint_eq(process.rss_kib, two_pages_kib + 33554432);
+    ck_assert_uint_eq(process.huge_kib, 33554432);
+    put(root, "7/status", "VmSwap:\t0 kB\n"); /* a kernel without them */
+    ck_assert(dyn_process_read(root, 7, &process, NULL));
+    ck_assert_uint_eq(process.rss_kib, two_pages_kib);
+    ck_assert_uint_eq(process.huge_kib, 0);
     put(root, "7/status", "VmSwap:\t0 kB\nHugetlbPages:\t18446744073709551615 kB\n");
     ck_assert(dyn_process_read(root, 7, &process, NULL));
     ck_assert_uint_eq(process.rss_kib, DYN_UNKNOWN);
@@ -377,6 +437,8 @@ main(void)
     tcase_add_test(tcase, test_hostmem_does_without_swap);
     tcase_add_loop_test(tcase, test_hostmem_reads_psi, 0, G_N_ELEMENTS(psi_rows));
     tcase_add_test(tcase, test_process_reads_a_captured_qemu);
+    tcase_add_test(tcase, test_process_peek);
+    tcase_add_test(tcase, test_process_cpu_time);
     tcase_add_test(tcase, test_process_that_ended_is_gone);
     tcase_add_loop_test(tcase, test_process_survives_any_name, 0, G_N_ELEMENTS(stat_rows));
     tcase_add_test(tcase, test_process_with_impossible_sizes_is_unknown);

@@ -21,6 +21,25 @@ draw(uint64_t *state, uint64_t below)
     return dyn_sim_draw(state, below);
 }
 
+/* What kind of guest it is. Each number is drawn by itself: the order of arguments is the
+ * compiler's, and a seed should mean one host. */
+static void
+add_model(GString *text, uint64_t *state, uint64_t base, uint64_t use)
+{
+    const char *autodeflate = draw(state, 2) ? "on" : "off";
+    const uint64_t has_swap = draw(state, 2);
+    const uint64_t swap = has_swap * draw(state, base);
+    const uint64_t ramp = UINT64_C(4) << draw(state, 9);
+    const uint64_t peak = use + draw(state, base);
+    const DynSimModel model = (DynSimModel)draw(state, DYN_N_SIM_MODELS);
+
+    g_string_append_printf(text,
+                           "Model=%s\nBase=%" G_GUINT64_FORMAT "M\nUse=%" G_GUINT64_FORMAT
+                           "M\nPeak=%" G_GUINT64_FORMAT "M\nRamp=%" G_GUINT64_FORMAT
+                           "M\nSwap=%" G_GUINT64_FORMAT "M\nAutodeflate=%s\n",
+                           dyn_sim_model_word(model), base, use, peak, ramp, swap, autodeflate);
+}
+
 static void
 add_guest(GString *text, uint64_t *state, guint number)
 {
@@ -30,21 +49,18 @@ add_guest(GString *text, uint64_t *state, guint number)
     const uint64_t startup = minimum + draw(state, base / 2 - minimum);
     const uint64_t maximum = startup + draw(state, base - startup + 1);
     const uint64_t holds = base / 2 + draw(state, base / 2);
+    uint64_t priority;
+    uint64_t buffer;
 
-    g_string_append_printf(
-        text,
-        "[guest \"g%u\"]\nModel=%s\nBase=%" G_GUINT64_FORMAT "M\nUse=%" G_GUINT64_FORMAT
-        "M\nPeak=%" G_GUINT64_FORMAT "M\nRamp=%" G_GUINT64_FORMAT "M\nSwap=%" G_GUINT64_FORMAT
-        "M\nAutodeflate=%s\n",
-        number, dyn_sim_model_word((DynSimModel)draw(state, DYN_N_SIM_MODELS)), base, use,
-        use + draw(state, base), UINT64_C(4) << draw(state, 9), draw(state, 2) * draw(state, base),
-        draw(state, 2) ? "on" : "off");
+    g_string_append_printf(text, "[guest \"g%u\"]\n", number);
+    add_model(text, state, base, use);
+    buffer = 5 + draw(state, 60);
+    priority = draw(state, 101);
     g_string_append_printf(text,
                            "Minimum=%" G_GUINT64_FORMAT "M\nStartup=%" G_GUINT64_FORMAT
                            "M\nMaximum=%" G_GUINT64_FORMAT "M\nPriority=%" G_GUINT64_FORMAT
                            "\nBuffer=%" G_GUINT64_FORMAT "\nHolds=%" G_GUINT64_FORMAT "M\n",
-                           minimum, startup, maximum, draw(state, 101), 5 + draw(state, 60),
-                           MAX(holds, startup));
+                           minimum, startup, maximum, priority, buffer, MAX(holds, startup));
     if (draw(state, 2))
         g_string_append_printf(text, "FaultsPerDay=%" G_GUINT64_FORMAT "\n",
                                1000 + draw(state, 4000));
@@ -63,6 +79,8 @@ random_scenario(uint64_t seed, const char *host)
     g_autoptr(GString) text = g_string_new(NULL);
     const guint n = 1 + (guint)draw(&state, 8);
     const uint64_t total = 2048 + n * (256 + draw(&state, 2048));
+    const bool on_demand = seed % 8 == 0 && !*host; /* that takes many times as long */
+    const char *idle;
 
     g_string_append_printf(text,
                            "[host]\nTotal=%" G_GUINT64_FORMAT "M\nUse=512M\nCache=256M\nSeed=%"
@@ -73,17 +91,26 @@ random_scenario(uint64_t seed, const char *host)
     if (draw(&state, 3) == 0)
         g_string_append_printf(text, "Hog=%" G_GUINT64_FORMAT "M\nHogOn=60\nHogOff=90\nHogRamp=%"
                                G_GUINT64_FORMAT "M\n", total / 4, UINT64_C(16) << draw(&state, 8));
-    if (draw(&state, 4) == 0)
+    if (draw(&state, 4) == 0) {
+        const uint64_t down_sec = 1 + draw(&state, 30);
+
         g_string_append_printf(text, "Events=%" G_GUINT64_FORMAT " down %" G_GUINT64_FORMAT "\n",
-                               draw(&state, 200), 1 + draw(&state, 30));
-    if (draw(&state, 4) == 0 && !*host)
+                               draw(&state, 200), down_sec);
+    }
+    if (draw(&state, 4) == 0 && !*host && !on_demand)
         g_string_append(text, "StepMsec=250\n");
+    if (on_demand)
+        g_string_append(text, "StepMsec=50\n");
+    g_string_append(text, "[sampling]\n");
     if (draw(&state, 4) == 0 && !*host)
-        g_string_append(text, "[sampling]\nIntervalSec=5\n");
+        g_string_append(text, "IntervalSec=5\n");
+    if (on_demand)
+        g_string_append_printf(text, "OnDemandPerSec=%d\n", seed % 16 == 0 ? 50 : 5);
     if (*host)
-        g_string_append(text, "[sampling]\nIntervalSec=10\n");
+        g_string_append(text, "IntervalSec=10\n");
+    idle = draw(&state, 2) ? "30" : "auto";
     g_string_append_printf(text, "[balance]\nStartGraceSec=%" G_GUINT64_FORMAT "\nIdleReclaim=%s\n",
-                           draw(&state, 46), draw(&state, 2) ? "30" : "auto");
+                           draw(&state, 46), idle);
     for (guint i = 0; i < n; i++)
         add_guest(text, &state, i);
     return g_string_free(g_steal_pointer(&text), FALSE);

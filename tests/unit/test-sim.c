@@ -283,6 +283,37 @@ START_TEST(test_sim_signs_of_need)
 }
 END_TEST
 
+/* 400 MiB assigned, 160 used, then 300 more at 100 MiB/s, no swap, a device that gives 20 MiB/s: by
+ * looking once a second it is killed in that, by asking when it happens it is not. */
+START_TEST(test_sim_burst)
+{
+    const bool on_demand = _i % 2 == 1;
+    g_autofree char *text = g_strdup_printf(
+        "[host]\nTotal=8G\nStepMsec=50\nSeed=%d\n[sampling]\nOnDemandPerSec=%d\n"
+        "[guest \"g\"]\nBase=1G\nKernel=48M\nUse=112M\nHolds=400M\nRamp=100M\nDeflate=20M\n"
+        "Events=60 want 412M\n",
+        1 + _i / 2, on_demand ? 50 : 0);
+    g_autoptr(DynSim) sim = sim_from(text);
+    g_autoptr(DynSimRun) run = sim_begin(sim);
+    DynSimTotals totals;
+    uint64_t holds;
+    uint64_t needs;
+
+    sim_go(run, sim, 60);
+    ck_assert(dyn_sim_truth(sim, "g", &holds, &needs));
+    ck_assert_uint_eq(holds, 400 * MIB);
+    ck_assert_uint_le(needs, 165 * MIB);
+    sim_go(run, sim, 60);
+    ck_assert(dyn_sim_truth(sim, "g", &holds, &needs));
+    ck_assert(dyn_sim_totals(sim, "g", &totals));
+    ck_assert_uint_eq(totals.oom_kills, on_demand ? 0 : 1);
+    if (on_demand)
+        ck_assert_uint_eq(needs, 460 * MIB);
+    dyn_simrun_stop(run);
+    sim_assert_sound(sim);
+}
+END_TEST
+
 /* A greedy guest that is killed wants everything again, at once. */
 START_TEST(test_sim_greedy_learns_nothing)
 {
@@ -341,6 +372,27 @@ START_TEST(test_sim_boot_without_end)
 }
 END_TEST
 
+/* Fifty guests that start in the same second beside four that run, on a host that cannot hold all
+ * their maxima: each is charged, none is killed, and who runs already keeps what it needs. */
+START_TEST(test_sim_fifty_starts_at_once)
+{
+    const char *const text = "[host]\nTotal=24G\nUse=512M\nReserve=1G\nDuration=30m\nSeed=7\n"
+                             "[guest \"old\"]\nCount=4\nBase=4G\nUse=1G\nMinimum=512M\nHolds=4G\n"
+                             "[guest \"new\"]\nCount=50\nBase=1G\nUse=150M\n"
+                             "Startup=256M\nMinimum=192M\nCharge=startup\nStart=60\n";
+    g_autoptr(DynSim) sim = sim_from(text);
+    DynSimTotals totals;
+
+    ck_assert(dyn_simrun_scenario(sim, NULL));
+    sim_assert_sound(sim);
+    ck_assert(dyn_sim_totals(sim, NULL, &totals));
+    ck_assert_uint_eq(totals.starts, 50);
+    ck_assert_uint_eq(totals.oom_kills, 0);
+    ck_assert_uint_eq(totals.host_short_sec, 0);
+    ck_assert_uint_eq(totals.above_sec, 0);
+}
+END_TEST
+
 /* The scenarios that come with dynmem can be read. */
 START_TEST(test_sim_examples)
 {
@@ -370,9 +422,11 @@ main(void)
     tcase_add_test(tcase, test_sim_reads);
     tcase_add_loop_test(tcase, test_sim_kills, 0, 2);
     tcase_add_test(tcase, test_sim_signs_of_need);
+    tcase_add_loop_test(tcase, test_sim_burst, 0, 6);
     tcase_add_test(tcase, test_sim_greedy_learns_nothing);
     tcase_add_test(tcase, test_sim_hog);
     tcase_add_loop_test(tcase, test_sim_boot_without_end, 0, G_N_ELEMENTS(boot_wants));
+    tcase_add_test(tcase, test_sim_fifty_starts_at_once);
     tcase_add_loop_test(tcase, test_sim_examples, 0, 4);
     suite_add_tcase(suite, tcase);
     return dyn_suite_run(suite);

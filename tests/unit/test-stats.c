@@ -81,8 +81,8 @@ START_TEST(test_stats_guest_leaves_unknown_out)
     g_autofree char *keys = keys_of(dict);
 
     ck_assert_str_eq(keys, "UUID:s Name:s State:s Mode:s Status:s Hold:s Reason:s Managed:b "
-                           "SmartPaging:b StuckSeconds:t Swap:b Added:t Removed:t AddOperations:t "
-                           "RemoveOperations:t Decisions:a{st}");
+                           "SmartPaging:b Sampling:s StuckSeconds:t Swap:b Added:t Removed:t "
+                           "AddOperations:t RemoveOperations:t Decisions:a{st}");
 }
 END_TEST
 
@@ -106,6 +106,7 @@ START_TEST(test_stats_guest_full)
     guest->pressure_permyriad = 12345;
     guest->minimum_pressure_permyriad = 0;
     guest->stats_last_update_sec = 1700000000;
+    guest->sampling = DYN_SAMPLING_ON_DEMAND;
     guest->counters.added_kib = 3;
     guest->decisions[DYN_REASON_GROW_BUFFER] = 4;
     dict = g_variant_ref_sink(dyn_stats_guest(guest));

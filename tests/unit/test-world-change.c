@@ -11,6 +11,7 @@ static Toy toy;
 typedef struct Seen {
     int status;
     int keep;
+    int late;
     char last[DYN_UUID_SIZE];
 } Seen;
 
@@ -24,6 +25,7 @@ look(void)
     while (dyn_world_next_change(toy.world, &cursor, &change)) {
         seen.status += change.status;
         seen.keep += change.keep;
+        seen.late += change.late;
         g_strlcpy(seen.last, change.uuid, sizeof seen.last);
     }
     return seen;
@@ -101,6 +103,47 @@ START_TEST(test_change_of_the_interval_has_to_be_kept)
 }
 END_TEST
 
+/* How often, over @seconds, somebody is to look why one guest's statistics do not come. */
+static int
+count_late(unsigned int seconds)
+{
+    int late = 0;
+
+    for (unsigned int i = 0; i < seconds; i++) {
+        toy_run(&toy, 1);
+        late += look().late;
+    }
+    return late;
+}
+
+/* 2.5 s after the last ones, then every 5 s. */
+START_TEST(test_change_is_late_again_and_again)
+{
+    ck_assert_int_eq(count_late(10), 0);
+    toy.guests[1].driver = false; /* it writes no more records */
+    ck_assert_int_eq(count_late(2), 0);
+    ck_assert_int_eq(count_late(1), 1);
+    ck_assert_int_eq(count_late(4), 0);
+    ck_assert_int_eq(count_late(20), 4);
+    toy.guests[1].driver = true;
+    ck_assert_int_eq(count_late(5), 0);
+    toy.guests[1].driver = false;
+    ck_assert_int_eq(count_late(3), 1);
+}
+END_TEST
+
+/* There never were any: there may be no driver, and it is looked once a minute. */
+START_TEST(test_change_is_seldom_late_without_a_driver)
+{
+    toy_add(&toy, 512, 64, 50, 512)->driver = false;
+    ck_assert_int_eq(count_late(2), 0);
+    ck_assert_int_eq(count_late(2), 1);
+    ck_assert_int_eq(count_late(57), 0);
+    ck_assert_int_eq(count_late(3), 1);
+    ck_assert_int_eq(count_late(120), 2);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -112,6 +155,8 @@ main(void)
     tcase_add_test(tcase, test_change_of_a_hold_is_a_status);
     tcase_add_test(tcase, test_change_of_a_limit_has_to_be_kept);
     tcase_add_test(tcase, test_change_of_the_interval_has_to_be_kept);
+    tcase_add_test(tcase, test_change_is_late_again_and_again);
+    tcase_add_test(tcase, test_change_is_seldom_late_without_a_driver);
     suite_add_tcase(suite, tcase);
     return dyn_suite_run(suite);
 }

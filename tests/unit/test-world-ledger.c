@@ -315,6 +315,7 @@ begin_boot(ToyGuest *guest)
     guest->balloon = 60 * MIB; /* resident so far */
     guest->told = guest->boot * MIB;
     toy_event(&toy, guest, DYN_EVENT_STARTED, 0);
+    toy_put(&toy, guest); /* it is read at once */
 }
 
 /* Of one guest only events tell, and its balloon takes 1000 MiB while what QEMU has resident was

@@ -75,6 +75,39 @@ START_TEST(test_pin_a_driver_that_comes_back_is_none)
 }
 END_TEST
 
+/* While it grows, step by step or at once, dynmem is paused, and somebody orders it back to where
+ * it came from: its growth is not taken for one that is stuck, and put in the order's place. */
+START_TEST(test_pin_an_order_against_a_growth_stands)
+{
+    ToyGuest *guest = toy_add(&toy, 4096, 64, 50, 200);
+    uint64_t available;
+    DynHostReport host;
+
+    toy_run(&toy, 10);
+    dyn_world_host_report(toy.world, &host);
+    available = host.available_kib;
+    guest->speed = 40 * MIB;
+    guest->used += _i == 0 ? 0 : 600 * MIB;
+    for (int t = 0; t < 10; t++) {
+        guest->used += _i == 0 ? 60 * MIB : 0;
+        toy_run(&toy, 1);
+    }
+    ck_assert_uint_gt(guest->balloon, 500 * MIB);
+    ck_assert_uint_gt(guest->asked, guest->balloon);
+    dyn_world_set_paused(toy.world, true);
+    guest->used = 25 * MIB;
+    guest->asked = 200 * MIB;
+    guest->speed = 20 * MIB; /* it takes its time */
+    for (int t = 0; t < 60; t++) {
+        toy_run(&toy, 1);
+        ck_assert_uint_eq(guest->asked, 200 * MIB);
+    }
+    ck_assert_uint_eq(guest->balloon, 200 * MIB);
+    dyn_world_host_report(toy.world, &host); /* nor is what was asked for charged any more */
+    ck_assert_uint_ge(host.available_kib + 32 * MIB, available);
+}
+END_TEST
+
 /* An order ends with PinSec, and from then on its size is the one that a driver comes back to. */
 START_TEST(test_pin_an_order_of_long_ago_is_where_it_comes_back_to)
 {
@@ -193,6 +226,7 @@ main(void)
     tcase_add_checked_fixture(tcase, begin, end);
     tcase_add_loop_test(tcase, test_pin_a_driver_that_comes_back_is_none, 0,
                         G_N_ELEMENTS(reloads));
+    tcase_add_loop_test(tcase, test_pin_an_order_against_a_growth_stands, 0, 2);
     tcase_add_test(tcase, test_pin_an_order_of_long_ago_is_where_it_comes_back_to);
     tcase_add_test(tcase, test_pin_nobody_is_pinned_above_its_maximum);
     tcase_add_test(tcase, test_pin_own_deflation_is_demand_and_no_pin);

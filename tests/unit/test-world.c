@@ -385,7 +385,7 @@ START_TEST(test_world_says_why_it_does_nothing)
         { 100 * MIB, 200 * MIB, 1, DYN_HOLD_BAD_STATS,
           "impossible statistics: available memory above total memory (total 100 MiB, available "
           "200 MiB, free unknown; balloon size 512 MiB of 512 MiB)" },
-        { 400 * MIB, 300 * MIB, 0, DYN_HOLD_STALE, "stale statistics: the last are 10 s old" },
+        { 400 * MIB, 300 * MIB, 0, DYN_HOLD_STALE, "stale statistics: the last are 9 s old" },
     };
     ToyGuest *guest = toy_add(&toy, 512, 64, 50, 512);
 

@@ -173,7 +173,7 @@ bench_init(Bench *bench)
         .set_balloon = bench_set_balloon,
         .set_stats_period = bench_set_period,
     };
-    static const DynExecutorFuncs funcs = { on_sample, on_outcome, on_job };
+    static const DynExecutorFuncs funcs = { on_sample, on_sample, on_outcome, on_job };
     g_autofree char *state = NULL;
     g_autoptr(GError) error = NULL;
 

@@ -31,6 +31,7 @@ typedef struct ToyGuest {
     uint64_t speed;    /* KiB a second */
     uint64_t resident; /* MiB of it that QEMU has resident; 0: all it holds */
     uint64_t stale;    /* second of the last record it wrote; 0: none */
+    DynBalloonStats record;
     uint64_t swapped;  /* KiB now outside */
     uint64_t swap_kib; /* its swap's size; 0: endless */
     uint64_t swap_out, swap_in;
@@ -44,6 +45,7 @@ typedef struct ToyGuest {
     DynOutcome pending;
     int64_t pending_at; /* 0: no answer is out */
     uint64_t lie_total;  /* KiB of MemTotal it claims; 0: honest */
+    void (*lie)(DynBalloonStats *stats, int64_t now_usec); /* what else it makes of them, or NULL */
     bool lied;           /* at some time: what that costs itself nobody can help */
     uint64_t cached;   /* KiB that libvirt still tells instead, once; 0: none */
     uint64_t ooms;
@@ -237,13 +239,37 @@ toy_asked(const DynSampleRequest *request, const char *uuid)
     return nothing;
 }
 
+/* What it would write now. */
 static inline void
-toy_sample(const Toy *toy, ToyGuest *guest, const DynSampleRequest *request, DynSnapshot *snapshot)
+toy_write(const ToyGuest *guest, DynBalloonStats *stats, int64_t now_usec)
 {
     const uint64_t kernel = guest->kernel * MIB;
     const uint64_t here = guest->used - guest->swapped;
     const uint64_t holds = guest->lags ? guest->before : guest->balloon;
-    const uint64_t shown = guest->driver ? holds : guest->told; /* the last record's */
+    const uint64_t shown = guest->driver ? holds : guest->told;
+    const bool stays = guest->autodeflate || guest->stays;
+
+    stats->total_kib = (stays ? guest->boot * MIB : shown) - kernel;
+    stats->available_kib = shown - MIN(shown, kernel + here);
+    stats->free_kib = stats->available_kib / 2;
+    if (guest->cache != 0)
+        stats->free_kib = dyn_sat_sub(stats->available_kib, guest->cache);
+    stats->major_faults = guest->faults;
+    stats->oom_kills = guest->kills;
+    if (guest->lie_total != 0)
+        stats->total_kib = guest->lie_total;
+    stats->swap_in_kib = guest->swap_in;
+    stats->swap_out_kib = guest->swap ? guest->swap_out : 0;
+    if (guest->lie)
+        guest->lie(stats, now_usec);
+    if (guest->mute)
+        toy_mute(stats);
+    stats->last_update_sec = guest->stale;
+}
+
+static inline void
+toy_sample(const Toy *toy, ToyGuest *guest, const DynSampleRequest *request, DynSnapshot *snapshot)
+{
     DynGuestSample sample;
 
     dyn_guest_sample_init(&sample, guest->uuid);
@@ -260,24 +286,13 @@ toy_sample(const Toy *toy, ToyGuest *guest, const DynSampleRequest *request, Dyn
     sample.stats.last_update_sec = 0;
     if (guest->driver && !guest->frozen && !guest->asleep)
         guest->stale = (uint64_t)(toy->now / SEC);
-    if (guest->driver || guest->stale != 0) {
-        const bool stays = guest->autodeflate || guest->stays;
-
-        sample.stats.total_kib = (stays ? guest->boot * MIB : shown) - kernel;
-        sample.stats.available_kib = shown - MIN(shown, kernel + here);
-        sample.stats.free_kib = sample.stats.available_kib / 2;
-        if (guest->cache != 0)
-            sample.stats.free_kib = dyn_sat_sub(sample.stats.available_kib, guest->cache);
-        sample.stats.major_faults = guest->faults;
-        sample.stats.oom_kills = guest->kills;
-        if (guest->lie_total != 0)
-            sample.stats.total_kib = guest->lie_total;
-        guest->lied = guest->lied || guest->lie_total != 0;
-        sample.stats.swap_in_kib = guest->swap_in;
-        sample.stats.swap_out_kib = guest->swap ? guest->swap_out : 0;
-        if (guest->mute)
-            toy_mute(&sample.stats);
-        sample.stats.last_update_sec = guest->stale;
+    if (guest->stale != 0) {
+        if (guest->stale != guest->record.last_update_sec) {
+            guest->record = sample.stats;
+            toy_write(guest, &guest->record, toy->now);
+            guest->lied = guest->lied || guest->lie_total != 0 || guest->lie != NULL;
+        }
+        sample.stats = guest->record;
     }
     if (toy_asked(request, guest->uuid).block) {
         sample.block_read_bytes = guest->reads;
@@ -429,7 +444,7 @@ toy_act(Toy *toy)
 static inline void
 toy_tick(Toy *toy)
 {
-    g_autoptr(DynSampleRequest) request = dyn_world_sample_request(toy->world, toy->now);
+    g_autoptr(DynSampleRequest) request = dyn_world_sample_request(toy->world);
     g_autoptr(DynSnapshot) snapshot = NULL;
     uint64_t resident = 0;
     uint64_t flight = 0;
