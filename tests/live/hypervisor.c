@@ -5,7 +5,7 @@
  * UUID VALUE". Ends at end of input.
  *
  *   connect | list | read UUID | probe UUID | balloon UUID KIB | period UUID SEC
- *   sample UUID... | exact UUID... | policy UUID XML */
+ *   sample UUID... | exact UUID... | ask UUID... | policy UUID XML */
 #include "config.h"
 
 #include <dynmem/virt.h>
@@ -34,7 +34,8 @@ typedef struct Command {
 
 static const char *const event_names[DYN_N_EVENTS] = {
     "started",   "stopped",  "suspended", "pmsuspended", "resumed",  "reboot",    "defined",
-    "undefined", "metadata", "balloon",   "vmem",        "job-done", "connected", "disconnected",
+    "undefined", "metadata", "balloon",   "vmem",        "job-done", "agent",
+    "connected", "disconnected",
 };
 
 static void
@@ -69,8 +70,9 @@ add_value(GString *text, const char *name, uint64_t value)
 static void
 add_guest(GString *text, const DynGuestSample *guest)
 {
-    g_string_append_printf(text, "[%s run=%d hung=%d job=%d stats=%d exact=%d", guest->uuid,
-                           guest->run, guest->hung, guest->job, guest->has_stats, guest->exact);
+    g_string_append_printf(text, "[%s run=%d hung=%d job=%d stats=%d exact=%d answered=%d off=%d",
+                           guest->uuid, guest->run, guest->hung, guest->job, guest->has_stats,
+                           guest->exact, guest->answered, guest->period_off);
     add_value(text, "balloon", guest->balloon_kib);
     add_value(text, "vmem", guest->vmem_kib);
     add_value(text, "total", guest->stats.total_kib);
@@ -107,14 +109,19 @@ run_read(DynHypervisor *hypervisor, const char *uuid, GString *text, GError **er
     return found != NULL;
 }
 
+/* "sample", "exact", or "ask": a quick one of new statistics, period 1. */
 static bool
-run_sample(DynHypervisor *hypervisor, char **uuids, bool exact, GString *text, GError **error)
+run_sample(DynHypervisor *hypervisor, char **word, GString *text, GError **error)
 {
     g_autoptr(DynSampleRequest) request = dyn_sample_request_new(1);
     g_autoptr(DynSnapshot) snapshot = NULL;
 
-    for (; *uuids; uuids++)
-        dyn_sample_request_add(request, *uuids, exact, false);
+    request->quick = strcmp(word[0], "ask") == 0;
+    request->period_sec = 1;
+    for (char **uuid = word + 1; *uuid; uuid++) {
+        dyn_sample_request_add(request, *uuid, word[0][0] != 's', false);
+        g_array_index(request->asks, DynAsk, request->asks->len - 1).fresh = request->quick;
+    }
     snapshot = hypervisor->ops->sample(hypervisor, request, error);
     for (guint i = 0; snapshot && i < snapshot->guests->len; i++)
         add_guest(text, &g_array_index(snapshot->guests, DynGuestSample, i));
@@ -145,8 +152,9 @@ run_one(DynHypervisor *hypervisor, char **word, GString *text, GError **error)
         return run_list(hypervisor, text, error);
     if (strcmp(word[0], "read") == 0)
         return run_read(hypervisor, uuid, text, error);
-    if (strcmp(word[0], "sample") == 0 || strcmp(word[0], "exact") == 0)
-        return run_sample(hypervisor, word + 1, word[0][0] == 'e', text, error);
+    if (strcmp(word[0], "sample") == 0 || strcmp(word[0], "exact") == 0 ||
+        strcmp(word[0], "ask") == 0)
+        return run_sample(hypervisor, word, text, error);
     if (strcmp(word[0], "probe") == 0)
         return run_probe(hypervisor, uuid, text, error);
     if (strcmp(word[0], "balloon") == 0)

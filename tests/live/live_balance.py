@@ -68,7 +68,10 @@ def test_growth(stage):
     for guest in (rich, poor):
         assert stage.actual(guest) > 240 * MIB
         assert watch.most[guest.name] <= 512 * MIB
-        assert stage.told(guest)["status"] == "ok", stage.told(guest)
+        # a growth is due once half the buffer is gone: what is left may be called low
+        told = stage.told(guest)
+        assert told["status"] in ("ok", "low"), told
+        assert 2 * (told["assigned"] - told["demand"]) >= told["target"] - told["demand"], told
     stage.check_no_oom(rich, poor)
 
 

@@ -4,7 +4,9 @@
 import os
 import signal
 import time
+from contextlib import contextmanager
 
+from dynbed import Monitor
 from dynlive import MIB, served, wait_for
 
 GUESTS = (3, 0)
@@ -43,6 +45,28 @@ def test_libvirtd_restarted(stage):
     wait_for("the pool used, and not over-run",
              lambda: 500 * MIB <= sum(map(stage.actual, stage.swap)) <= 600 * MIB, 40,
              see=lambda: [stage.actual(guest) // MIB for guest in stage.swap])
+    stage.check_no_oom(*stage.swap)
+
+
+def test_libvirtd_stopped(stage):
+    """libvirtd stands still for 10 s and goes on: guests keep what they hold, then are served"""
+    guest, idle = stage.swap[:2]
+    stage.start()
+    held = stage.actual(idle)
+    load = guest.agent.load(250, rate=20)
+    wait_for("growth has begun", lambda: stage.actual(guest) > 140 * MIB, 30)
+    pid = stage.bed.exec(["cat", "/run/libvirtd.pid"], capture_output=True, text=True).stdout.strip()
+    stage.bed.exec(["kill", "-STOP", pid], check=True)
+    try:
+        began = time.monotonic()
+        wait_for("10 s", lambda: time.monotonic() - began > 10, 12)
+        # It answers for itself all the time.
+        assert stage.daemon.is_running() and stage.daemon.host()["managed"] >= len(stage.swap)
+    finally:
+        stage.bed.exec(["kill", "-CONT", pid], check=True)
+    wait_for("connected", stage.daemon.is_connected, 40)
+    served(stage, guest, load)
+    assert stage.actual(idle) == held, stage.actual(idle)
     stage.check_no_oom(*stage.swap)
 
 
@@ -104,3 +128,46 @@ def test_hung(stage):
     wait_for("it is back", lambda: stage.told(victim)["status"] == "ok", 30,
              see=lambda: stage.told(victim))
     assert stage.actual(victim) == 128 * MIB
+
+
+@contextmanager
+def _asleep(guest):
+    """Its QEMU waits for somebody to read a pipe: asleep, not stopped, and it answers nobody."""
+    pipe = guest.directory / "pipe"
+    os.mkfifo(pipe)
+    os.chmod(pipe, 0o666)
+    monitor = Monitor(guest)
+    try:
+        monitor.send("pmemsave", val=0, size=4096, filename=str(pipe))
+        yield
+    finally:
+        # Whoever does not wait for a writer cannot be kept waiting by one that never comes.
+        reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+        monitor.answer("pmemsave")
+        os.close(reader)
+        monitor.close()
+        pipe.unlink()
+
+
+def test_hung_asleep(stage):
+    """a QEMU that hangs asleep, while it is asked on demand: nobody waits for it, and it comes back"""
+    busy = stage.swap[0]
+    victim = stage.guest(name="victim", memory="512M", current="128M", swap="disk:256M", monitor=True)
+    stage.start()
+    stage.wait_known([victim])
+    victim.agent.load(300, rate=20)
+    wait_for("growth has begun", lambda: stage.actual(victim) > 150 * MIB, 30)
+    with _asleep(victim):
+        wait_for("it is reported as hung", lambda: "does not run" in stage.told(victim)["reason"], 30,
+                 see=lambda: stage.told(victim))
+        began = time.monotonic()
+        load = busy.agent.load(250, rate=80)
+        served(stage, busy, load)
+        assert time.monotonic() - began < 30
+        assert stage.daemon.list()[busy.name]["status"] == "ok"
+    wait_for("it is back", lambda: stage.told(victim)["status"] == "ok", 60,
+             see=lambda: stage.told(victim))
+    wait_for("its statistics period", lambda: stage.stats_period(victim) == 1, 20)
+    wait_for("it has what it needs", lambda: stage.actual(victim) >= 300 * MIB, 60,
+             see=lambda: stage.told(victim))
+    stage.check_no_oom(busy, victim)

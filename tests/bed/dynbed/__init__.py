@@ -6,5 +6,6 @@ from .bed import Bed
 from .domain import GuestSpec
 from .errors import BedError
 from .guest import Guest
+from .monitor import Monitor
 
-__all__ = ["Agent", "AgentError", "Bed", "BedError", "Guest", "GuestSpec"]
+__all__ = ["Agent", "AgentError", "Bed", "BedError", "Guest", "GuestSpec", "Monitor"]

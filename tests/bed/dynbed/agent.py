@@ -74,17 +74,28 @@ class Agent:
         """Wait until the guest's init serves requests (a request sent earlier waits in the socket)."""
         self.ask("ping", timeout_sec=timeout_sec)
 
-    def load(self, mib, rate=0, lock=False):
-        """Touch `mib` MiB of anonymous memory at `rate` MiB/s (0: flat out) and hold it; the load's id."""
-        return self.ask("load", mib, rate, *(["lock"] if lock else []))["load"]
+    def load(self, mib, rate=0, lock=False, touch=False):
+        """Fill `mib` MiB of anonymous memory at `rate` MiB/s (0: flat out) and hold it, locked,
+        or but touched: a word a page; the load's id."""
+        how = ["lock"] if lock else ["touch"] if touch else []
+        return self.ask("load", mib, rate, *how)["load"]
+
+    def load_with_holes(self, mib):
+        """The same, and give every other page back: what is free then lies in single pages."""
+        return self.ask("load", mib, 0, "holes")["load"]
 
     def cache(self, mib, rate=0):
         """Fill `mib` MiB of page cache and keep its device open; the load's id."""
         return self.ask("cache", mib, rate)["load"]
 
-    def work(self, mib, ops_per_sec=0):
-        """Visit random pages of a working set of `mib` MiB, counted; the load's id."""
-        return self.ask("work", mib, ops_per_sec)["load"]
+    def work(self, mib, ops_per_sec=0, grow=0):
+        """Visit random pages of a working set of `mib` MiB, counted, once all of it was touched, at
+        `grow` MiB/s (0: flat out); the load's id."""
+        return self.ask("work", mib, ops_per_sec, grow)["load"]
+
+    def burst(self, mib, period_sec):
+        """Take `mib` MiB and give them back, again and again, once in `period_sec`; the load's id."""
+        return self.ask("burst", mib, round(period_sec * 1000))["load"]
 
     def hog(self, rate=0):
         """Take whatever is available, now and later; the load's id."""

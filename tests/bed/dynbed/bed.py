@@ -15,6 +15,7 @@ from . import guest as guest_module
 from . import image, kvm
 from .errors import BedError
 from .paths import PACKAGE_PARENT, BedPaths, is_locked, remove_lock, try_lock
+from .services import HUGE_PAGES
 from .stale import remove_stale
 from .syscalls import wait_pidfd
 
@@ -29,20 +30,23 @@ def _module(name, *arguments):
     return [sys.executable, "-m", f"dynbed.{name}", *arguments]
 
 
-def _environment():
+def _environment(huge_pages):
     path = os.pathsep.join(filter(None, [str(PACKAGE_PARENT), os.environ.get("PYTHONPATH")]))
-    return {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+    return {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1",
+            HUGE_PAGES: "1" if huge_pages else "0"}
 
 
 class Bed:
     """`with Bed("name") as bed:` starts it and takes it away; with `caller_pid` None it outlives us."""
 
-    def __init__(self, name=None, caller_pid=0, use_kvm=None, say=None):
-        """`caller_pid`: the bed dies with this process (0: with us). `use_kvm` None: found by trying."""
+    def __init__(self, name=None, caller_pid=0, use_kvm=None, say=None, huge_pages=False):
+        """`caller_pid`: the bed dies with this process (0: with us). `use_kvm` None: found by trying.
+        `huge_pages`: let QEMU have transparent ones if the host gives any."""
         self.paths = BedPaths(name or f"test-{os.getpid()}")
         self.name = self.paths.name
         self.caller_pid = os.getpid() if caller_pid == 0 else caller_pid
         self.use_kvm = use_kvm
+        self.huge_pages = huge_pages
         self.kvm = None
         self.image = None
         self._say = say or (lambda _text: None)
@@ -100,7 +104,7 @@ class Bed:
                 _module("keeper", self.name, str(ready_write), str(caller_fd), str(hold_read),
                         "0" if self.kvm else "1"),
                 pass_fds=passed, start_new_session=True, cwd="/", stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL, env=_environment(), check=True)
+                stdout=subprocess.DEVNULL, env=_environment(self.huge_pages), check=True)
         finally:
             for fd in passed:
                 os.close(fd)
@@ -293,7 +297,7 @@ class Bed:
         """'start', 'stop', 'restart' or 'kill' (SIGKILL) the bed's libvirtd; guests go on."""
         self.disconnect()
         result = self.exec(_module("services", verb), capture_output=True, text=True,
-                           env=_environment())
+                           env=_environment(self.huge_pages))
         if result.returncode != 0:
             raise BedError(f"libvirtd {verb}: {result.stderr.strip()}")
 

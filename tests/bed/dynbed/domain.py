@@ -59,6 +59,7 @@ class GuestSpec:
     machine: str = "pc"
     vcpus: int = 1
     kernel_arguments: str = ""
+    monitor: bool = False  # a QMP socket of our own, qmp.sock beside the agent's
     uuid: str = field(default_factory=lambda: str(uuid_module.uuid4()))
 
     def swap_disk_kib(self):
@@ -168,6 +169,13 @@ def _add_devices(root, spec, directory, cache_image):
         _add(target, "requested", 0, unit="KiB")
 
 
+def _add_monitor(root, directory):
+    root.set("xmlns:qemu", "http://libvirt.org/schemas/domain/qemu/1.0")
+    command = _add(root, "qemu:commandline")
+    for word in ("-qmp", f"unix:{directory / 'qmp.sock'},server=on,wait=off"):
+        _add(command, "qemu:arg", value=word)
+
+
 def domain_xml(spec, kvm, image, directory, cache_image):
     """The domain XML of `spec`; `directory` holds its agent.sock, serial.log and swap.img."""
     root = ET.Element("domain", {"type": "kvm" if kvm else "qemu"})
@@ -189,6 +197,8 @@ def domain_xml(spec, kvm, image, directory, cache_image):
     _add(root, "on_reboot", "restart")
     _add(root, "on_crash", "destroy")
     _add_devices(root, spec, directory, cache_image)
+    if spec.monitor:
+        _add_monitor(root, directory)
     text = ET.tostring(root, encoding="unicode")
     if spec.policy is None:
         return text.replace("<metadata />", "")

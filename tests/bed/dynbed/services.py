@@ -12,6 +12,8 @@ from . import syscalls
 from .errors import BedError
 from .paths import SOURCE_ROOT
 
+# In the environment: "1" lets QEMU have transparent huge pages.
+HUGE_PAGES = "DYNBED_HUGE_PAGES"
 LIBVIRTD_PID_FILE = Path("/run/libvirtd.pid")
 LIBVIRTD_LOG = Path("/var/log/libvirt/libvirtd.log")
 _LIBVIRT_SOCKET = Path("/run/libvirt/libvirt-sock")
@@ -122,7 +124,8 @@ def libvirtd_pid():
 def _prepare_libvirtd():
     """In the child. QEMU inherits both: with huge pages a booting guest touches nearly all of its RAM, and
     100 of them do not fit; a hundred guests need more files than the usual 1024."""
-    syscalls.disable_huge_pages()
+    if os.environ.get(HUGE_PAGES) != "1":
+        syscalls.disable_huge_pages()
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 

@@ -3,12 +3,16 @@
  * {"id":"ID","ok":true,...} or {"id":"ID","ok":false,"error":"..."}. Nothing blocks: a load runs on
  * in its child, `stat` says how far it is.
  *
- *   ping                        {}
+ *   ping                        the guest's clock, as in the loads' times
  *   report                      the guest's own view: meminfo (KiB), vmstat, uptime, swap, loads
  *   stat                        the loads only
- *   load MIB [RATE] [lock]      touch MIB of anonymous memory at RATE MiB/s (0: at once), hold it
+ *   load MIB [RATE] [HOW]       fill MIB of anonymous memory at RATE MiB/s (0: at once), hold it;
+ *                               HOW: lock it against the balloon; touch: write but a word a page;
+ *                               holes: give every other page back
  *   cache MIB [RATE]            fill MIB of page cache from the cache disk, hold the disk open
- *   work MIB [RATE]             working set of MIB, RATE page visits a second (0: flat out)
+ *   work MIB [RATE] [GROW]      working set of MIB, touched at GROW MiB/s (0: at once), then RATE
+ *                               page visits a second (0: flat out)
+ *   burst MIB PERIOD            MIB of anonymous memory, there for half of every PERIOD ms
  *   hog [RATE]                  take all that is available, now and later
  *   release [ID]                end one load, or all
  *   drop                        drop clean caches
@@ -103,8 +107,11 @@ command_load(BedGuest *guest, char **arguments, BedReply *reply)
 
     if (!parse_size_and_rate(arguments, &wanted, reply))
         return false;
-    if (arguments[1] != NULL && arguments[2] != NULL)
+    if (arguments[1] != NULL && arguments[2] != NULL) {
         wanted.lock = strcmp(arguments[2], "lock") == 0;
+        wanted.touch = strcmp(arguments[2], "touch") == 0;
+        wanted.holes = strcmp(arguments[2], "holes") == 0;
+    }
     return start_load(guest, &wanted, reply);
 }
 
@@ -122,8 +129,26 @@ static bool
 command_work(BedGuest *guest, char **arguments, BedReply *reply)
 {
     BedLoad wanted = {.kind = BED_LOAD_WORK};
+    uint64_t grow = 0;
 
-    return parse_size_and_rate(arguments, &wanted, reply) && start_load(guest, &wanted, reply);
+    if (!parse_size_and_rate(arguments, &wanted, reply))
+        return false;
+    if (arguments[1] != NULL && !parse_number(arguments[2], 0, &grow))
+        return fail(reply, "grow: a number is needed");
+    wanted.grow_kib = grow * 1024;
+    return start_load(guest, &wanted, reply);
+}
+
+static bool
+command_burst(BedGuest *guest, char **arguments, BedReply *reply)
+{
+    BedLoad wanted = {.kind = BED_LOAD_BURST};
+
+    if (!parse_size_and_rate(arguments, &wanted, reply))
+        return false;
+    if (!parse_number(arguments[1], 0, &wanted.period_msec) || wanted.period_msec == 0)
+        return fail(reply, "period: a number of milliseconds above 0 is needed");
+    return start_load(guest, &wanted, reply);
 }
 
 static bool
@@ -199,11 +224,14 @@ add_loads(const BedGuest *guest, BedReply *reply)
             continue;
         bed_reply_add(reply,
                       "%s{\"load\":%d,\"kind\":\"%s\",\"state\":\"%s\",\"wanted_kib\":%llu,"
-                      "\"done_kib\":%llu,\"ops\":%llu,\"max_op_usec\":%llu,\"errno\":%d}",
+                      "\"done_kib\":%llu,\"ops\":%llu,\"max_op_usec\":%llu,\"began_usec\":%llu,"
+                      "\"ended_usec\":%llu,\"max_step_usec\":%llu,\"errno\":%d}",
                       separator, i + 1, bed_load_kind_name(load->kind),
                       bed_load_state_name(load->state), (unsigned long long) load->wanted_kib,
                       (unsigned long long) load->done_kib, (unsigned long long) load->ops,
-                      (unsigned long long) load->max_op_usec, load->error_errno);
+                      (unsigned long long) load->max_op_usec,
+                      (unsigned long long) load->began_usec, (unsigned long long) load->ended_usec,
+                      (unsigned long long) load->max_step_usec, load->error_errno);
         separator = ",";
     }
     bed_reply_add(reply, "]");
@@ -271,7 +299,7 @@ command_ping(BedGuest *guest, char **arguments, BedReply *reply)
 {
     (void) guest;
     (void) arguments;
-    bed_reply_add(reply, ",\"ok\":true");
+    bed_reply_add(reply, ",\"ok\":true,\"now_usec\":%llu", (unsigned long long) bed_now_usec());
     return true;
 }
 
@@ -339,7 +367,7 @@ find_command(const char *name)
         {"load", command_load},       {"cache", command_cache},   {"work", command_work},
         {"hog", command_hog},         {"release", command_release}, {"drop", command_drop},
         {"balloon", command_balloon}, {"reboot", command_reboot}, {"poweroff", command_poweroff},
-        {"suspend", command_suspend},
+        {"suspend", command_suspend}, {"burst", command_burst},
     };
 
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {

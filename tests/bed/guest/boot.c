@@ -13,6 +13,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* How long a port is waited for: 10 s. */
+#define PORT_TRIES 500
+#define PORT_PAUSE_USEC 20000
 #define MODULE_DIR "/modules"
 
 void
@@ -177,8 +180,13 @@ int
 bed_port_open(const char *name)
 {
     char path[32];
+    int tries = 0;
 
-    if (!find_by_attribute("/sys/class/virtio-ports", "name", name, path, sizeof path))
-        return -1;
+    /* A host that is busy names it later than our driver is loaded (seen once). */
+    while (!find_by_attribute("/sys/class/virtio-ports", "name", name, path, sizeof path)) {
+        if (++tries == PORT_TRIES)
+            return -1;
+        usleep(PORT_PAUSE_USEC);
+    }
     return open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
 }

@@ -22,6 +22,7 @@ typedef enum {
     BED_LOAD_CACHE, /* page cache: a block device read through it */
     BED_LOAD_WORK,  /* a working set used over and over, operations counted */
     BED_LOAD_HOG,   /* takes whatever is available, for ever */
+    BED_LOAD_BURST, /* anonymous memory that comes and goes */
     BED_N_LOADS
 } BedLoadKind;
 
@@ -34,19 +35,28 @@ typedef enum {
     BED_N_STATES
 } BedLoadState;
 
-/* One load. Lives in memory shared with its child: the child writes done_kib, ops, error_errno and
- * RUNNING -> HOLDING; init writes everything else. */
+/* One load. Lives in memory shared with its child: the child writes done_kib, ops, error_errno, the
+ * times and RUNNING -> HOLDING; init writes everything else. */
 typedef struct {
     volatile uint64_t done_kib;
-    volatile uint64_t ops;         /* WORK: pages visited */
-    volatile uint64_t max_op_usec; /* WORK: the slowest visit so far (a page fault from swap) */
+    volatile uint64_t ops;         /* WORK: pages visited; BURST: times it came and went */
+    volatile uint64_t max_op_usec; /* WORK: the slowest round of visits (faults from swap) */
+    /* Of growing, by bed_now_usec(): before the first page, after the last (0: not yet), and the
+     * longest from one step's end to the next one's */
+    volatile uint64_t began_usec;
+    volatile uint64_t ended_usec;
+    volatile uint64_t max_step_usec;
     volatile int error_errno;
     volatile BedLoadState state;
     BedLoadKind kind;
     pid_t pid;
     uint64_t wanted_kib;
     uint64_t rate_kib; /* KiB a second, or visits a second for WORK; 0 = as fast as it goes */
+    uint64_t grow_kib; /* WORK: KiB a second until all of it is there; 0 = as fast as it goes */
+    uint64_t period_msec; /* BURST: from one coming to the next */
     bool lock;         /* ANON: mlock()ed, so that the balloon cannot have it */
+    bool touch;        /* ANON: one word written a page, else all of it */
+    bool holes;        /* ANON: every other page given back once all of it was touched */
 } BedLoad;
 
 /* What was found and set up at boot. */
@@ -77,7 +87,8 @@ bool bed_module_load(const char *name);
 void bed_modules_load(bool zram);
 /* Find the block device whose virtio serial is @serial; @path gets "/dev/vdX". */
 bool bed_disk_find(const char *serial, char *path, size_t size);
-/* Find and open the virtio-serial port called @name, non-blocking. -1 if there is none. */
+/* Find and open the virtio-serial port called @name, non-blocking. -1 if there is none, and none
+ * comes within some seconds: the host names its ports when the driver is there already. */
 int bed_port_open(const char *name);
 /* Write @text to a sysfs or procfs file; false with errno set. */
 bool bed_write_file(const char *path, const char *text);
@@ -109,6 +120,8 @@ void bed_swap_setup(BedGuest *guest, const char *what);
 int bed_load_start(BedGuest *guest, const BedLoad *wanted);
 /* End load @id (0: all); false if there is no such load. */
 bool bed_load_release(BedGuest *guest, int id);
+/* CLOCK_MONOTONIC, as in a load's times. */
+uint64_t bed_now_usec(void);
 /* Collect ended children. */
 void bed_load_reap(BedGuest *guest);
 const char *bed_load_kind_name(BedLoadKind kind);

@@ -21,6 +21,13 @@
 #define STEP_KIB 256
 /* A hog leaves this much available: less, and the OOM killer ends it instead of the test. */
 #define HOG_MARGIN_KIB 24576
+/* A working set is visited in rounds, a look at the clock and a sleep after each: a wake-up costs
+ * an emulated guest as much as a thousand visits. */
+#define ROUND_LEAST 16
+#define ROUND_MOST 1024
+#define ROUNDS_PER_SEC 50
+/* What is later than this is not made up for. */
+#define WORK_LATE_USEC 1000000
 /* Initial state of the random generator; any odd number does. */
 #define SEED UINT64_C(0x9e3779b97f4a7c15)
 
@@ -41,6 +48,15 @@ sleep_until_usec(uint64_t when_usec)
 
     while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &when, NULL) == EINTR)
         continue;
+}
+
+/* @when_usec, but at most @late_usec ago. */
+static uint64_t
+later_usec(uint64_t when_usec, uint64_t late_usec)
+{
+    uint64_t least_usec = now_usec() - late_usec;
+
+    return when_usec > least_usec ? when_usec : least_usec;
 }
 
 static uint64_t
@@ -96,6 +112,14 @@ fill_kib(char *from, uint64_t kib, uint64_t *random)
         fill_page(from + at * 1024, random);
 }
 
+/* A word a page: takes memory as fast as the guest's kernel can give it. */
+static void
+touch_kib(char *from, uint64_t kib)
+{
+    for (uint64_t at = 0; at < kib; at += PAGE_KIB)
+        *(volatile uint64_t *) (from + at * 1024) = at;
+}
+
 static char *
 child_map(BedLoad *load, uint64_t kib)
 {
@@ -113,8 +137,13 @@ child_grow(BedLoad *load, uint64_t rate_kib)
 {
     char *memory = child_map(load, load->wanted_kib);
     uint64_t start_usec = now_usec();
+    uint64_t step_usec = start_usec;
     uint64_t random = SEED ^ (uint64_t) getpid();
 
+    load->began_usec = start_usec;
+    /* A huge page would be split, and its holes be free, only once the guest is short of memory. */
+    if (load->holes)
+        (void) madvise(memory, load->wanted_kib * 1024, MADV_NOHUGEPAGE);
     while (load->done_kib < load->wanted_kib) {
         uint64_t left_kib = load->wanted_kib - load->done_kib;
         uint64_t step_kib = left_kib < STEP_KIB ? left_kib : STEP_KIB;
@@ -122,40 +151,109 @@ child_grow(BedLoad *load, uint64_t rate_kib)
         if (load->lock &&
             mlock2(memory + load->done_kib * 1024, step_kib * 1024, MLOCK_ONFAULT) < 0)
             child_fail(load, errno);
-        fill_kib(memory + load->done_kib * 1024, step_kib, &random);
+        if (load->touch)
+            touch_kib(memory + load->done_kib * 1024, step_kib);
+        else
+            fill_kib(memory + load->done_kib * 1024, step_kib, &random);
         load->done_kib += step_kib;
+        if (now_usec() - step_usec > load->max_step_usec)
+            load->max_step_usec = now_usec() - step_usec;
+        step_usec = now_usec();
         pace(start_usec, load->done_kib, rate_kib);
     }
+    load->ended_usec = step_usec;
     return memory;
 }
 
+/* Give every other page back: what is free then lies in single pages. */
+static void
+punch_holes(BedLoad *load, char *memory)
+{
+    for (uint64_t at = 0; at < load->wanted_kib; at += UINT64_C(2) * PAGE_KIB) {
+        if (madvise(memory + at * 1024, PAGE_BYTES, MADV_DONTNEED) < 0)
+            child_fail(load, errno);
+    }
+}
+
+static void
+child_load(BedLoad *load)
+{
+    char *memory = child_grow(load, load->rate_kib);
+
+    if (load->holes)
+        punch_holes(load, memory);
+    child_hold(load);
+}
+
+/* Visits in a round, at @rate a second. */
+static uint64_t
+round_size(uint64_t rate)
+{
+    if (rate == 0)
+        return ROUND_MOST;
+    return rate / ROUNDS_PER_SEC > ROUND_LEAST ? rate / ROUNDS_PER_SEC : ROUND_LEAST;
+}
+
+/* Visit @n random pages. The clock is read once: it costs a slow guest more than a visit does. */
+static void
+visit_pages(BedLoad *load, char *memory, uint64_t n, uint64_t *random)
+{
+    uint64_t n_pages = load->wanted_kib / PAGE_KIB;
+    uint64_t before_usec = now_usec();
+    uint64_t took_usec;
+
+    for (uint64_t i = 0; i < n; i++)
+        (*(volatile uint64_t *) (memory + random_next(random) % n_pages * PAGE_BYTES))++;
+    took_usec = now_usec() - before_usec;
+    load->ops += n;
+    if (took_usec > load->max_op_usec)
+        load->max_op_usec = took_usec;
+}
+
+/* What is late by more than a second is lost, as a request is that nobody waits for longer. Less
+ * lateness is made up for, or the count would tell how busy the host's processors are. */
 static void
 child_work(BedLoad *load)
 {
-    char *memory = child_grow(load, 0);
-    uint64_t n_pages = load->wanted_kib / PAGE_KIB;
-    uint64_t start_usec = now_usec();
+    char *memory = child_grow(load, load->grow_kib);
+    uint64_t rate = load->rate_kib;
+    uint64_t n = round_size(rate);
+    uint64_t slot_usec = rate == 0 ? 0 : n * 1000000 / rate;
+    uint64_t due_usec = now_usec();
     uint64_t random = SEED;
-    uint64_t paced = 0;
 
     load->state = BED_STATE_HOLDING;
     for (;;) {
-        uint64_t before_usec = now_usec();
-        volatile uint64_t *word =
-            (volatile uint64_t *) (memory + random_next(&random) % n_pages * PAGE_BYTES);
-        uint64_t took_usec;
+        visit_pages(load, memory, n, &random);
+        if (slot_usec == 0)
+            continue;
+        due_usec = later_usec(due_usec + slot_usec, WORK_LATE_USEC);
+        sleep_until_usec(due_usec);
+    }
+}
 
-        (*word)++;
-        took_usec = now_usec() - before_usec;
+/* Memory that comes and goes: touched at once, held for half of the period, given back. */
+static void
+child_burst(BedLoad *load)
+{
+    uint64_t half_usec = load->period_msec * 500;
+    uint64_t due_usec = now_usec();
+
+    load->state = BED_STATE_HOLDING;
+    for (;;) {
+        char *memory = child_map(load, load->wanted_kib);
+
+        /* A word a page, not fill_page(): a hundred guests share the host's processors. */
+        for (uint64_t at = 0; at < load->wanted_kib; at += PAGE_KIB)
+            *(volatile uint64_t *) (memory + at * 1024) = at;
+        load->done_kib = load->wanted_kib;
+        due_usec = later_usec(due_usec + half_usec, 0);
+        sleep_until_usec(due_usec);
+        munmap(memory, load->wanted_kib * 1024);
+        load->done_kib = 0;
         load->ops++;
-        if (took_usec > load->max_op_usec)
-            load->max_op_usec = took_usec;
-        /* 16 visits between sleeps; what a slow visit loses is lost, never made up for. */
-        if (load->rate_kib > 0 && ++paced == 16) {
-            sleep_until_usec(start_usec + 16 * 1000000 / load->rate_kib);
-            start_usec = now_usec();
-            paced = 0;
-        }
+        due_usec = later_usec(due_usec + half_usec, 0);
+        sleep_until_usec(due_usec);
     }
 }
 
@@ -210,8 +308,7 @@ child_main(BedLoad *load, const char *cache_device)
         child_fail(load, errno);
     switch (load->kind) {
     case BED_LOAD_ANON:
-        child_grow(load, load->rate_kib);
-        child_hold(load);
+        child_load(load);
         break;
     case BED_LOAD_CACHE:
         child_cache(load, cache_device);
@@ -221,6 +318,9 @@ child_main(BedLoad *load, const char *cache_device)
         break;
     case BED_LOAD_HOG:
         child_hog(load);
+        break;
+    case BED_LOAD_BURST:
+        child_burst(load);
         break;
     case BED_N_LOADS:
         break;
@@ -276,6 +376,12 @@ bed_load_release(BedGuest *guest, int id)
     return true;
 }
 
+uint64_t
+bed_now_usec(void)
+{
+    return now_usec();
+}
+
 void
 bed_load_reap(BedGuest *guest)
 {
@@ -302,7 +408,8 @@ bed_load_reap(BedGuest *guest)
 const char *
 bed_load_kind_name(BedLoadKind kind)
 {
-    static const char *const names[BED_N_LOADS] = {"load", "cache", "work", "hog"};
+    static const char *const names[BED_N_LOADS] = {"load", "cache", "work", "hog",
+                                                   "burst"};
 
     return names[kind];
 }
