@@ -14,10 +14,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 # pylint: disable=wrong-import-position
 from dyndemo.report import print_summary, write  # noqa: E402
 from dyndemo.checks import Checks  # noqa: E402
-from dyndemo.sampler import Sampler  # noqa: E402
 from dyndemo.screen import Screen  # noqa: E402
 from dyndemo.story import POOL, PRIORITIES, SIZE, Story  # noqa: E402
 from dynlive import TOP, Daemon, find_build, wait_for  # noqa: E402
+from dynlive.sampler import Sampler  # noqa: E402
 from dynbed import Bed, BedError, GuestSpec  # noqa: E402
 from dynbed.domain import parse_size_kib  # noqa: E402
 

@@ -5,8 +5,7 @@ import json
 import os
 
 from dynlive import MIB
-
-from .timeline import timeline
+from dynlive.timeline import timeline
 
 
 def _guest_summary(name, policy, samples, views):
@@ -54,7 +53,8 @@ def write(run, directory):
     phases = [(phase.title, phase.start_sec, phase.end_sec) for phase in run.story.phases]
     note = f"{len(told['guests'])} guests under {'KVM' if run.bed.kvm else 'TCG'}"
     (directory / "timeline.svg").write_text(
-        timeline(run.sampler.samples, run.checks.policies, phases, note), encoding="utf-8")
+        timeline(run.sampler.samples, run.checks.policies, phases,
+                 ("dynmem: memory follows demand", note)), encoding="utf-8")
     return told
 
 
