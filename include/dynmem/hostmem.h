@@ -41,8 +41,8 @@ dyn_process_peek(const char *proc_root, int pid, DynProcess *ret_process, GError
 bool
 dyn_process_clock(int pid, clockid_t *ret_clock);
 
-/* CPU time of all its threads since its start, to the microsecond and in one; DYN_UNKNOWN if the
- * process has ended. */
+/* CPU time of all its threads since its start, to the microsecond and in one; DYN_UNKNOWN if there
+ * is no process of that number any more. */
 uint64_t
 dyn_process_cpu_usec(clockid_t clock);
 

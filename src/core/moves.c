@@ -6,8 +6,9 @@
  * guest, so memory stays where it is unless (1) a guest has lost half its buffer, which is met at
  * once and in one step; (2) such a guest finds too little free, which is asked back at once, from
  * the largest excess first, because one large move is cheaper than many small ones; (3) the pool
- * itself is nearly used up; (4) memory has been idle for long. Asking back and handing out never
- * happen in the same cycle with the same memory: what is only asked back is not there yet.
+ * itself is nearly used up; (4) memory has been idle for long. Whoever has just been moved is left
+ * alone where it is about little. Asking back and handing out never happen in the same cycle with
+ * the same memory: what is only asked back is not there yet.
  */
 #include "config.h"
 
@@ -195,15 +196,21 @@ is_scrap(const Round *round, size_t i, uint64_t to_kib)
            dyn_sat_sub(to_kib, here) < dyn_balancer_part_kib(holding->assigned_kib);
 }
 
-/* Hand out what is available among all growers. Up to what it still holds a growth only calls back
- * a shrink: that costs nothing. */
+/* Up to what it still holds a growth only calls back a shrink: that costs nothing. */
+static uint64_t
+called_back(const Round *round, uint32_t i)
+{
+    return MIN(claimed(&round->holdings[i]), goal_of(round, i));
+}
+
+/* Hand out what is available among all growers. */
 static void
 hand_out(Round *round)
 {
     for (size_t k = 0; k < round->n_growers; k++) {
         const uint32_t i = round->growers[k];
 
-        round->moves[i].to_kib = MIN(claimed(&round->holdings[i]), goal_of(round, i));
+        round->moves[i].to_kib = called_back(round, i);
     }
     (void)fill_growers(round, false, fill_growers(round, true, round->input->available_kib));
 }
@@ -233,7 +240,7 @@ drop_scraps(Round *round)
             round->growers[round->n_growers++] = i;
             continue;
         }
-        move->to_kib = MIN(claimed(&round->holdings[i]), goal_of(round, i));
+        move->to_kib = called_back(round, i);
         grow(round, i);
     }
     if (round->n_growers < n_all)
@@ -251,10 +258,8 @@ plan_growths(Round *round)
         DynMove *move = &round->moves[i];
 
         *move = (DynMove){ 0 };
-        if (!growth_due(round, i, &move->reason))
-            continue;
-        move->move = true;
-        round->growers[round->n_growers++] = (uint32_t)i;
+        if (growth_due(round, i, &move->reason))
+            round->growers[round->n_growers++] = (uint32_t)i;
     }
     hand_out(round);
     for (size_t k = 0; k < round->n_growers; k++) {

@@ -67,11 +67,11 @@ typedef struct DynVirtGuest {
     bool pid_searched;      /* in this run, whether it was found or not */
     uint64_t start_time;    /* of @pid, as in /proc/PID/stat */
     clockid_t clock;        /* its CPU time */
-    bool has_clock;
+    bool has_clock;         /* @pid is known, and has one */
     int64_t waiting_usec;   /* since when each look at @pid found it in state D; 0: it did not */
     DynLook look;           /* its last look; the UUID is not set */
     uint64_t peeked_usec;   /* CPU time of @pid when the rest of it was read */
-    int64_t status_usec;    /* when the next two were read; 0: not yet */
+    int64_t status_usec;    /* when the next three were read; 0: not yet */
     uint64_t huge_kib;
     uint64_t swap_kib;
     uint64_t status_rss_kib;/* resident set then */

@@ -101,13 +101,14 @@ forget_process(DynVirt *self, const char *uuid, int pid)
         return;
     guest->pid = 0;
     guest->pid_searched = false;
+    guest->has_clock = false;
     guest->status_usec = 0;
 }
 
 static uint64_t
 cpu_usec(const DynVirtGuest *guest)
 {
-    return guest->pid == 0 || !guest->has_clock ? DYN_UNKNOWN : dyn_process_cpu_usec(guest->clock);
+    return guest->has_clock ? dyn_process_cpu_usec(guest->clock) : DYN_UNKNOWN;
 }
 
 uint64_t
