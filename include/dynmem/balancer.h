@@ -106,12 +106,12 @@ dyn_balancer_allot(const DynClaim *claims, size_t n, uint64_t pool_kib, DynScrat
  * in the target that says what is idle. A growth for the buffer's sake alone waits 10 s after an
  * unforced shrink, unless its demand ramps up (DYN_DEMAND_RAMP_KIB a second): the guest's figures
  * are up to 2 s old, and dropping caches for the balloon keeps it busy for some seconds more.
- * Shorter, since memory that comes too late hurts and memory that is
- * taken too late does not. What contention took from a guest comes back at once from what is free,
- * but for 60 s not from others: among guests that all have their demand, a percent of noise in each
- * would else be a resize a second. None of these holds up what is needed: growth below demand + half
- * the safety or below minimum, and shrinks under contention or above maximum, are always allowed;
- * small steps of those rest, see below. All numbers chosen here. */
+ * Shorter, since memory that comes too late hurts and memory that is taken too late does not. What
+ * contention took from a guest comes back at once from what is free, but for 60 s not from others:
+ * among guests that all have their demand, a percent of noise in each would else be a resize a
+ * second. None of these holds up what is needed: growth below demand + half the safety or below
+ * minimum, and shrinks under contention or above maximum, are always allowed; small steps of those
+ * rest, see below. All numbers chosen here. */
 #define DYN_COOL_SHRINK_USEC (INT64_C(60) * 1000000)
 #define DYN_COOL_GROW_USEC (INT64_C(10) * 1000000)
 #define DYN_COOL_REGROW_USEC (INT64_C(60) * 1000000)

@@ -63,10 +63,11 @@ dyn_world_retain(DynWorld *world, const GPtrArray *found);
 bool
 dyn_world_event(DynWorld *world, const DynEvent *event);
 
-/* Guests to sample: all running ones; "exact" for those with a change in flight, starting, or near
- * the edge; "block" for those near the edge without swap. Free with dyn_sample_request_free(). */
+/* Guests to sample: all running ones; "exact" for those with a change in flight or just over,
+ * starting, or near the edge (with swap: now and then); "block" for those near the edge without
+ * swap. Free with dyn_sample_request_free(). */
 DynSampleRequest *
-dyn_world_sample_request(const DynWorld *world);
+dyn_world_sample_request(const DynWorld *world, int64_t now_usec);
 
 /* Name in @glance all whose processes are to be looked at. False: none of them is managed, so that
  * an interval's pause is short enough. */

@@ -230,35 +230,49 @@ dyn_world_event(DynWorld *world, const DynEvent *event)
     }
 }
 
-/* libvirt's cached balloon size is right most of the time; QEMU itself is asked where it matters,
- * and for every managed guest now and then. */
+/* Every how many cycles: a guest that has what it needs; one that lacks some of it but has swap. */
+#define EXACT_CYCLES 32u
+#define EXACT_CYCLES_SHORT 4u
+
 static bool
-wants_exact(const DynWorld *world, const DynGuest *guest, guint index)
+is_short(const DynGuest *guest)
 {
     const uint64_t edge_kib = dyn_guest_demand_kib(guest);
 
-    if (guest->sent_kib != DYN_UNKNOWN || !guest->confirmed || guest->balloon_kib == DYN_UNKNOWN ||
-        guest->doubted)
-        return true;
-    if ((world->cycle + index) % 32 == 0)
-        return true;
     return edge_kib != DYN_UNKNOWN &&
            dyn_guest_assigned_kib(guest) < dyn_sat_add(edge_kib, dyn_guest_safety_kib(guest));
 }
 
-static void
-ask(const DynWorld *world, const DynGuest *guest, guint index, DynAsk *ret_ask)
+/* libvirt's cached balloon size is right most of the time; QEMU itself is asked where it matters,
+ * as it may lag behind a resize and can be the death of a guest without swap, and for every managed
+ * guest now and then: each time is a call of libvirt. */
+static bool
+wants_exact(const DynWorld *world, const DynGuest *guest, guint index, int64_t now_usec)
 {
-    const bool managed = dyn_guest_is_managed(guest, world->conf);
+    guint cycles = EXACT_CYCLES;
 
-    memcpy(ret_ask->uuid, guest->uuid, sizeof ret_ask->uuid);
-    ret_ask->exact = managed && wants_exact(world, guest, index);
-    ret_ask->fresh = false;
-    ret_ask->block = managed && dyn_guest_wants_block(guest);
+    if (guest->sent_kib != DYN_UNKNOWN || !guest->confirmed || guest->balloon_kib == DYN_UNKNOWN ||
+        guest->doubted || now_usec - guest->progress_usec < DYN_CACHE_LAG_USEC)
+        return true;
+    if (is_short(guest))
+        cycles = guest->demand.has_swap ? EXACT_CYCLES_SHORT : 1;
+    return (world->cycle + index) % cycles == 0;
+}
+
+static DynAsk
+ask_for(const DynWorld *world, guint index, int64_t now_usec)
+{
+    const DynGuest *guest = world->guests->pdata[index];
+    const bool managed = dyn_guest_is_managed(guest, world->conf);
+    DynAsk ask = { .exact = managed && wants_exact(world, guest, index, now_usec),
+                   .block = managed && dyn_guest_wants_block(guest) };
+
+    memcpy(ask.uuid, guest->uuid, sizeof ask.uuid);
+    return ask;
 }
 
 DynSampleRequest *
-dyn_world_sample_request(const DynWorld *world)
+dyn_world_sample_request(const DynWorld *world, int64_t now_usec)
 {
     DynSampleRequest *request = dyn_sample_request_new(world->guests->len);
     guint n = 0;
@@ -268,7 +282,7 @@ dyn_world_sample_request(const DynWorld *world)
         const DynGuest *guest = world->guests->pdata[i];
 
         if (guest->active && guest->domain)
-            ask(world, guest, i, &g_array_index(request->asks, DynAsk, n++));
+            g_array_index(request->asks, DynAsk, n++) = ask_for(world, i, now_usec);
     }
     g_array_set_size(request->asks, n);
     return request;

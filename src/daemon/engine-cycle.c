@@ -227,7 +227,7 @@ dyn_engine_cycle_align(DynEngine *engine)
 static void
 begin_cycle(DynEngine *engine, int64_t now_usec)
 {
-    DynSampleRequest *request = dyn_world_sample_request(engine->world);
+    DynSampleRequest *request = dyn_world_sample_request(engine->world, now_usec);
 
     engine->cycle_now = false;
     engine->began_usec = now_usec;

@@ -91,7 +91,7 @@ step_of(size_t n)
     for (size_t i = 0; i < n; i++)
         toy_add(&toy, 1024, 64, 50, 256);
     toy_run(&toy, 30);
-    request = dyn_world_sample_request(toy.world);
+    request = dyn_world_sample_request(toy.world, toy.now);
     toy.now += SEC;
     snapshot = dyn_snapshot_new(toy.now, toy.now);
     for (size_t i = 0; i < n; i++)

@@ -444,7 +444,7 @@ toy_act(Toy *toy)
 static inline void
 toy_tick(Toy *toy)
 {
-    g_autoptr(DynSampleRequest) request = dyn_world_sample_request(toy->world);
+    g_autoptr(DynSampleRequest) request = dyn_world_sample_request(toy->world, toy->now);
     g_autoptr(DynSnapshot) snapshot = NULL;
     uint64_t resident = 0;
     uint64_t flight = 0;
