@@ -36,6 +36,17 @@ dyn_process_read(const char *proc_root, int pid, DynProcess *ret_process, GError
 bool
 dyn_process_peek(const char *proc_root, int pid, DynProcess *ret_process, GError **error);
 
+/* PROC/PID/stat to be kept open, as opening takes as long as reading. It stays that process's, also
+ * when its number is given to another. -1: there is no such process, or half of the descriptors
+ * that RLIMIT_NOFILE allows are in use; then it can still be peeked at by its number. The caller
+ * closes it. */
+int
+dyn_process_open(const char *proc_root, int pid);
+
+/* As dyn_process_peek(), of a file from dyn_process_open(). */
+bool
+dyn_process_peek_file(int file, DynProcess *ret_process, GError **error);
+
 /* The clock of its CPU time, of this host whatever PROC is. False if there is no such process. It
  * goes by the number: of a process that ended it reads as nothing, or as that of another. */
 bool

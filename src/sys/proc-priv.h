@@ -15,6 +15,10 @@
 bool
 dyn_proc_read(const char *path, char *ret_text, GError **error);
 
+/* The same of an open file, from its beginning; @path is for the error. */
+bool
+dyn_proc_read_file(int fd, const char *path, char *ret_text, GError **error);
+
 /* "cannot read PATH: ...", of an errno, with those codes. Returns false. */
 bool
 dyn_proc_fail(const char *path, int number, GError **error);

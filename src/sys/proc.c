@@ -37,33 +37,39 @@ dyn_proc_fail(const char *path, int number, GError **error)
     return false;
 }
 
+bool
+dyn_proc_read_file(int fd, const char *path, char *ret_text, GError **error)
+{
+    size_t length = 0;
+
+    while (length < DYN_PROC_TEXT_SIZE - 1) {
+        ssize_t n =
+            pread(fd, ret_text + length, DYN_PROC_TEXT_SIZE - 1 - length, (off_t)length);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return dyn_proc_fail(path, errno, error);
+        if (n == 0)
+            break;
+        length += (size_t)n;
+    }
+    ret_text[length] = '\0';
+    return true;
+}
+
 /* Not g_file_get_contents(): it does not tell ESRCH from other failures. */
 bool
 dyn_proc_read(const char *path, char *ret_text, GError **error)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    size_t length = 0;
+    bool ok;
 
     if (fd < 0)
         return dyn_proc_fail(path, errno, error);
-    while (length < DYN_PROC_TEXT_SIZE - 1) {
-        ssize_t n = read(fd, ret_text + length, DYN_PROC_TEXT_SIZE - 1 - length);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0) {
-            int number = errno;
-
-            (void)close(fd); /* was only read */
-            return dyn_proc_fail(path, number, error);
-        }
-        if (n == 0)
-            break;
-        length += (size_t)n;
-    }
+    ok = dyn_proc_read_file(fd, path, ret_text, error);
     (void)close(fd); /* was only read */
-    ret_text[length] = '\0';
-    return true;
+    return ok;
 }
 
 bool

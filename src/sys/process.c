@@ -6,6 +6,7 @@
 
 #include <dynmem/hostmem.h>
 
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -52,18 +53,22 @@ parse_stat(const char *text, StatLine *ret_stat)
 }
 
 static bool
-read_stat(const char *directory, StatLine *ret_stat, GError **error)
+take_stat(const char *text, const char *path, StatLine *ret_stat, GError **error)
 {
-    char text[DYN_PROC_TEXT_SIZE];
-    g_autofree char *path = g_build_filename(directory, "stat", NULL);
-
-    if (!dyn_proc_read(path, text, error))
-        return false;
     if (parse_stat(text, ret_stat))
         return true;
     g_set_error(error, DYN_ERROR, DYN_ERROR_INVALID, "%s does not read as proc(5) describes it",
                 path);
     return false;
+}
+
+static bool
+read_stat(const char *directory, StatLine *ret_stat, GError **error)
+{
+    char text[DYN_PROC_TEXT_SIZE];
+    g_autofree char *path = g_build_filename(directory, "stat", NULL);
+
+    return dyn_proc_read(path, text, error) && take_stat(text, path, ret_stat, error);
 }
 
 /* The value of @key in KiB; DYN_UNKNOWN where the process has no memory of its own (ended, kernel
@@ -127,6 +132,32 @@ dyn_process_peek(const char *proc_root, int pid, DynProcess *ret_process, GError
     StatLine stat;
 
     if (!read_stat(directory, &stat, error))
+        return false;
+    *ret_process = process_of(&stat);
+    return true;
+}
+
+int
+dyn_process_open(const char *proc_root, int pid)
+{
+    g_autofree char *path = g_strdup_printf("%s/%d/stat", proc_root, pid);
+    int file = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+
+    /* the lowest number that is free: as many others are in use */
+    if (file < 0 || file < sysconf(_SC_OPEN_MAX) / 2)
+        return file;
+    (void)close(file); /* nothing was read */
+    return -1;
+}
+
+bool
+dyn_process_peek_file(int file, DynProcess *ret_process, GError **error)
+{
+    char text[DYN_PROC_TEXT_SIZE];
+    const char *path = "stat of a process";
+    StatLine stat;
+
+    if (!dyn_proc_read_file(file, path, text, error) || !take_stat(text, path, &stat, error))
         return false;
     *ret_process = process_of(&stat);
     return true;

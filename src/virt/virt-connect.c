@@ -45,7 +45,7 @@ keep_alive(virConnectPtr link, bool *ret_wired, GError **error)
 }
 
 static virConnectPtr
-open_link(DynVirt *self, bool *ret_wired, GError **error)
+open_link(DynVirt *self, GError **error)
 {
     g_autofree char *what =
         g_strdup_printf("cannot connect to %s", self->uri ? self->uri : "libvirt");
@@ -55,9 +55,55 @@ open_link(DynVirt *self, bool *ret_wired, GError **error)
         dyn_virt_set_error(error, what);
         return NULL;
     }
-    if (!check_local(link, error) || !keep_alive(link, ret_wired, error))
+    if (!check_local(link, error))
         return NULL;
     return g_steal_pointer(&link);
+}
+
+/* The connection on @link if a call on it has been out for longer than @usec, else NULL; with a
+ * reference. */
+static virConnectPtr
+find_out(DynVirt *self, DynVirtLink link, int64_t usec)
+{
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
+    int64_t now_usec = g_get_monotonic_time();
+
+    for (size_t i = 0; self->link[link] && i < G_N_ELEMENTS(self->call); i++) {
+        const DynVirtCall *call = &self->call[i];
+
+        if (call->link == self->link[link] && now_usec - call->since_usec > usec) {
+            virConnectRef(self->link[link]);
+            return self->link[link];
+        }
+    }
+    return NULL;
+}
+
+/* From now on this connection's calls end if libvirtd is not heard of, and wake-ups that were lost
+ * are made up for. One that has failed already needs neither. */
+static void
+rescue(virConnectPtr link)
+{
+    bool wired;
+
+    (void)keep_alive(link, &wired, NULL);
+}
+
+static void
+rescue_links(DynVirt *self, int64_t usec)
+{
+    for (int i = 0; i < DYN_LINK_EVENTS; i++) {
+        g_autoptr(virConnect) link = find_out(self, (DynVirtLink)i, usec);
+
+        if (link)
+            rescue(link);
+    }
+}
+
+void
+dyn_virt_rescue_stuck(DynVirt *self)
+{
+    rescue_links(self, DYN_VIRT_STUCK_USEC);
 }
 
 static bool
@@ -99,8 +145,8 @@ static bool
 open_links(DynVirt *self, virConnectPtr *link, GError **error)
 {
     for (int i = 0; i < DYN_N_LINKS; i++) {
-        link[i] = open_link(self, &self->wired, error);
-        if (!link[i]) {
+        link[i] = open_link(self, error);
+        if (!link[i] || (i == DYN_LINK_EVENTS && !keep_alive(link[i], &self->wired, error))) {
             close_links(link);
             return false;
         }
@@ -136,6 +182,7 @@ dyn_virt_disconnect(DynVirt *self)
     g_autoptr(GHashTable) guests = NULL;
     uint32_t generation;
 
+    rescue_links(self, 0);
     g_mutex_lock(&self->lock);
     memcpy(link, self->link, sizeof(link));
     memset(self->link, 0, sizeof(self->link));
@@ -202,24 +249,6 @@ swap_link(DynVirt *self, DynVirtLink link, virConnectPtr stuck, virConnectPtr fr
     return stuck;
 }
 
-/* The connection on @link if a call on it seems to be stuck, else NULL; with a reference. */
-static virConnectPtr
-find_stuck(DynVirt *self, DynVirtLink link)
-{
-    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
-    int64_t now_usec = g_get_monotonic_time();
-
-    for (size_t i = 0; self->link[link] && i < G_N_ELEMENTS(self->call); i++) {
-        const DynVirtCall *call = &self->call[i];
-
-        if (call->link == self->link[link] && now_usec - call->since_usec > DYN_VIRT_STUCK_USEC) {
-            virConnectRef(self->link[link]);
-            return self->link[link];
-        }
-    }
-    return NULL;
-}
-
 /* The index of a slot that watches a call beginning now on @link; -1 if none is free. */
 static int
 watch_call(DynVirt *self, DynVirtLink link)
@@ -239,11 +268,13 @@ watch_call(DynVirt *self, DynVirtLink link)
 DynVirtUse
 dyn_virt_use(DynVirt *self, DynVirtLink link)
 {
-    g_autoptr(virConnect) stuck = find_stuck(self, link);
-    bool wired;
-    /* Without a new one the old one has to do: it is slow at worst. */
-    virConnectPtr fresh = stuck ? open_link(self, &wired, NULL) : NULL;
+    g_autoptr(virConnect) stuck = find_out(self, link, DYN_VIRT_STUCK_USEC);
+    virConnectPtr fresh = NULL;
 
+    if (stuck) {
+        rescue(stuck);
+        fresh = open_link(self, NULL); /* without it the old one has to do: it is slow at worst */
+    }
     if (fresh)
         (void)virConnectClose(swap_link(self, link, stuck, fresh)); /* others may hold references */
     return (DynVirtUse){.virt = self, .call = watch_call(self, link)};

@@ -4,6 +4,7 @@
 #include "virt-priv.h"
 
 #include <string.h>
+#include <unistd.h>
 
 static void
 guest_free(gpointer data)
@@ -30,9 +31,22 @@ dyn_virt_guests_get(GHashTable *guests, const char *uuid)
         return guest;
     guest = g_new0(DynVirtGuest, 1);
     guest->active = true;
+    guest->stat_file = -1;
     guest->vmem_kib = DYN_UNKNOWN;
     g_hash_table_insert(guests, g_strdup(uuid), guest);
     return guest;
+}
+
+void
+dyn_virt_guest_forget_process(DynVirtGuest *guest)
+{
+    guest->pid = 0;
+    guest->pid_searched = false;
+    guest->has_clock = false;
+    guest->status_usec = 0;
+    if (guest->stat_file >= 0)
+        (void)close(guest->stat_file); /* was only read */
+    guest->stat_file = -1;
 }
 
 void
@@ -44,13 +58,10 @@ dyn_virt_guest_reset(DynVirtGuest *guest)
             virDomainFree(guest->handle[i]);
         guest->handle[i] = NULL;
     }
-    guest->pid = 0;
-    guest->pid_searched = false;
+    dyn_virt_guest_forget_process(guest);
     guest->start_time = 0;
     guest->waiting_usec = 0;
     guest->peeked_usec = 0;
-    guest->has_clock = false;
-    guest->status_usec = 0;
     guest->huge_kib = 0;
     guest->clean_usec = 0;
     guest->base_usec = 0;

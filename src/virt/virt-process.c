@@ -63,6 +63,8 @@ dyn_virt_process_find(DynVirt *self, const char *uuid, const char *name, uint64_
         pid = 0; /* ended meanwhile */
     g_mutex_lock(&self->lock);
     guest = dyn_virt_guests_get(self->guests, uuid);
+    dyn_virt_guest_forget_process(guest); /* another thread may have found it, too */
+    guest->stat_file = pid != 0 ? dyn_process_open(self->proc_root, pid) : -1;
     guest->pid_searched = true;
     guest->pid = pid;
     guest->start_time = process.start_time;
@@ -99,10 +101,7 @@ forget_process(DynVirt *self, const char *uuid, int pid)
 
     if (guest->pid != pid)
         return;
-    guest->pid = 0;
-    guest->pid_searched = false;
-    guest->has_clock = false;
-    guest->status_usec = 0;
+    dyn_virt_guest_forget_process(guest);
 }
 
 static uint64_t
@@ -178,11 +177,29 @@ add_status(DynVirt *self, const char *uuid, DynProcess *process)
                MIN(process->rss_kib, guest->status_rss_kib) < STATUS_KIB;
 }
 
+/* Call with the lock held, which /proc/PID/stat does not keep waiting for. */
+static bool
+peek_process(const DynVirt *self, const DynVirtGuest *guest, DynProcess *ret_process)
+{
+    if (guest->stat_file >= 0)
+        return dyn_process_peek_file(guest->stat_file, ret_process, NULL);
+    return guest->pid != 0 &&
+           dyn_process_peek(self->proc_root, guest->pid, ret_process, NULL);
+}
+
+static bool
+peek_guest(DynVirt *self, const char *uuid, DynProcess *ret_process)
+{
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
+
+    return peek_process(self, dyn_virt_guests_get(self->guests, uuid), ret_process);
+}
+
 static bool
 read_process(DynVirt *self, const char *uuid, int pid, DynProcess *ret_process)
 {
     if (!is_status_due(self, uuid)) {
-        if (!dyn_process_peek(self->proc_root, pid, ret_process, NULL))
+        if (!peek_guest(self, uuid, ret_process))
             return false;
         if (add_status(self, uuid, ret_process))
             return true;
@@ -218,7 +235,7 @@ dyn_virt_process_look(DynVirt *self, DynGuestSample *sample)
  * /proc/PID/stat costs 25 us. */
 #define IDLE_CPU_USEC UINT64_C(4000)
 
-/* Call with the lock held, which /proc/PID/stat does not keep waiting for. */
+/* Call with the lock held. */
 static void
 peek(DynVirt *self, DynVirtGuest *guest)
 {
@@ -230,8 +247,7 @@ peek(DynVirt *self, DynVirtGuest *guest)
         look->cpu_usec - guest->peeked_usec < IDLE_CPU_USEC)
         return;
     look->rss_kib = look->faults = DYN_UNKNOWN;
-    if (look->cpu_usec == DYN_UNKNOWN ||
-        !dyn_process_peek(self->proc_root, guest->pid, &process, NULL) ||
+    if (look->cpu_usec == DYN_UNKNOWN || !peek_process(self, guest, &process) ||
         process.start_time != guest->start_time)
         return;
     guest->peeked_usec = look->cpu_usec;

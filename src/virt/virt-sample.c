@@ -319,6 +319,7 @@ dyn_virt_sample(DynHypervisor *hypervisor, const DynSampleRequest *request, GErr
         return NULL;
     if (request->quick)
         return quick_sample(self, request, error);
+    dyn_virt_rescue_stuck(self);
     snapshot = begin_snapshot(self, request);
     if (!dyn_hostmem_read(self->proc_root, &snapshot->host, error))
         return NULL;

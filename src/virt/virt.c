@@ -87,6 +87,40 @@ dyn_virt_ask_job(DynVirt *self, virDomainPtr domain, bool *ret_job, GError **err
     return true;
 }
 
+/* Whether somebody holds the guest's monitor: this never waits for them. */
+static bool
+probe_control(DynVirt *self, virDomainPtr domain, const char *uuid, DynProbe *probe,
+              GError **error)
+{
+    virDomainControlInfo control;
+
+    memset(&control, 0, sizeof(control));
+    if (virDomainGetControlInfo(domain, &control, 0) < 0)
+        return dyn_virt_fail(self, error, "cannot probe the guest");
+    probe->control_busy = control.state != VIR_DOMAIN_CONTROL_OK;
+    probe->hung = probe->control_busy && control.stateTime >= DYN_VIRT_SILENT_MSEC;
+    if (probe->control_busy)
+        dyn_virt_note_clean(self, uuid, false);
+    return true;
+}
+
+/* Not if somebody holds the monitor: the question for the job would wait for them. */
+static bool
+probe_state(DynVirt *self, virDomainPtr domain, const char *uuid, DynProbe *probe, GError **error)
+{
+    int state;
+
+    if (dyn_virt_is_known_clean(self, uuid))
+        return true; /* a guest that grows has nearly always been asked a moment ago */
+    if (virDomainGetState(domain, &state, NULL, 0) < 0)
+        return dyn_virt_fail(self, error, "cannot probe the guest");
+    probe->paused = dyn_virt_run_state(state) != DYN_RUN_RUNNING;
+    if (!dyn_virt_ask_job(self, domain, &probe->job, error))
+        return false;
+    dyn_virt_note_clean(self, uuid, !probe->paused && !probe->job);
+    return true;
+}
+
 static bool
 virt_probe(DynHypervisor *hypervisor, const char *uuid, DynProbe *ret_probe, GError **error)
 {
@@ -94,9 +128,7 @@ virt_probe(DynHypervisor *hypervisor, const char *uuid, DynProbe *ret_probe, GEr
     G_GNUC_UNUSED g_auto(DynVirtUse) use = dyn_virt_use(self, DYN_LINK_ACT);
     g_autoptr(virDomain) domain = NULL;
     DynGuestSample sample;
-    virDomainControlInfo control;
     DynProbe probe = {0};
-    int state;
 
     dyn_guest_sample_init(&sample, uuid);
     dyn_virt_process_look(self, &sample);
@@ -107,17 +139,9 @@ virt_probe(DynHypervisor *hypervisor, const char *uuid, DynProbe *ret_probe, GEr
     domain = dyn_virt_handle(self, DYN_LINK_ACT, uuid, error);
     if (!domain)
         return false;
-    memset(&control, 0, sizeof(control));
-    if (virDomainGetState(domain, &state, NULL, 0) < 0 ||
-        virDomainGetControlInfo(domain, &control, 0) < 0)
-        return dyn_virt_fail(self, error, "cannot probe the guest");
-    probe.paused = dyn_virt_run_state(state) != DYN_RUN_RUNNING;
-    probe.control_busy = control.state != VIR_DOMAIN_CONTROL_OK;
-    probe.hung = probe.control_busy && control.stateTime >= DYN_VIRT_SILENT_MSEC;
-    /* Not then: the question for the job would wait for whoever holds the monitor. */
-    if (!probe.control_busy && !dyn_virt_ask_job(self, domain, &probe.job, error))
+    if (!probe_control(self, domain, uuid, &probe, error) ||
+        (!probe.control_busy && !probe_state(self, domain, uuid, &probe, error)))
         return false;
-    dyn_virt_note_clean(self, uuid, !probe.control_busy && !probe.job);
     *ret_probe = probe;
     return true;
 }
