@@ -14,8 +14,13 @@ G_BEGIN_DECLS
 void
 dyn_virt_init(void);
 
+/* Deliver libvirt's events and keepalive in the default GLib main context, from now on; once is
+ * enough. Before any connection is opened. DYN_ERROR_FAILED: no file descriptor is left. */
+bool
+dyn_virt_loop_register(GError **error);
+
 /* The libvirt hypervisor for @uri (NULL: libvirt's default). Nothing is opened before connect().
- * The caller runs a GLib main loop with gvir_event_register() done. @proc_root is "/proc" but in
+ * The caller runs a GLib main loop with dyn_virt_loop_register() done. @proc_root is "/proc" but in
  * tests. Free it on the main thread; calls that are stuck in libvirt end by themselves later. Only
  * hypervisors of this machine: connect() refuses a URI that names another host
  * (DYN_ERROR_UNSUPPORTED). */

@@ -10,7 +10,6 @@
 
 #include <glib-unix.h>
 #include <glib/gstdio.h>
-#include <libvirt-glib/libvirt-glib.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -112,11 +111,13 @@ begin_psi(DynBackend *self)
 }
 
 DynBackend *
-dyn_backend_new_libvirt(const char *uri, DynStore *store)
+dyn_backend_new_libvirt(const char *uri, DynStore *store, GError **error)
 {
-    DynBackend *self = g_new0(DynBackend, 1);
+    DynBackend *self;
 
-    gvir_event_register();
+    if (!dyn_virt_loop_register(error))
+        return NULL;
+    self = g_new0(DynBackend, 1);
     g_thread_pool_set_max_unused_threads(MAX_IDLE_THREADS);
     self->hypervisor = dyn_virt_new(uri, "/proc");
     self->executor = dyn_threads_new(self->hypervisor, store, "/proc", NULL);

@@ -12,9 +12,9 @@ G_BEGIN_DECLS
 
 typedef struct DynBackend DynBackend;
 
-/* libvirt at @uri. Records go to @store (borrowed). */
+/* libvirt at @uri. Records go to @store (borrowed). NULL: no file descriptor is left. */
 DynBackend *
-dyn_backend_new_libvirt(const char *uri, DynStore *store);
+dyn_backend_new_libvirt(const char *uri, DynStore *store, GError **error);
 /* The simulated host @sim (taken), at its Speed= (not 0) times real time. */
 DynBackend *
 dyn_backend_new_sim(DynSim *sim, DynStore *store);

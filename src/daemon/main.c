@@ -327,7 +327,9 @@ set_up(DynDaemon *self, GError **error)
         return false;
     self->loop = g_main_loop_new(NULL, FALSE);
     self->backend = self->sim ? dyn_backend_new_sim(self->sim, self->store)
-                              : dyn_backend_new_libvirt(conf->connect, self->store);
+                              : dyn_backend_new_libvirt(conf->connect, self->store, error);
+    if (!self->backend)
+        return false;
     make_engine(self, g_steal_pointer(&conf), records);
     dyn_backend_set_engine(self->backend, self->engine);
     self->signal_ids[0] = g_unix_signal_add(SIGTERM, on_terminate, self);

@@ -13,7 +13,6 @@
 #include <gio/gio.h>
 #include <gio/gunixinputstream.h>
 #include <inttypes.h>
-#include <libvirt-glib/libvirt-glib-event.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -215,7 +214,8 @@ main(int argc, char **argv)
     g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
     Session session = {.loop = loop};
 
-    gvir_event_register();
+    if (!dyn_virt_loop_register(NULL))
+        return 1;
     dyn_virt_init();
     session.hypervisor =
         dyn_virt_new(argc > 1 ? argv[1] : "qemu:///system", argc > 2 ? argv[2] : "/proc");

@@ -305,7 +305,7 @@ START_TEST(test_virt_names_the_uri_it_cannot_reach)
     g_autoptr(DynHypervisor) hypervisor = NULL;
     g_autoptr(GError) error = NULL;
 
-    gvir_event_register();
+    ck_assert(dyn_virt_loop_register(NULL));
     dyn_virt_init();
     hypervisor = dyn_virt_new("qemu+unix:///system?socket=/nonexistent/socket", "/proc");
     ck_assert(!hypervisor->ops->connect(hypervisor, &error));

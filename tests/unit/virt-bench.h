@@ -4,7 +4,6 @@
 
 #include <dynmem/virt.h>
 
-#include <libvirt-glib/libvirt-glib-event.h>
 #include <string.h>
 
 #include "suite.h"
@@ -60,7 +59,7 @@ bench_new(void)
 {
     Bench *bench = g_new0(Bench, 1);
 
-    gvir_event_register();
+    ck_assert(dyn_virt_loop_register(NULL));
     dyn_virt_init();
     bench->events = g_array_new(FALSE, FALSE, sizeof(DynEvent));
     bench->hypervisor = dyn_virt_new("test:///default", "/proc");
