@@ -16,6 +16,7 @@ _NOISE_KIB = 16 * MIB
 _WITHIN_SEC = 1.0
 _STEP_MIB = 160
 _NEAR_KIB = 12 * MIB  # as in live_balance: demand moves while it is looked at
+_SHARED_SEC = 20
 _EAT = """import sys
 held = []
 for line in sys.stdin:
@@ -139,21 +140,37 @@ def _eat_until(stage, eater, gauge, goal_kib):
     raise AssertionError(f"guests still hold {held() // MIB} MiB")
 
 
-def _check_order(stage):
-    """Who gave how much: by weight, and nobody more than it may."""
-    held = {guest.name: stage.actual(guest) for guest in stage.guests()}
-    views = {guest.name: view(guest) for guest in stage.guests()}
+def _look(stage):
+    """({name: KiB held}, {name: view})"""
+    return ({guest.name: stage.actual(guest) for guest in stage.guests()},
+            {guest.name: view(guest) for guest in stage.guests()})
+
+
+def _missed_shares(stage):
+    """What of the order by weight is not so: {what: (MiB held, MiB due)}."""
+    held, views = _look(stage)
     swap, plain = ([guest.name for guest in group] for group in (stage.swap, stage.plain))
-    seen = {name: (kib // MIB, views[name].demand // MIB) for name, kib in held.items()}
-    assert held[swap[0]] > held[swap[1]] > held[swap[2]], seen
-    assert held[plain[0]] >= held[plain[1]] - _NEAR_KIB, seen
     shares = fair_shares(sum(held[name] for name in swap), {
         name: (priority + 1, max(80 * MIB, views[name].fixed_floor), views[name].demand)
         for name, priority in zip(swap, (100, 50, 10))})
-    for name, share in shares.items():
-        assert abs(held[name] - share) < _NEAR_KIB + 0.05 * share, (name, share // MIB, seen)
+    missed = {name: (held[name] // MIB, share // MIB) for name, share in shares.items()
+              if abs(held[name] - share) >= _NEAR_KIB + 0.05 * share}
+    if not held[swap[0]] > held[swap[1]] > held[swap[2]]:
+        missed["order"] = [held[name] // MIB for name in swap]
+    if held[plain[0]] < held[plain[1]] - _NEAR_KIB:
+        missed["plain"] = [held[name] // MIB for name in plain]
+    return missed
+
+
+def _check_order(stage):
+    """Who gave how much: by weight, and nobody more than it may. A QEMU that does not answer for
+    some seconds, as its guest swaps on a busy host, gets what is its due after that."""
+    wait_for("memory shared by weight", lambda: not _missed_shares(stage), _SHARED_SEC,
+             see=lambda: _missed_shares(stage))
+    held, views = _look(stage)
+    swap, plain = ([guest.name for guest in group] for group in (stage.swap, stage.plain))
     for name in swap:
-        assert held[name] >= max(80 * MIB, views[name].fixed_floor) - MIB, (name, seen)
+        assert held[name] >= max(80 * MIB, views[name].fixed_floor) - MIB, (name, held, views[name])
     for name in plain:
         # K + used + safety: above that is what is available in it
         assert views[name].mem_available >= 0.8 * views[name].safety, (name, views[name])
