@@ -89,21 +89,51 @@ rescue(virConnectPtr link)
     (void)keep_alive(link, &wired, NULL);
 }
 
-static void
-rescue_links(DynVirt *self, int64_t usec)
+/* @link is (not) kept alive from now on; whether it was. */
+static bool
+note_kept(DynVirt *self, DynVirtLink link, bool is_kept)
 {
-    for (int i = 0; i < DYN_LINK_EVENTS; i++) {
-        g_autoptr(virConnect) link = find_out(self, (DynVirtLink)i, usec);
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
+    const bool was_kept = self->kept[link];
 
-        if (link)
-            rescue(link);
-    }
+    self->kept[link] = is_kept;
+    return was_kept;
+}
+
+/* What was slow, and answered in the end, is as the others again. */
+static void
+relax(DynVirt *self, DynVirtLink which)
+{
+    g_autoptr(virConnect) link = dyn_virt_link(self, which, NULL);
+
+    if (link && virConnectSetKeepAlive(link, 0, 0) < 0)
+        dyn_virt_set_error(NULL, "keepalive cannot be ended"); /* then it costs more, no worse */
 }
 
 void
 dyn_virt_rescue_stuck(DynVirt *self)
 {
-    rescue_links(self, DYN_VIRT_STUCK_USEC);
+    for (int i = 0; i < DYN_LINK_EVENTS; i++) {
+        g_autoptr(virConnect) link = find_out(self, (DynVirtLink)i, DYN_VIRT_STUCK_USEC);
+        const bool was_kept = note_kept(self, (DynVirtLink)i, link != NULL);
+
+        if (link)
+            rescue(link);
+        else if (was_kept)
+            relax(self, (DynVirtLink)i);
+    }
+}
+
+/* Calls that are out when their connection is closed end with libvirtd's silence, too. */
+static void
+rescue_all(DynVirt *self)
+{
+    for (int i = 0; i < DYN_LINK_EVENTS; i++) {
+        g_autoptr(virConnect) link = find_out(self, (DynVirtLink)i, 0);
+
+        if (link)
+            rescue(link);
+    }
 }
 
 static bool
@@ -182,7 +212,7 @@ dyn_virt_disconnect(DynVirt *self)
     g_autoptr(GHashTable) guests = NULL;
     uint32_t generation;
 
-    rescue_links(self, 0);
+    rescue_all(self);
     g_mutex_lock(&self->lock);
     memcpy(link, self->link, sizeof(link));
     memset(self->link, 0, sizeof(self->link));
@@ -272,6 +302,7 @@ dyn_virt_use(DynVirt *self, DynVirtLink link)
     virConnectPtr fresh = NULL;
 
     if (stuck) {
+        (void)note_kept(self, link, true); /* in case that it has to do */
         rescue(stuck);
         fresh = open_link(self, NULL); /* without it the old one has to do: it is slow at worst */
     }

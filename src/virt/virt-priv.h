@@ -104,6 +104,7 @@ typedef struct DynVirt {
     GMutex lock;                 /* guards everything below */
     int sampling[2];             /* sampling calls out, abandoned ones included; bulk, quick ones */
     virConnectPtr link[DYN_N_LINKS];
+    bool kept[DYN_N_LINKS];      /* kept alive, as a call on it seemed to be stuck */
     DynVirtCall call[DYN_VIRT_N_CALLS];
     uint32_t generation;         /* counts connect(): tells late callbacks of an older connection */
     bool up;                     /* CONNECTED was said, DISCONNECTED was not */
@@ -141,7 +142,8 @@ dyn_virt_check_links(DynVirt *self);
 /* Deregister and close everything; the table is empty afterwards. */
 void
 dyn_virt_disconnect(DynVirt *self);
-/* Give connections on which a call seems to be stuck the keepalive that they lack. */
+/* Give connections on which a call seems to be stuck the keepalive that they lack, and take it from
+ * those on which none does any more. Once a cycle. */
 void
 dyn_virt_rescue_stuck(DynVirt *self);
 /* A reference to a connection, or NULL with DYN_ERROR_DISCONNECTED. */
