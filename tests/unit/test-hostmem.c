@@ -4,10 +4,6 @@
 #include <dynmem/hostmem.h>
 
 #include <glib/gstdio.h>
-#include <signal.h>
-#include <stdio.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <dynmem/error.h>
@@ -35,18 +31,6 @@ put(const char *root, const char *name, const char *text)
     g_autofree char *path = g_build_filename(root, name, NULL);
 
     ck_assert(g_file_set_contents(path, text, -1, NULL));
-}
-
-/* As put(), in the same file. */
-static void
-overwrite(const char *root, const char *name, const char *text)
-{
-    g_autofree char *path = g_build_filename(root, name, NULL);
-    FILE *file = fopen(path, "w");
-
-    ck_assert_ptr_nonnull(file);
-    ck_assert_int_ge(fputs(text, file), 0);
-    ck_assert_int_eq(fclose(file), 0);
 }
 
 static void
@@ -242,96 +226,6 @@ START_TEST(test_process_peek)
 }
 END_TEST
 
-/* Kept open it is read anew each time, and stays that process's. */
-START_TEST(test_process_peek_file)
-{
-    const char *line = "7 (a) S 1 1 1 0 -1 4194304 99 0 0 0 10 20 0 0 20 0 1 0 555 4096 2 0\n";
-    const char *later = "7 (a) T 1 1 1 0 -1 4194304 99 0 0 0 10 20 0 0 20 0 1 0 555 4096 3 0\n";
-    char *root = make_tree();
-    g_autoptr(GError) error = NULL;
-    DynProcess before, after;
-    pid_t child;
-    int file, status;
-
-    ck_assert_int_eq(dyn_process_open(root, 7), -1);
-    put(root, "7/stat", line);
-    file = dyn_process_open(root, 7);
-    ck_assert_int_ge(file, 0);
-    ck_assert(dyn_process_peek_file(file, &before, NULL));
-    ck_assert_int_eq(before.state, 'S');
-    overwrite(root, "7/stat", later);
-    ck_assert(dyn_process_peek_file(file, &after, NULL) && after.state == 'T');
-    ck_assert_uint_gt(after.rss_kib, before.rss_kib);
-    overwrite(root, "7/stat", "7 (a) S 1");
-    ck_assert(!dyn_process_peek_file(file, &after, &error));
-    ck_assert(g_error_matches(error, DYN_ERROR, DYN_ERROR_INVALID));
-    g_clear_error(&error);
-    ck_assert_int_eq(close(file), 0);
-    remove_tree(root);
-
-    child = fork();
-    if (child == 0)
-        pause();
-    ck_assert_int_gt(child, 0);
-    file = dyn_process_open("/proc", child);
-    ck_assert(dyn_process_peek_file(file, &before, NULL));
-    ck_assert_int_eq(kill(child, SIGKILL), 0);
-    ck_assert_int_eq(waitpid(child, &status, 0), child);
-    ck_assert(!dyn_process_peek_file(file, &after, &error));
-    ck_assert(g_error_matches(error, DYN_ERROR, DYN_ERROR_GONE));
-    ck_assert_int_eq(close(file), 0);
-}
-END_TEST
-
-/* With half of the descriptors in use the rest is left to those who cannot do without. */
-START_TEST(test_process_open_leaves_descriptors)
-{
-    const int next = dup(STDIN_FILENO);
-    struct rlimit usual, few;
-    int file;
-
-    ck_assert_int_ge(next, 0);
-    ck_assert_int_eq(close(next), 0);
-    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &usual), 0);
-    few = usual;
-    few.rlim_cur = 2 * (rlim_t)next;
-    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
-    ck_assert_int_eq(dyn_process_open("/proc", getpid()), -1);
-    few.rlim_cur += 2;
-    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
-    file = dyn_process_open("/proc", getpid());
-    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &usual), 0);
-    ck_assert_int_eq(file, next);
-    ck_assert_int_eq(close(file), 0);
-}
-END_TEST
-
-/* All its threads', finer than a tick, and never less. */
-START_TEST(test_process_cpu_time)
-{
-    pid_t child = fork();
-    uint64_t before, after;
-    clockid_t clock;
-    int status;
-
-    if (child == 0)
-        pause();
-    ck_assert_int_gt(child, 0);
-    ck_assert(dyn_process_clock(child, &clock));
-    ck_assert_uint_ne(dyn_process_cpu_usec(clock), DYN_UNKNOWN);
-    ck_assert_int_eq(kill(child, SIGKILL), 0);
-    ck_assert_int_eq(waitpid(child, &status, 0), child);
-    ck_assert_uint_eq(dyn_process_cpu_usec(clock), DYN_UNKNOWN); /* it ended */
-    ck_assert(!dyn_process_clock(child, &clock));
-    ck_assert(dyn_process_clock(getpid(), &clock));
-    before = after = dyn_process_cpu_usec(clock);
-    ck_assert_uint_ne(before, DYN_UNKNOWN);
-    while (after - before < 2000)
-        after = dyn_process_cpu_usec(clock);
-    ck_assert_uint_lt(after - before, 1000 * 1000);
-}
-END_TEST
-
 START_TEST(test_process_that_ended_is_gone)
 {
     g_autofree char *root = captured();
@@ -516,9 +410,6 @@ main(void)
     tcase_add_loop_test(tcase, test_hostmem_reads_psi, 0, G_N_ELEMENTS(psi_rows));
     tcase_add_test(tcase, test_process_reads_a_captured_qemu);
     tcase_add_test(tcase, test_process_peek);
-    tcase_add_test(tcase, test_process_peek_file);
-    tcase_add_test(tcase, test_process_open_leaves_descriptors);
-    tcase_add_test(tcase, test_process_cpu_time);
     tcase_add_test(tcase, test_process_that_ended_is_gone);
     tcase_add_loop_test(tcase, test_process_survives_any_name, 0, G_N_ELEMENTS(stat_rows));
     tcase_add_test(tcase, test_process_with_impossible_sizes_is_unknown);
