@@ -2,10 +2,10 @@
 /* libvirt's sockets and timers in the default GLib main context.
  *
  * With each call, of any thread, libvirt takes the connection's socket out of the event loop and
- * puts it back. In a GLib main context either wakes the loop for nothing (measured with
- * libvirt-glib 4.0, which this took the place of: twice for each of 210 calls a second, and a
- * quarter of the CPU time of dynmemd). So the sockets are in an epoll set, which is changed while
- * it is waited for: what wakes the loop is what there is to be read.
+ * puts it back. In a GLib main context either wakes the loop for nothing: with 100 guests that
+ * burst and libvirt-glib 4.0, which this took the place of, dynmemd took 6.1 % of a core, and with
+ * this 5.2 (docs/benchmarks.md). So the sockets are in an epoll set, which is changed while it is
+ * waited for: what wakes the loop is what there is to be read.
  *
  * Handles and timers may be changed by any thread, callbacks run in the main loop, and so does what
  * releases them, after them: libvirt may hold its own locks when it removes one. */
