@@ -89,38 +89,18 @@ rescue(virConnectPtr link)
     (void)keep_alive(link, &wired, NULL);
 }
 
-/* @link is (not) kept alive from now on; whether it was. */
-static bool
-note_kept(DynVirt *self, DynVirtLink link, bool is_kept)
-{
-    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
-    const bool was_kept = self->kept[link];
-
-    self->kept[link] = is_kept;
-    return was_kept;
-}
-
-/* What was slow, and answered in the end, is as the others again. */
-static void
-relax(DynVirt *self, DynVirtLink which)
-{
-    g_autoptr(virConnect) link = dyn_virt_link(self, which, NULL);
-
-    if (link && virConnectSetKeepAlive(link, 0, 0) < 0)
-        dyn_virt_set_error(NULL, "keepalive cannot be ended"); /* then it costs more, no worse */
-}
-
 void
 dyn_virt_rescue_stuck(DynVirt *self)
 {
     for (int i = 0; i < DYN_LINK_EVENTS; i++) {
-        g_autoptr(virConnect) link = find_out(self, (DynVirtLink)i, DYN_VIRT_STUCK_USEC);
-        const bool was_kept = note_kept(self, (DynVirtLink)i, link != NULL);
+        g_autoptr(virConnect) link = find_out(self, (DynVirtLink)i, DYN_VIRT_RESCUE_USEC);
 
-        if (link)
-            rescue(link);
-        else if (was_kept)
-            relax(self, (DynVirtLink)i);
+        if (!link)
+            continue;
+        rescue(link);
+        g_mutex_lock(&self->lock);
+        self->kept[i] = true;
+        g_mutex_unlock(&self->lock);
     }
 }
 
@@ -195,6 +175,7 @@ dyn_virt_connect(DynHypervisor *hypervisor, GError **error)
         return false;
     g_mutex_lock(&self->lock);
     memcpy(self->link, link, sizeof(link));
+    memset(self->kept, 0, sizeof(self->kept));
     self->generation++;
     self->pid_directory = find_pid_directory(link[DYN_LINK_EVENTS]);
     g_atomic_int_set(&self->balloon_in_bulk, is_qemu_driver(link[DYN_LINK_EVENTS]));
@@ -268,6 +249,7 @@ swap_link(DynVirt *self, DynVirtLink link, virConnectPtr stuck, virConnectPtr fr
     if (self->link[link] != stuck || !self->up)
         return fresh;
     self->link[link] = fresh;
+    self->kept[link] = false;
     g_hash_table_iter_init(&iter, self->guests);
     while (link < DYN_LINK_QUERY && g_hash_table_iter_next(&iter, NULL, &value)) {
         DynVirtGuest *guest = value;
@@ -277,6 +259,24 @@ swap_link(DynVirt *self, DynVirtLink link, virConnectPtr stuck, virConnectPtr fr
         guest->handle[link] = NULL;
     }
     return stuck;
+}
+
+/* The connection on @link if it is to be replaced, else NULL; with a reference: a call on it seems
+ * to be stuck, or was. Then it has a keepalive, which libvirt can end but not begin again. */
+static virConnectPtr
+find_spent(DynVirt *self, DynVirtLink link)
+{
+    virConnectPtr found = find_out(self, link, DYN_VIRT_STUCK_USEC);
+
+    if (found)
+        return found;
+    g_mutex_lock(&self->lock);
+    if (self->kept[link] && self->link[link]) {
+        found = self->link[link];
+        virConnectRef(found);
+    }
+    g_mutex_unlock(&self->lock);
+    return found;
 }
 
 /* The index of a slot that watches a call beginning now on @link; -1 if none is free. */
@@ -298,11 +298,10 @@ watch_call(DynVirt *self, DynVirtLink link)
 DynVirtUse
 dyn_virt_use(DynVirt *self, DynVirtLink link)
 {
-    g_autoptr(virConnect) stuck = find_out(self, link, DYN_VIRT_STUCK_USEC);
+    g_autoptr(virConnect) stuck = find_spent(self, link);
     virConnectPtr fresh = NULL;
 
     if (stuck) {
-        (void)note_kept(self, link, true); /* in case that it has to do */
         rescue(stuck);
         fresh = open_link(self, NULL); /* without it the old one has to do: it is slow at worst */
     }

@@ -56,6 +56,9 @@ typedef enum {
 /* A call that has been out for so long may be stuck: its connection is replaced. */
 #define DYN_VIRT_STUCK_USEC (G_USEC_PER_SEC / 2)
 
+/* And after so long it gets a keepalive even if nobody else wants to use it. */
+#define DYN_VIRT_RESCUE_USEC (2 * G_USEC_PER_SEC)
+
 typedef struct DynVirtCall {
     virConnectPtr link; /* borrowed, to compare only; NULL: free */
     int64_t since_usec;
@@ -104,7 +107,7 @@ typedef struct DynVirt {
     GMutex lock;                 /* guards everything below */
     int sampling[2];             /* sampling calls out, abandoned ones included; bulk, quick ones */
     virConnectPtr link[DYN_N_LINKS];
-    bool kept[DYN_N_LINKS];      /* kept alive, as a call on it seemed to be stuck */
+    bool kept[DYN_N_LINKS];      /* kept alive, as a call on it was stuck */
     DynVirtCall call[DYN_VIRT_N_CALLS];
     uint32_t generation;         /* counts connect(): tells late callbacks of an older connection */
     bool up;                     /* CONNECTED was said, DISCONNECTED was not */
@@ -142,8 +145,8 @@ dyn_virt_check_links(DynVirt *self);
 /* Deregister and close everything; the table is empty afterwards. */
 void
 dyn_virt_disconnect(DynVirt *self);
-/* Give connections on which a call seems to be stuck the keepalive that they lack, and take it from
- * those on which none does any more. Once a cycle. */
+/* Give connections on which a call is stuck the keepalive that they lack; who uses one next
+ * replaces it. Never waits. Once a cycle. */
 void
 dyn_virt_rescue_stuck(DynVirt *self);
 /* A reference to a connection, or NULL with DYN_ERROR_DISCONNECTED. */
