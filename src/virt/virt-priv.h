@@ -271,10 +271,7 @@ dyn_virt_is_quick_out(DynVirt *self, const char *uuid);
 /* And does it set the guest's statistics period? */
 bool
 dyn_virt_is_question_out(DynVirt *self, const char *uuid);
-/* Was it found to run, held by no job, less than a second ago, with no event of its life since? */
-bool
-dyn_virt_is_known_clean(DynVirt *self, const char *uuid);
-/* A probe found it so, or not. */
+/* A probe found that it runs and no job holds it, or not. */
 void
 dyn_virt_note_clean(DynVirt *self, const char *uuid, bool is_clean);
 

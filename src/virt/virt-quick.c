@@ -50,8 +50,8 @@ is_lost(Round *round, GError *problem)
     return true;
 }
 
-bool
-dyn_virt_is_known_clean(DynVirt *self, const char *uuid)
+static bool
+is_known_clean(DynVirt *self, const char *uuid)
 {
     G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
     const DynVirtGuest *guest = dyn_virt_guests_get(self->guests, uuid);
@@ -102,7 +102,7 @@ look_at_state(Round *round, DynVirtAsk *ask, GError **error)
     int state;
 
     ask->sample.read_usec = g_get_monotonic_time();
-    if (dyn_virt_is_known_clean(round->virt, ask->sample.uuid))
+    if (is_known_clean(round->virt, ask->sample.uuid))
         return true;
     if (virDomainGetState(ask->domain, &state, NULL, 0) < 0)
         return dyn_virt_fail(round->virt, error, "cannot read the guest's state");

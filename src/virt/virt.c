@@ -104,14 +104,13 @@ probe_control(DynVirt *self, virDomainPtr domain, const char *uuid, DynProbe *pr
     return true;
 }
 
-/* Not if somebody holds the monitor: the question for the job would wait for them. */
+/* Not if somebody holds the monitor: the question for the job would wait for them. Asked each time:
+ * behind a job that began a moment ago a request would wait, and take effect late. */
 static bool
 probe_state(DynVirt *self, virDomainPtr domain, const char *uuid, DynProbe *probe, GError **error)
 {
     int state;
 
-    if (dyn_virt_is_known_clean(self, uuid))
-        return true; /* a guest that grows has nearly always been asked a moment ago */
     if (virDomainGetState(domain, &state, NULL, 0) < 0)
         return dyn_virt_fail(self, error, "cannot probe the guest");
     probe->paused = dyn_virt_run_state(state) != DYN_RUN_RUNNING;
