@@ -28,6 +28,8 @@ G_BEGIN_DECLS
 #define DYN_DECISIONS_STATES 4u
 /* "In the same minute": who was asked for memory or offered some. */
 #define DYN_DECISIONS_NEAR_USEC (INT64_C(60) * G_USEC_PER_SEC)
+/* The index of no entry: past all of them. */
+#define DYN_DECISIONS_NONE SIZE_MAX
 
 typedef enum {
     DYN_DECISION_ACTION, /* a request, with its outcome */
@@ -95,27 +97,29 @@ dyn_decisions_expire(DynDecisions *ring, int64_t now_usec);
 
 size_t
 dyn_decisions_count(const DynDecisions *ring);
-/* The oldest is 0. Borrowed until the next dyn_decisions_add() or _expire(). */
-const DynDecision *
+/* The oldest is 0; @index is below dyn_decisions_count(). An index is good until the next
+ * dyn_decisions_add() or _expire(). */
+DynDecision
 dyn_decisions_get(const DynDecisions *ring, size_t index);
-/* The guest's last name, "" if not known. Borrowed likewise. */
+/* The guest's last name, "" if not known. Borrowed until then. */
 const char *
 dyn_decisions_name(const DynDecisions *ring, const char *uuid);
 /* The UUID of the guest that had this name last (or is @name itself), NULL: nobody is known by it.
  * Borrowed likewise. */
 const char *
 dyn_decisions_find(const DynDecisions *ring, const char *name);
+/* Indices; DYN_DECISIONS_NONE where there is no such entry. */
 /* The entry of @uuid that stood at @wall_usec: the latest by its own wall time that is not after
- * it, of several the last one that happened. NULL: none. */
-const DynDecision *
+ * it, of several the last one that happened. */
+size_t
 dyn_decisions_at(const DynDecisions *ring, const char *uuid, int64_t wall_usec);
-/* The entry of @uuid next after (before) @decision, NULL: none. */
-const DynDecision *
-dyn_decisions_next(const DynDecisions *ring, const DynDecision *decision);
-const DynDecision *
-dyn_decisions_previous(const DynDecisions *ring, const DynDecision *decision);
-/* The last entry of @uuid that is an action or would have been one; NULL: none. */
-const DynDecision *
+/* The entry of the same guest next after (before) the one at @index. */
+size_t
+dyn_decisions_next(const DynDecisions *ring, size_t index);
+size_t
+dyn_decisions_previous(const DynDecisions *ring, size_t index);
+/* The last entry of @uuid that is an action or would have been one. */
+size_t
 dyn_decisions_last_action(const DynDecisions *ring, const char *uuid);
 /* The wall time, as of @wall_usec now, since which nothing is missing. */
 int64_t

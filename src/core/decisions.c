@@ -293,10 +293,10 @@ dyn_decisions_count(const DynDecisions *ring)
     return (size_t)(ring->next - ring->first);
 }
 
-const DynDecision *
+DynDecision
 dyn_decisions_get(const DynDecisions *ring, size_t index)
 {
-    return dyn_decisions_slot(ring, ring->first + index);
+    return *dyn_decisions_slot(ring, ring->first + index);
 }
 
 const char *
@@ -334,7 +334,7 @@ dyn_decisions_find(const DynDecisions *ring, const char *name)
     return found ? found->uuid : NULL;
 }
 
-const DynDecision *
+size_t
 dyn_decisions_at(const DynDecisions *ring, const char *uuid, int64_t wall_usec)
 {
     const DynDecision *best = NULL;
@@ -346,44 +346,44 @@ dyn_decisions_at(const DynDecisions *ring, const char *uuid, int64_t wall_usec)
             strcmp(entry->uuid, uuid) == 0)
             best = entry;
     }
-    return best;
+    return best ? (size_t)(best->seq - ring->first) : DYN_DECISIONS_NONE;
 }
 
-const DynDecision *
-dyn_decisions_next(const DynDecisions *ring, const DynDecision *decision)
+size_t
+dyn_decisions_next(const DynDecisions *ring, size_t index)
 {
-    for (uint64_t seq = decision->seq + 1; seq < ring->next; seq++) {
-        const DynDecision *entry = dyn_decisions_slot(ring, seq);
+    const char *uuid = dyn_decisions_slot(ring, ring->first + index)->uuid;
 
-        if (strcmp(entry->uuid, decision->uuid) == 0)
-            return entry;
+    for (size_t i = index + 1; i < dyn_decisions_count(ring); i++) {
+        if (strcmp(dyn_decisions_slot(ring, ring->first + i)->uuid, uuid) == 0)
+            return i;
     }
-    return NULL;
+    return DYN_DECISIONS_NONE;
 }
 
-const DynDecision *
-dyn_decisions_previous(const DynDecisions *ring, const DynDecision *decision)
+size_t
+dyn_decisions_previous(const DynDecisions *ring, size_t index)
 {
-    for (uint64_t seq = decision->seq; seq-- > ring->first;) {
-        const DynDecision *entry = dyn_decisions_slot(ring, seq);
+    const char *uuid = dyn_decisions_slot(ring, ring->first + index)->uuid;
 
-        if (strcmp(entry->uuid, decision->uuid) == 0)
-            return entry;
+    for (size_t i = index; i-- > 0;) {
+        if (strcmp(dyn_decisions_slot(ring, ring->first + i)->uuid, uuid) == 0)
+            return i;
     }
-    return NULL;
+    return DYN_DECISIONS_NONE;
 }
 
-const DynDecision *
+size_t
 dyn_decisions_last_action(const DynDecisions *ring, const char *uuid)
 {
-    for (uint64_t seq = ring->next; seq-- > ring->first;) {
-        const DynDecision *entry = dyn_decisions_slot(ring, seq);
+    for (size_t i = dyn_decisions_count(ring); i-- > 0;) {
+        const DynDecision *entry = dyn_decisions_slot(ring, ring->first + i);
 
         if ((entry->kind == DYN_DECISION_ACTION || entry->kind == DYN_DECISION_WOULD) &&
             strcmp(entry->uuid, uuid) == 0)
-            return entry;
+            return i;
     }
-    return NULL;
+    return DYN_DECISIONS_NONE;
 }
 
 int64_t

@@ -52,19 +52,19 @@ dyn_explanation_free(DynExplanation *explanation)
 }
 
 static DynExplainedDecision
-known(const DynDecision *decision)
+known(const DynDecisions *ring, size_t index)
 {
-    DynExplainedDecision out = { .known = decision != NULL };
+    DynExplainedDecision out = { .known = index != DYN_DECISIONS_NONE };
 
-    if (decision)
-        out.decision = *decision;
+    if (out.known)
+        out.decision = dyn_decisions_get(ring, index);
     return out;
 }
 
 static bool
-is_action(const DynDecision *decision)
+is_action(uint8_t kind)
 {
-    return decision->kind == DYN_DECISION_ACTION || decision->kind == DYN_DECISION_WOULD;
+    return kind == DYN_DECISION_ACTION || kind == DYN_DECISION_WOULD;
 }
 
 /* From its beginning to the end of what was counted in it. */
@@ -151,11 +151,11 @@ collect_others(DynExplanation *out, const DynDecisions *ring, const DynDecision 
     gpointer value;
 
     for (size_t i = 0; i < dyn_decisions_count(ring); i++) {
-        const DynDecision *entry = dyn_decisions_get(ring, i);
+        const DynDecision entry = dyn_decisions_get(ring, i);
 
-        if (entry->kind == DYN_DECISION_ACTION && entry->outcome == DYN_OUTCOME_SENT &&
-            strcmp(entry->uuid, decision->uuid) != 0)
-            fold_change(changes, entry, are_near(entry, decision));
+        if (entry.kind == DYN_DECISION_ACTION && entry.outcome == DYN_OUTCOME_SENT &&
+            strcmp(entry.uuid, decision->uuid) != 0)
+            fold_change(changes, &entry, are_near(&entry, decision));
     }
     g_hash_table_iter_init(&iter, changes);
     while (g_hash_table_iter_next(&iter, NULL, &value))
@@ -163,67 +163,70 @@ collect_others(DynExplanation *out, const DynDecisions *ring, const DynDecision 
     g_ptr_array_sort(out->others, compare_moves);
 }
 
-static const DynDecision *
-action_at(const DynDecisions *ring, const DynDecision *decision)
+static size_t
+action_at(const DynDecisions *ring, size_t index)
 {
-    while (decision && !is_action(decision))
-        decision = dyn_decisions_previous(ring, decision);
-    return decision;
+    while (index != DYN_DECISIONS_NONE && !is_action(dyn_decisions_get(ring, index).kind))
+        index = dyn_decisions_previous(ring, index);
+    return index;
 }
 
-static const DynDecision *
-state_at(const DynDecisions *ring, const DynDecision *decision)
+static size_t
+state_at(const DynDecisions *ring, size_t index)
 {
-    while (decision && decision->kind != DYN_DECISION_STATE)
-        decision = dyn_decisions_previous(ring, decision);
-    return decision;
+    while (index != DYN_DECISIONS_NONE &&
+           dyn_decisions_get(ring, index).kind != DYN_DECISION_STATE)
+        index = dyn_decisions_previous(ring, index);
+    return index;
 }
 
-/* dynmemd was away between what is known of the guest and what is known next (NULL: of now). */
-static const DynDecision *
-start_between(const DynDecisions *ring, const DynDecision *at, const DynDecision *next)
+/* dynmemd was away between what is known of the guest (none: nothing is) and what is known next
+ * (none: of now). */
+static size_t
+start_between(const DynDecisions *ring, size_t at, size_t next)
 {
-    for (size_t i = 0; at && i < dyn_decisions_count(ring); i++) {
-        const DynDecision *entry = dyn_decisions_get(ring, i);
+    const size_t end = MIN(next, dyn_decisions_count(ring));
 
-        if (entry->kind == DYN_DECISION_START && entry->seq > at->seq &&
-            (!next || entry->seq < next->seq))
-            return entry;
+    for (size_t i = at; i < end; i++) {
+        if (dyn_decisions_get(ring, i).kind == DYN_DECISION_START)
+            return i;
     }
-    return NULL;
+    return DYN_DECISIONS_NONE;
 }
 
 /* The first entry of the guest in the ring. */
-static const DynDecision *
+static size_t
 first_of(const DynDecisions *ring, const char *uuid)
 {
     for (size_t i = 0; i < dyn_decisions_count(ring); i++) {
-        if (strcmp(dyn_decisions_get(ring, i)->uuid, uuid) == 0)
-            return dyn_decisions_get(ring, i);
+        const DynDecision entry = dyn_decisions_get(ring, i);
+
+        if (strcmp(entry.uuid, uuid) == 0)
+            return i;
     }
-    return NULL;
+    return DYN_DECISIONS_NONE;
 }
 
 void
 dyn_explain_decisions(DynExplanation *out, const DynDecisions *ring, int64_t now_usec,
                       int64_t now_wall_usec)
 {
-    const DynDecision *at = NULL;
-    const DynDecision *last;
-    const DynDecision *next;
+    size_t last;
 
     out->since_usec = dyn_decisions_since(ring, now_usec, now_wall_usec);
     if (out->past) {
-        at = dyn_decisions_at(ring, out->uuid, out->wall_usec);
+        const size_t at = dyn_decisions_at(ring, out->uuid, out->wall_usec);
+        const size_t next = at != DYN_DECISIONS_NONE ? dyn_decisions_next(ring, at)
+                                                     : first_of(ring, out->uuid);
+
         last = action_at(ring, at);
-        out->state = known(state_at(ring, at));
-        next = at ? dyn_decisions_next(ring, at) : first_of(ring, out->uuid);
-        out->next = known(next);
-        out->start = known(start_between(ring, at, next));
+        out->state = known(ring, state_at(ring, at));
+        out->next = known(ring, next);
+        out->start = known(ring, start_between(ring, at, next));
     } else {
         last = dyn_decisions_last_action(ring, out->uuid);
     }
-    out->last = known(last);
-    if (last)
-        collect_others(out, ring, last);
+    out->last = known(ring, last);
+    if (out->last.known)
+        collect_others(out, ring, &out->last.decision);
 }

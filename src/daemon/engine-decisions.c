@@ -185,7 +185,7 @@ static bool
 is_remembered(const DynEngine *engine, int64_t wall_usec)
 {
     for (size_t i = 0; i < dyn_decisions_count(engine->decisions); i++) {
-        if (dyn_decisions_get(engine->decisions, i)->wall_usec >= wall_usec)
+        if (dyn_decisions_get(engine->decisions, i).wall_usec >= wall_usec)
             return true;
     }
     return false;

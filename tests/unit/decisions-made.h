@@ -68,8 +68,8 @@ assert_same(const DynDecisions *a, const DynDecisions *b)
 {
     ck_assert_uint_eq(dyn_decisions_count(a), dyn_decisions_count(b));
     for (size_t i = 0; i < dyn_decisions_count(a); i++) {
-        DynDecision left = *dyn_decisions_get(a, i);
-        DynDecision right = *dyn_decisions_get(b, i);
+        DynDecision left = dyn_decisions_get(a, i);
+        DynDecision right = dyn_decisions_get(b, i);
 
         left.unsaved = right.unsaved = 0;
         ck_assert_uint_eq(left.seq, right.seq);

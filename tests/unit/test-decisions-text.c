@@ -41,7 +41,7 @@ START_TEST(test_decisions_text_continues)
     }
     g_autoptr(DynDecisions) back = parse(text->str, BOOT, 20 * SEC, WALL + 20 * SEC);
     assert_same(ring, back);
-    ck_assert_uint_eq(dyn_decisions_get(back, 4)->count, 5);
+    ck_assert_uint_eq(dyn_decisions_get(back, 4).count, 5);
 }
 END_TEST
 
@@ -62,7 +62,7 @@ START_TEST(test_decisions_text_wraps)
     ck_assert_uint_eq(dyn_decisions_count(ring), DYN_DECISIONS_MOST);
     g_autoptr(DynDecisions) back = parse(all->str, BOOT, 70000 * SEC, WALL + 70000 * SEC);
     assert_same(ring, back);
-    ck_assert_uint_eq(dyn_decisions_get(back, 0)->seq, 500);
+    ck_assert_uint_eq(dyn_decisions_get(back, 0).seq, 500);
     ck_assert_int_eq(dyn_decisions_since(back, 70000 * SEC, WALL + 70000 * SEC),
                      dyn_decisions_since(ring, 70000 * SEC, WALL + 70000 * SEC));
     ck_assert_uint_lt(all->len, 16 * 1024 * 1024);
@@ -184,8 +184,8 @@ START_TEST(test_decisions_age_over_restarts)
                       dyn_decisions_count(back));
         ck_assert(add_step(back, WEB, 500, rows[i].now_usec));
         if (rows[i].left > 0)
-            ck_assert_int_ge(dyn_decisions_get(back, rows[i].left)->steady_usec,
-                             dyn_decisions_get(back, rows[i].left - 1)->steady_usec);
+            ck_assert_int_ge(dyn_decisions_get(back, rows[i].left).steady_usec,
+                             dyn_decisions_get(back, rows[i].left - 1).steady_usec);
     }
 }
 END_TEST

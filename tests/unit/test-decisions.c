@@ -11,7 +11,7 @@ START_TEST(test_decisions_drops_the_oldest)
         ck_assert(add_step(ring, i < 9 ? WEB : DB, 200 + (uint64_t)i, (i + 1) * SEC));
     ck_assert_uint_eq(dyn_decisions_count(ring), 4);
     for (size_t i = 0; i < 4; i++)
-        ck_assert_uint_eq(dyn_decisions_get(ring, i)->to_kib, (206 + i) * MIB);
+        ck_assert_uint_eq(dyn_decisions_get(ring, i).to_kib, (206 + i) * MIB);
     ck_assert_int_eq(dyn_decisions_since(ring, 10 * SEC, WALL + 10 * SEC), WALL + 7 * SEC);
     ck_assert_str_eq(dyn_decisions_name(ring, WEB), "a guest");
     for (int i = 0; i < 4; i++)
@@ -27,7 +27,7 @@ START_TEST(test_decisions_drops_what_is_a_day_old)
     for (int hour = 0; hour < 30; hour++)
         ck_assert(add_step(ring, WEB, 200, hour * HOUR));
     ck_assert_uint_eq(dyn_decisions_count(ring), 25);
-    ck_assert_int_eq(dyn_decisions_get(ring, 0)->wall_usec, WALL + 5 * HOUR);
+    ck_assert_int_eq(dyn_decisions_get(ring, 0).wall_usec, WALL + 5 * HOUR);
     dyn_decisions_expire(ring, 29 * HOUR + 1);
     ck_assert_uint_eq(dyn_decisions_count(ring), 24);
     dyn_decisions_expire(ring, 100 * HOUR);
@@ -35,6 +35,16 @@ START_TEST(test_decisions_drops_what_is_a_day_old)
     ck_assert_int_eq(dyn_decisions_since(ring, 100 * HOUR, WALL + 100 * HOUR), WALL + 76 * HOUR);
 }
 END_TEST
+
+/* What stood then. */
+static DynDecision
+stood(const DynDecisions *ring, const char *uuid, int64_t wall_usec)
+{
+    const size_t index = dyn_decisions_at(ring, uuid, wall_usec);
+
+    ck_assert_uint_lt(index, dyn_decisions_count(ring));
+    return dyn_decisions_get(ring, index);
+}
 
 /* A year forth, a year back: nothing is lost, the order stays, and times are found as written. */
 START_TEST(test_decisions_survives_steps_of_the_wall_clock)
@@ -50,13 +60,13 @@ START_TEST(test_decisions_survives_steps_of_the_wall_clock)
     }
     ck_assert_uint_eq(dyn_decisions_count(ring), 5);
     for (size_t i = 0; i < 5; i++)
-        ck_assert_uint_eq(dyn_decisions_get(ring, i)->to_kib, (200 + i) * MIB);
-    ck_assert_uint_eq(dyn_decisions_at(ring, WEB, WALL + SEC)->to_kib, 200 * MIB);
-    ck_assert_uint_eq(dyn_decisions_at(ring, WEB, WALL + 3 * SEC)->to_kib, 202 * MIB);
-    ck_assert_uint_eq(dyn_decisions_at(ring, WEB, WALL + 2 * year)->to_kib, 201 * MIB);
-    ck_assert_uint_eq(dyn_decisions_at(ring, WEB, WALL - 1)->to_kib, 203 * MIB);
-    ck_assert_ptr_null(dyn_decisions_at(ring, WEB, WALL - year - 1));
-    ck_assert_ptr_null(dyn_decisions_at(ring, DB, WALL + year));
+        ck_assert_uint_eq(dyn_decisions_get(ring, i).to_kib, (200 + i) * MIB);
+    ck_assert_uint_eq(stood(ring, WEB, WALL + SEC).to_kib, 200 * MIB);
+    ck_assert_uint_eq(stood(ring, WEB, WALL + 3 * SEC).to_kib, 202 * MIB);
+    ck_assert_uint_eq(stood(ring, WEB, WALL + 2 * year).to_kib, 201 * MIB);
+    ck_assert_uint_eq(stood(ring, WEB, WALL - 1).to_kib, 203 * MIB);
+    ck_assert_uint_eq(dyn_decisions_at(ring, WEB, WALL - year - 1), DYN_DECISIONS_NONE);
+    ck_assert_uint_eq(dyn_decisions_at(ring, DB, WALL + year), DYN_DECISIONS_NONE);
     /* whatever the clock says now, the first entry is remembered */
     ck_assert_int_eq(dyn_decisions_since(ring, 4 * SEC, WALL + 2 * year), WALL);
     ck_assert_int_eq(dyn_decisions_since(ring, 4 * SEC, WALL - year), WALL - year - 4 * SEC);
@@ -67,23 +77,25 @@ START_TEST(test_decisions_finds_its_way)
 {
     g_autoptr(DynDecisions) ring = dyn_decisions_new(100, BOOT, 0);
     const DynDecision stuck = state(WEB, DYN_HOLD_STUCK, WALL + 4 * SEC);
-    const DynDecision *entry;
+    size_t entry;
 
     ck_assert(add_step(ring, WEB, 200, SEC));
     ck_assert(add_step(ring, DB, 50, 2 * SEC));
     ck_assert(add_step(ring, WEB, 300, 3 * SEC));
     ck_assert(dyn_decisions_add(ring, &stuck, NULL, 4 * SEC));
     entry = dyn_decisions_at(ring, WEB, WALL + 2 * SEC);
-    ck_assert_uint_eq(entry->to_kib, 200 * MIB);
+    ck_assert_uint_eq(entry, 0);
+    ck_assert_uint_eq(dyn_decisions_previous(ring, entry), DYN_DECISIONS_NONE);
     entry = dyn_decisions_next(ring, entry);
-    ck_assert_uint_eq(entry->to_kib, 300 * MIB);
-    ck_assert_ptr_eq(dyn_decisions_last_action(ring, WEB), entry);
-    ck_assert_uint_eq(dyn_decisions_previous(ring, entry)->to_kib, 200 * MIB);
+    ck_assert_uint_eq(entry, 2);
+    ck_assert_uint_eq(dyn_decisions_get(ring, entry).to_kib, 300 * MIB);
+    ck_assert_uint_eq(dyn_decisions_last_action(ring, WEB), entry);
+    ck_assert_uint_eq(dyn_decisions_previous(ring, entry), 0);
     entry = dyn_decisions_next(ring, entry);
-    ck_assert_uint_eq(entry->hold, DYN_HOLD_STUCK);
-    ck_assert_ptr_null(dyn_decisions_next(ring, entry));
-    ck_assert_ptr_null(dyn_decisions_previous(ring, dyn_decisions_get(ring, 0)));
-    ck_assert_ptr_null(dyn_decisions_last_action(ring, BOOT));
+    ck_assert_uint_eq(entry, 3);
+    ck_assert_uint_eq(dyn_decisions_get(ring, entry).hold, DYN_HOLD_STUCK);
+    ck_assert_uint_eq(dyn_decisions_next(ring, entry), DYN_DECISIONS_NONE);
+    ck_assert_uint_eq(dyn_decisions_last_action(ring, BOOT), DYN_DECISIONS_NONE);
 }
 END_TEST
 
@@ -110,8 +122,8 @@ START_TEST(test_decisions_counts_small_steps)
     }
     ck_assert_uint_eq(dyn_decisions_count(ring), 12);
     for (size_t i = 0; i < 12; i++) {
-        count += dyn_decisions_get(ring, i)->count;
-        ck_assert_uint_ge(dyn_decisions_get(ring, i)->span_sec, 298);
+        count += dyn_decisions_get(ring, i).count;
+        ck_assert_uint_ge(dyn_decisions_get(ring, i).span_sec, 298);
     }
     ck_assert_uint_eq(count, 3600);
 }
@@ -132,13 +144,14 @@ START_TEST(test_decisions_counts_no_way_back)
     }
     ck_assert_uint_eq(dyn_decisions_count(ring), 3);
     for (size_t i = 0; i < 3; i++) {
-        const DynDecision *entry = dyn_decisions_get(ring, i);
+        const DynDecision entry = dyn_decisions_get(ring, i);
 
-        ck_assert((entry->reason == DYN_REASON_GROW_DEMAND) == (entry->to_kib > entry->from_kib));
-        ck_assert_uint_eq(entry->count, 3 - i);
+        ck_assert((entry.reason == DYN_REASON_GROW_DEMAND) == (entry.to_kib > entry.from_kib));
+        ck_assert_uint_eq(entry.count, 3 - i);
     }
-    ck_assert_uint_eq(dyn_decisions_last_action(ring, WEB)->to_kib, (uint64_t)at_kib);
-    ck_assert_uint_eq(dyn_decisions_at(ring, WEB, WALL + 4 * SEC)->count, 2);
+    ck_assert_uint_eq(dyn_decisions_last_action(ring, WEB), 2);
+    ck_assert_uint_eq(dyn_decisions_get(ring, 2).to_kib, (uint64_t)at_kib);
+    ck_assert_uint_eq(stood(ring, WEB, WALL + 4 * SEC).count, 2);
 }
 END_TEST
 
@@ -168,8 +181,8 @@ START_TEST(test_decisions_keeps_large_steps_apart)
     refused.reason = DYN_REASON_GROW_BUFFER;
     ck_assert(dyn_decisions_add(ring, &refused, NULL, 7 * SEC));
     ck_assert(dyn_decisions_add(ring, &refused, NULL, 307 * SEC)); /* later than counted together */
-    ck_assert_uint_eq(dyn_decisions_get(ring, 3)->count, 2);
-    ck_assert_uint_eq(dyn_decisions_get(ring, 3)->span_sec, 1);
+    ck_assert_uint_eq(dyn_decisions_get(ring, 3).count, 2);
+    ck_assert_uint_eq(dyn_decisions_get(ring, 3).span_sec, 1);
 }
 END_TEST
 
@@ -184,9 +197,9 @@ START_TEST(test_decisions_counts_flapping)
         (void)dyn_decisions_add(ring, &decision, NULL, second * SEC);
     }
     ck_assert_uint_eq(dyn_decisions_count(ring), 2 * DYN_DECISIONS_STATES);
-    ck_assert_uint_eq(dyn_decisions_get(ring, 0)->count, 1);
-    ck_assert_uint_eq(dyn_decisions_get(ring, 3)->count, 300 - 3);
-    ck_assert_uint_eq(dyn_decisions_get(ring, 3)->hold, DYN_HOLD_JOB);
+    ck_assert_uint_eq(dyn_decisions_get(ring, 0).count, 1);
+    ck_assert_uint_eq(dyn_decisions_get(ring, 3).count, 300 - 3);
+    ck_assert_uint_eq(dyn_decisions_get(ring, 3).hold, DYN_HOLD_JOB);
 }
 END_TEST
 
