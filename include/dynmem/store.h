@@ -35,8 +35,9 @@ dyn_store_is_paused(DynStore *store);
 bool
 dyn_store_set_paused(DynStore *store, bool paused, GError **error);
 
-/* A file of decisions is never larger: 65536 entries of at most 330 bytes, their guests' names, and
- * what is appended before it is written anew. A larger one is damaged, and not read. */
+/* A file of decisions is never larger: at most 330 bytes for each of DYN_DECISIONS_MOST entries (a
+ * former version: 65536), their guests' names, and what is appended before it is written anew. A
+ * larger one is damaged, and not read. */
 #define DYN_STORE_DECISIONS_MAX (48 * 1024 * 1024)
 
 /* The ring as it was kept, or an empty one: nobody has to do without a daemon for want of its

@@ -184,7 +184,8 @@ const DynCliCommand dyn_cli_cmd_explain = {
     .name = "explain",
     .summary = "Say why a guest holds what it holds, and what would change that",
     .syntax = "[--at TIME] DOMAIN",
-    .details = "Decisions of the last 24 hours are remembered, also over restarts of the daemon.",
+    .details = "The last 32768 decisions are remembered, for 24 hours, also over restarts of the\n"
+               "daemon.",
     .get_options = get_options,
     .options_size = sizeof(ExplainOptions),
     .least = 1,

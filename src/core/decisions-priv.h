@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The ring's insides, shared with its file form (decisions-text.c). */
+/* The ring's insides, shared with its file form (decisions-text.c).
+ *   decisions.c        the ring
+ *   decisions-pack.c   an entry of it
+ *   decisions-text.c   all of it as a text */
 #pragma once
 
 #include <dynmem/decisions.h>
@@ -7,7 +10,7 @@
 /* Entries that a later one of the same kind may be counted in. */
 typedef enum { DYN_TRAIL_GROW, DYN_TRAIL_SHRINK, DYN_TRAIL_STATE, DYN_N_TRAILS } DynTrail;
 
-/* A guest that has entries. */
+/* A guest that has entries; it lives while it has some. */
 typedef struct DynDecider {
     char uuid[DYN_UUID_SIZE];
     char *name;
@@ -18,8 +21,18 @@ typedef struct DynDecider {
     unsigned states;
 } DynDecider;
 
+/* A DynDecision in half its bytes: its seq follows from its slot, its UUID from its decider. */
+typedef struct DynPackedDecision {
+    int64_t steady_usec, wall_usec;
+    DynDecider *decider; /* the ring's */
+    uint16_t count, span_sec;
+    uint8_t kind : 2, contention : 1, unsaved : 1;
+    uint8_t reason, outcome, hold, status;
+    uint8_t sizes[6][5]; /* KiB, lowest byte first; all ones: DYN_UNKNOWN */
+} DynPackedDecision;
+
 struct DynDecisions {
-    DynDecision *slots;    /* entry @seq is in slots[seq % most] */
+    DynPackedDecision *slots; /* entry @seq is in slots[seq % most] */
     size_t most;
     uint64_t first, next;  /* seqs [first, next) are there */
     GHashTable *deciders;  /* uuid -> DynDecider, which it owns */
@@ -29,8 +42,16 @@ struct DynDecisions {
     size_t unsaved;
 };
 
-DynDecision *
+DynPackedDecision
+dyn_decision_pack(const DynDecision *decision, DynDecider *decider);
+DynDecision
+dyn_decision_unpack(const DynPackedDecision *packed, uint64_t seq);
+
+DynPackedDecision *
 dyn_decisions_slot(const DynDecisions *ring, uint64_t seq);
+/* Put @entry in the place of the one of its guest that has its seq. */
+void
+dyn_decisions_replace(DynDecisions *ring, const DynDecision *entry);
 /* As dyn_decisions_add(), but always as an entry of its own, with its steady time as it is. */
 void
 dyn_decisions_append(DynDecisions *ring, const DynDecision *decision);

@@ -137,8 +137,11 @@ dyn_decisions_format(const DynDecisions *ring)
         if (((const DynDecider *)value)->name)
             append_name(out, value);
     }
-    for (uint64_t seq = ring->first; seq < ring->next; seq++)
-        append_entry(out, dyn_decisions_slot(ring, seq));
+    for (size_t i = 0; i < dyn_decisions_count(ring); i++) {
+        const DynDecision entry = dyn_decisions_get(ring, i);
+
+        append_entry(out, &entry);
+    }
     return g_string_free(out, FALSE);
 }
 
@@ -154,17 +157,16 @@ dyn_decisions_take_unsaved(DynDecisions *ring)
         left -= dyn_decisions_slot(ring, --first)->unsaved;
     out = g_string_new(NULL);
     for (uint64_t seq = first; seq < ring->next; seq++) {
-        DynDecision *entry = dyn_decisions_slot(ring, seq);
-        DynDecider *decider;
+        DynPackedDecision *slot = dyn_decisions_slot(ring, seq);
+        const DynDecision entry = dyn_decision_unpack(slot, seq);
 
-        if (!entry->unsaved)
+        if (!slot->unsaved)
             continue;
-        entry->unsaved = 0;
-        decider = dyn_decisions_decider(ring, entry->uuid);
-        if (decider->name && decider->name_unsaved)
-            append_name(out, decider);
-        decider->name_unsaved = false;
-        append_entry(out, entry);
+        slot->unsaved = 0;
+        if (slot->decider->name && slot->decider->name_unsaved)
+            append_name(out, slot->decider);
+        slot->decider->name_unsaved = false;
+        append_entry(out, &entry);
     }
     ring->unsaved = 0;
     return g_string_free(out, FALSE);
@@ -279,7 +281,7 @@ static bool
 take_entry(DynDecisions *ring, const char *line)
 {
     DynDecision entry = { 0 };
-    DynDecision *old;
+    const DynPackedDecision *old;
 
     if (!parse_entry(line, &entry))
         return false;
@@ -287,10 +289,10 @@ take_entry(DynDecisions *ring, const char *line)
         if (entry.seq < ring->first)
             return true; /* dropped for want of room */
         old = dyn_decisions_slot(ring, entry.seq);
-        if (strcmp(old->uuid, entry.uuid) != 0 || old->kind != entry.kind ||
+        if (strcmp(old->decider->uuid, entry.uuid) != 0 || old->kind != entry.kind ||
             old->steady_usec != entry.steady_usec)
             return false;
-        *old = entry;
+        dyn_decisions_replace(ring, &entry);
         return true;
     }
     if (entry.seq != ring->next ||
@@ -339,7 +341,7 @@ resume_clock(DynDecisions *ring, const DynDecisionClock *clock)
 {
     const char *boot_id = clock->boot_id && *clock->boot_id ? clock->boot_id : "-";
     const bool same_boot = strcmp(boot_id, "-") != 0 && strcmp(ring->boot_id, boot_id) == 0;
-    const DynDecision *last =
+    const DynPackedDecision *last =
         ring->next > ring->first ? dyn_decisions_slot(ring, ring->next - 1) : NULL;
 
     if (!same_boot)

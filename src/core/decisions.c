@@ -5,8 +5,6 @@
 
 #include "decisions-priv.h"
 
-G_STATIC_ASSERT(sizeof(DynDecision) <= 128);
-
 static void
 decider_free(gpointer data)
 {
@@ -16,22 +14,25 @@ decider_free(gpointer data)
     g_free(decider);
 }
 
-static DynDecisions *
-ring_new(size_t most)
+static GHashTable *
+deciders_new(void)
+{
+    return g_hash_table_new_full(g_str_hash, g_str_equal, NULL, decider_free);
+}
+
+/* All of it is written to, and so is there from the start: a daemon that grew by a page whenever 64
+ * more decisions were made, for as long as it takes to fill the ring, could not be told from one
+ * that leaks, and what it will take would be known too late. (g_new0() alone takes only addresses.)
+ */
+DynDecisions *
+dyn_decisions_new(size_t most, const char *boot_id, int64_t now_usec)
 {
     DynDecisions *ring = g_new0(DynDecisions, 1);
 
     ring->most = MAX(most, 1);
-    ring->slots = g_new0(DynDecision, ring->most);
-    ring->deciders = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, decider_free);
-    return ring;
-}
-
-DynDecisions *
-dyn_decisions_new(size_t most, const char *boot_id, int64_t now_usec)
-{
-    DynDecisions *ring = ring_new(most);
-
+    ring->slots = g_new(DynPackedDecision, ring->most);
+    memset(ring->slots, 0, ring->most * sizeof *ring->slots);
+    ring->deciders = deciders_new();
     g_strlcpy(ring->boot_id, boot_id && *boot_id ? boot_id : "-", sizeof ring->boot_id);
     ring->offset_usec = -now_usec;
     return ring;
@@ -50,24 +51,26 @@ dyn_decisions_free(DynDecisions *ring)
 DynDecisions *
 dyn_decisions_copy(const DynDecisions *ring)
 {
-    DynDecisions *copy = ring_new(ring->most);
-    GHashTable *deciders = copy->deciders;
-    DynDecision *slots = copy->slots;
+    DynDecisions *copy = g_memdup2(ring, sizeof *ring);
     GHashTableIter iter;
     gpointer value;
 
-    for (uint64_t seq = ring->first; seq < ring->next; seq++)
-        slots[seq % ring->most] = *dyn_decisions_slot(ring, seq);
+    copy->most = MAX(dyn_decisions_count(ring), 1);
+    copy->slots = g_new(DynPackedDecision, copy->most);
+    copy->deciders = deciders_new();
     g_hash_table_iter_init(&iter, ring->deciders);
     while (g_hash_table_iter_next(&iter, NULL, &value)) {
         DynDecider *decider = g_memdup2(value, sizeof *decider);
 
         decider->name = g_strdup(decider->name);
-        g_hash_table_insert(deciders, decider->uuid, decider);
+        g_hash_table_insert(copy->deciders, decider->uuid, decider);
     }
-    *copy = *ring;
-    copy->slots = slots;
-    copy->deciders = deciders;
+    for (uint64_t seq = ring->first; seq < ring->next; seq++) {
+        DynPackedDecision *slot = dyn_decisions_slot(copy, seq);
+
+        *slot = *dyn_decisions_slot(ring, seq);
+        slot->decider = g_hash_table_lookup(copy->deciders, slot->decider->uuid);
+    }
     return copy;
 }
 
@@ -87,10 +90,18 @@ dyn_decision_init(DynDecision *decision, DynDecisionKind kind, const char *uuid)
     g_strlcpy(decision->uuid, uuid ? uuid : "", sizeof decision->uuid);
 }
 
-DynDecision *
+DynPackedDecision *
 dyn_decisions_slot(const DynDecisions *ring, uint64_t seq)
 {
     return &ring->slots[seq % ring->most];
+}
+
+void
+dyn_decisions_replace(DynDecisions *ring, const DynDecision *entry)
+{
+    DynPackedDecision *slot = dyn_decisions_slot(ring, entry->seq);
+
+    *slot = dyn_decision_pack(entry, slot->decider);
 }
 
 DynDecider *
@@ -119,12 +130,12 @@ dyn_decisions_set_name(DynDecider *decider, const char *name)
 static void
 drop_first(DynDecisions *ring)
 {
-    const DynDecision *first = dyn_decisions_slot(ring, ring->first);
-    DynDecider *decider = g_hash_table_lookup(ring->deciders, first->uuid);
+    const DynPackedDecision *first = dyn_decisions_slot(ring, ring->first);
+    DynDecider *decider = first->decider;
 
     ring->unsaved -= first->unsaved;
     ring->first++;
-    if (decider && --decider->entries == 0)
+    if (--decider->entries == 0)
         g_hash_table_remove(ring->deciders, decider->uuid);
 }
 
@@ -140,7 +151,6 @@ void
 dyn_decisions_append(DynDecisions *ring, const DynDecision *decision)
 {
     DynDecider *decider;
-    DynDecision *slot;
 
     if (ring->next - ring->first == ring->most) {
         drop_first(ring);
@@ -149,31 +159,31 @@ dyn_decisions_append(DynDecisions *ring, const DynDecision *decision)
                                : dyn_decisions_slot(ring, ring->first)->steady_usec;
     }
     decider = dyn_decisions_decider(ring, decision->uuid);
-    slot = dyn_decisions_slot(ring, ring->next);
-    *slot = *decision;
-    slot->seq = ring->next++;
+    *dyn_decisions_slot(ring, ring->next++) = dyn_decision_pack(decision, decider);
     decider->entries++;
-    decider->last[trail_of(slot)] = slot->seq + 1;
-    ring->unsaved += slot->unsaved;
+    decider->last[trail_of(decision)] = ring->next;
+    ring->unsaved += decision->unsaved;
 }
 
-/* The entry of the same guest and trail that @decision may be counted in, NULL: none. A growth ends
- * what was counted of shrinks and the other way round: else an entry would speak of a time at which
- * something else was done, and "last" would not be the last. */
-static DynDecision *
-mergeable(const DynDecisions *ring, const DynDecider *decider, const DynDecision *decision)
+/* The entry of the same guest and trail that @decision may be counted in, if there is one. A growth
+ * ends what was counted of shrinks and the other way round: else an entry would speak of a time at
+ * which something else was done, and "last" would not be the last. */
+static bool
+find_mergeable(const DynDecisions *ring, const DynDecider *decider, const DynDecision *decision,
+               DynDecision *ret_entry)
 {
     const DynTrail trail = trail_of(decision);
     const uint64_t last = decider->last[trail];
-    DynDecision *entry = last > ring->first ? dyn_decisions_slot(ring, last - 1) : NULL;
+    const DynPackedDecision *slot = last > ring->first ? dyn_decisions_slot(ring, last - 1) : NULL;
 
-    if (!entry || entry->kind != decision->kind || entry->count == UINT16_MAX ||
-        decision->steady_usec - entry->steady_usec >= DYN_DECISIONS_MERGE_USEC)
-        return NULL;
+    if (!slot || slot->kind != decision->kind || slot->count == UINT16_MAX ||
+        decision->steady_usec - slot->steady_usec >= DYN_DECISIONS_MERGE_USEC)
+        return false;
     if (trail != DYN_TRAIL_STATE &&
         last < MAX(decider->last[DYN_TRAIL_GROW], decider->last[DYN_TRAIL_SHRINK]))
-        return NULL;
-    return entry;
+        return false;
+    *ret_entry = dyn_decision_unpack(slot, last - 1);
+    return true;
 }
 
 static uint64_t
@@ -236,6 +246,7 @@ merge(DynDecisions *ring, DynDecision *entry, const DynDecision *decision)
         entry->from_kib = decision->from_kib;
     ring->unsaved += !entry->unsaved;
     entry->unsaved = 1;
+    dyn_decisions_replace(ring, entry);
 }
 
 static int64_t
@@ -253,9 +264,9 @@ dyn_decisions_add(DynDecisions *ring, const DynDecision *decision, const char *n
                   int64_t now_usec)
 {
     DynDecision made = *decision;
-    DynDecider *decider;
-    DynDecision *entry;
-    bool counted;
+    DynDecision entry = { 0 };
+    const DynDecider *decider;
+    bool found, counted;
 
     dyn_decisions_expire(ring, now_usec);
     made.steady_usec = steady(ring, now_usec);
@@ -263,14 +274,14 @@ dyn_decisions_add(DynDecisions *ring, const DynDecision *decision, const char *n
     made.count = 1;
     made.span_sec = 0;
     decider = g_hash_table_lookup(ring->deciders, made.uuid);
-    entry = decider ? mergeable(ring, decider, &made) : NULL;
+    found = decider && find_mergeable(ring, decider, &made, &entry);
     if (made.kind == DYN_DECISION_STATE)
         counted = flaps(dyn_decisions_decider(ring, made.uuid), made.steady_usec);
     else
-        counted = entry && made.kind != DYN_DECISION_START && continues(entry, &made);
-    counted = counted && entry;
+        counted = found && made.kind != DYN_DECISION_START && continues(&entry, &made);
+    counted = counted && found;
     if (counted)
-        merge(ring, entry, &made);
+        merge(ring, &entry, &made);
     else
         dyn_decisions_append(ring, &made);
     dyn_decisions_set_name(dyn_decisions_decider(ring, made.uuid), name);
@@ -296,7 +307,9 @@ dyn_decisions_count(const DynDecisions *ring)
 DynDecision
 dyn_decisions_get(const DynDecisions *ring, size_t index)
 {
-    return *dyn_decisions_slot(ring, ring->first + index);
+    const uint64_t seq = ring->first + index;
+
+    return dyn_decision_unpack(dyn_decisions_slot(ring, seq), seq);
 }
 
 const char *
@@ -337,25 +350,29 @@ dyn_decisions_find(const DynDecisions *ring, const char *name)
 size_t
 dyn_decisions_at(const DynDecisions *ring, const char *uuid, int64_t wall_usec)
 {
-    const DynDecision *best = NULL;
+    const DynDecider *decider = g_hash_table_lookup(ring->deciders, uuid);
+    const DynPackedDecision *best = NULL;
+    size_t index = DYN_DECISIONS_NONE;
 
-    for (uint64_t seq = ring->first; seq < ring->next; seq++) {
-        const DynDecision *entry = dyn_decisions_slot(ring, seq);
+    for (size_t i = 0; decider && i < dyn_decisions_count(ring); i++) {
+        const DynPackedDecision *slot = dyn_decisions_slot(ring, ring->first + i);
 
-        if (entry->wall_usec <= wall_usec && (!best || entry->wall_usec >= best->wall_usec) &&
-            strcmp(entry->uuid, uuid) == 0)
-            best = entry;
+        if (slot->decider == decider && slot->wall_usec <= wall_usec &&
+            (!best || slot->wall_usec >= best->wall_usec)) {
+            best = slot;
+            index = i;
+        }
     }
-    return best ? (size_t)(best->seq - ring->first) : DYN_DECISIONS_NONE;
+    return index;
 }
 
 size_t
 dyn_decisions_next(const DynDecisions *ring, size_t index)
 {
-    const char *uuid = dyn_decisions_slot(ring, ring->first + index)->uuid;
+    const DynDecider *decider = dyn_decisions_slot(ring, ring->first + index)->decider;
 
     for (size_t i = index + 1; i < dyn_decisions_count(ring); i++) {
-        if (strcmp(dyn_decisions_slot(ring, ring->first + i)->uuid, uuid) == 0)
+        if (dyn_decisions_slot(ring, ring->first + i)->decider == decider)
             return i;
     }
     return DYN_DECISIONS_NONE;
@@ -364,10 +381,10 @@ dyn_decisions_next(const DynDecisions *ring, size_t index)
 size_t
 dyn_decisions_previous(const DynDecisions *ring, size_t index)
 {
-    const char *uuid = dyn_decisions_slot(ring, ring->first + index)->uuid;
+    const DynDecider *decider = dyn_decisions_slot(ring, ring->first + index)->decider;
 
     for (size_t i = index; i-- > 0;) {
-        if (strcmp(dyn_decisions_slot(ring, ring->first + i)->uuid, uuid) == 0)
+        if (dyn_decisions_slot(ring, ring->first + i)->decider == decider)
             return i;
     }
     return DYN_DECISIONS_NONE;
@@ -376,11 +393,13 @@ dyn_decisions_previous(const DynDecisions *ring, size_t index)
 size_t
 dyn_decisions_last_action(const DynDecisions *ring, const char *uuid)
 {
-    for (size_t i = dyn_decisions_count(ring); i-- > 0;) {
-        const DynDecision *entry = dyn_decisions_slot(ring, ring->first + i);
+    const DynDecider *decider = g_hash_table_lookup(ring->deciders, uuid);
 
-        if ((entry->kind == DYN_DECISION_ACTION || entry->kind == DYN_DECISION_WOULD) &&
-            strcmp(entry->uuid, uuid) == 0)
+    for (size_t i = decider ? dyn_decisions_count(ring) : 0; i-- > 0;) {
+        const DynPackedDecision *slot = dyn_decisions_slot(ring, ring->first + i);
+
+        if (slot->decider == decider &&
+            (slot->kind == DYN_DECISION_ACTION || slot->kind == DYN_DECISION_WOULD))
             return i;
     }
     return DYN_DECISIONS_NONE;

@@ -12,7 +12,7 @@
 #define COUNTED_SAVE_USEC (INT64_C(30) * G_USEC_PER_SEC)
 #define RETRY_USEC (INT64_C(60) * G_USEC_PER_SEC)
 
-/* More than this appended, and the file is written anew: the ring itself takes up to 20 MiB. */
+/* More than this appended, and the file is written anew: the ring itself takes up to 10 MiB. */
 #define APPENDED_MOST (16 * 1024 * 1024)
 
 static int64_t

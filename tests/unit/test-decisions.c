@@ -220,13 +220,64 @@ START_TEST(test_decisions_copy)
 {
     g_autoptr(DynDecisions) ring = some();
     g_autoptr(DynDecisions) copy = dyn_decisions_copy(ring);
+    g_autofree char *of_ring = dyn_decisions_format(ring);
     g_autofree char *before = dyn_decisions_format(copy);
     g_autofree char *after = NULL;
 
+    assert_same(ring, copy);
+    ck_assert_uint_eq(strlen(of_ring), strlen(before)); /* the order of the names is open */
     ck_assert(add_step(ring, WEB, 900, 9 * SEC));
+    g_clear_pointer(&ring, dyn_decisions_free);
     after = dyn_decisions_format(copy);
     ck_assert_str_eq(before, after);
-    assert_same(copy, copy);
+    ck_assert_str_eq(dyn_decisions_find(copy, "a guest"), WEB);
+}
+END_TEST
+
+/* Of a ring that has gone round, and of one that is empty. */
+START_TEST(test_decisions_copy_of_any_ring)
+{
+    g_autoptr(DynDecisions) ring = dyn_decisions_new(4, BOOT, 0);
+
+    for (int i = 0; i < 11; i++) {
+        g_autoptr(DynDecisions) copy = dyn_decisions_copy(ring);
+
+        assert_same(ring, copy);
+        ck_assert_int_eq(dyn_decisions_since(ring, i * SEC, WALL + i * SEC),
+                         dyn_decisions_since(copy, i * SEC, WALL + i * SEC));
+        if (i == 8)
+            dyn_decisions_expire(ring, 24 * HOUR + 7 * SEC);
+        ck_assert(add_step(ring, i % 3 ? WEB : DB, 200, (i + 1) * SEC));
+    }
+}
+END_TEST
+
+/* The guest whose only entry makes way for the next, of another or its own. */
+START_TEST(test_decisions_of_one_entry)
+{
+    g_autoptr(DynDecisions) ring = dyn_decisions_new(1, BOOT, 0);
+    static const char *const uuids[] = { WEB, WEB, DB, WEB, DB, DB };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(uuids); i++) {
+        ck_assert(add_step(ring, uuids[i], 200 + i, (int64_t)i * SEC));
+        ck_assert_uint_eq(dyn_decisions_count(ring), 1);
+        ck_assert_str_eq(dyn_decisions_get(ring, 0).uuid, uuids[i]);
+        ck_assert_str_eq(dyn_decisions_find(ring, "a guest"), uuids[i]);
+        ck_assert_uint_eq(dyn_decisions_last_action(ring, uuids[i]), 0);
+        ck_assert_uint_eq(dyn_decisions_last_action(ring, g_str_equal(uuids[i], WEB) ? DB : WEB),
+                          DYN_DECISIONS_NONE);
+    }
+}
+END_TEST
+
+/* A guest too large for what a size is kept in: said to be as large as can be, and not unknown. */
+START_TEST(test_decisions_of_a_huge_guest)
+{
+    g_autoptr(DynDecisions) ring = dyn_decisions_new(4, BOOT, 0);
+
+    ck_assert(add_step(ring, WEB, DYN_MAX_KIB / MIB, SEC));
+    ck_assert_uint_eq(dyn_decisions_get(ring, 0).to_kib, DYN_DECISIONS_SIZE_MOST_KIB);
+    ck_assert_uint_eq(dyn_decisions_get(ring, 0).target_kib, DYN_UNKNOWN);
 }
 END_TEST
 
@@ -247,6 +298,9 @@ main(void)
     tcase_add_test(tcase, test_decisions_counts_flapping);
     tcase_add_test(tcase, test_decisions_finds_by_name);
     tcase_add_test(tcase, test_decisions_copy);
+    tcase_add_test(tcase, test_decisions_copy_of_any_ring);
+    tcase_add_test(tcase, test_decisions_of_one_entry);
+    tcase_add_test(tcase, test_decisions_of_a_huge_guest);
     suite_add_tcase(suite, tcase);
     return dyn_suite_run(suite);
 }

@@ -15,7 +15,11 @@
 #include "suite.h"
 
 #define WEB "00000000-0000-4000-8000-000000000001"
+#define DB "00000000-0000-4000-8000-000000000002"
 #define WALL (INT64_C(1700000000) * 1000000)
+/* What the former version kept; and appended before it wrote its file anew. */
+#define FORMER_MOST 65536
+#define FORMER_APPENDED (16 * 1024 * 1024)
 
 typedef struct Place {
     char *directory;
@@ -230,6 +234,62 @@ START_TEST(test_decisions_file_is_no_file)
 }
 END_TEST
 
+/* One a second until WALL, as long a line as there is; of @count events. */
+static void
+append_former(GString *text, unsigned i, unsigned count)
+{
+    const int64_t sec = INT64_C(1000000);
+    const size_t before = text->len;
+
+    g_string_append_printf(text,
+                           "E %" G_GUINT64_FORMAT " %" G_GINT64_FORMAT " %" G_GINT64_FORMAT
+                           " %s action shrink-contention timeout over-maximum unmanaged 1 %u 65535 "
+                           "17592186044416 1234567890 17592186044416 - 17592186044415 "
+                           "17592186044416\n",
+                           (UINT64_C(1) << 62) + i, (INT64_C(253402200000) + i) * sec,
+                           WALL + ((int64_t)i - FORMER_MOST) * sec,
+                           i < FORMER_MOST / 2 ? DB : WEB, count);
+    ck_assert_uint_le(text->len - before, 330); /* DYN_STORE_DECISIONS_MAX relies on it */
+}
+
+/* A full ring of the former version, of twice as many: its last ones are kept, and since when is
+ * known. What it counted in entries that do not fit goes with them. A torn line is as long as all
+ * that it may have appended: a file of that size is read. */
+START_TEST(test_decisions_file_of_former_version)
+{
+    const unsigned first = FORMER_MOST - DYN_DECISIONS_MOST;
+    g_autoptr(GString) text = g_string_new("dynmem-decisions 1 - 0 0 4611686018427387904\n"
+                                           "N " DB " db\nN " WEB " web\n");
+    g_autofree char *torn = g_strnfill(FORMER_APPENDED, 'E');
+    g_autofree char *warning = NULL;
+    g_autoptr(DynDecisions) ring = NULL;
+    DynDecision entry;
+
+    for (unsigned i = 0; i < FORMER_MOST; i++)
+        append_former(text, i, 10000);
+    append_former(text, first - 1, 65535);
+    append_former(text, first, 65535);
+    g_string_append(text, torn);
+    ck_assert_uint_lt(text->len, DYN_STORE_DECISIONS_MAX);
+    ck_assert(g_file_set_contents(place.file, text->str, (gssize)text->len, NULL));
+    ring = load(&warning);
+    ck_assert_msg(!warning, "%s", warning);
+    ck_assert_uint_eq(dyn_decisions_count(ring), DYN_DECISIONS_MOST);
+    entry = dyn_decisions_get(ring, 0);
+    ck_assert_uint_eq(entry.seq, (UINT64_C(1) << 62) + first);
+    ck_assert_uint_eq(entry.count, 65535);
+    ck_assert_uint_eq(entry.from_kib, DYN_DECISIONS_SIZE_MOST_KIB);
+    ck_assert_uint_eq(entry.to_kib, 1234567890);
+    ck_assert_uint_eq(entry.target_kib, DYN_UNKNOWN);
+    ck_assert_int_eq(dyn_decisions_since(ring, 100, WALL + 100), entry.wall_usec);
+    ck_assert_uint_eq(dyn_decisions_get(ring, DYN_DECISIONS_MOST - 1).count, 10000);
+    ck_assert_str_eq(dyn_decisions_name(ring, WEB), "web");
+    ck_assert_str_eq(dyn_decisions_name(ring, DB), "");
+    ck_assert(dyn_store_save_decisions(place.store, ring, NULL));
+    assert_count(DYN_DECISIONS_MOST);
+}
+END_TEST
+
 /* What a kill left of a save is removed; nothing else is. */
 START_TEST(test_decisions_file_leftovers)
 {
@@ -264,6 +324,7 @@ main(void)
     Suite *suite = suite_create("store-decisions");
     TCase *tcase = tcase_create("file");
 
+    tcase_set_timeout(tcase, 60); /* under valgrind */
     tcase_add_checked_fixture(tcase, begin, end);
     tcase_add_test(tcase, test_decisions_file);
     tcase_add_test(tcase, test_decisions_file_torn);
@@ -271,6 +332,7 @@ main(void)
     tcase_add_loop_test(tcase, test_decisions_file_damaged, 0, 5);
     tcase_add_test(tcase, test_decisions_file_with_a_hole);
     tcase_add_loop_test(tcase, test_decisions_file_is_no_file, 0, 4);
+    tcase_add_test(tcase, test_decisions_file_of_former_version);
     tcase_add_test(tcase, test_decisions_file_leftovers);
     tcase_add_test(tcase, test_decisions_file_gone);
     suite_add_tcase(suite, tcase);
