@@ -17,6 +17,14 @@
  * DYN_EVIDENCE_PAUSE_USEC, so that each growth can take effect before it is judged. The level is a
  * size, not a factor of A at the time it is used: growing to it does not raise it.
  *
+ * Signs of swap are refuted before that by a guest that has had a quarter of its memory available
+ * and swapped nothing for DYN_EVIDENCE_REFUTED_SEC: what it needed it has, or needs no more. Else,
+ * in a pool that is short, guests that need much by turns end with equal parts for ever: whoever
+ * had his turn claims more than his part for another minute and a half, who has it now swaps for
+ * want of that, and will claim as much (simulated, turns of 25 s: 12 % of the work lost after nine
+ * minutes, with this 1 %; tests/unit/test-sim.c). Other signs are not: a killed process does not
+ * use its memory any more, and page cache is available memory.
+ *
  * It enters where demand does (tier 2, weighted max-min), so a guest that fakes every sign gets no
  * more than one that really wants everything: its fair level, and its maximum.
  *
@@ -54,6 +62,8 @@ typedef enum {
 #define DYN_EVIDENCE_FADE_USEC (INT64_C(60) * 1000000)
 /* Statistics are up to 1 s old, a cycle and the balloon's motion take 1 s each. */
 #define DYN_EVIDENCE_PAUSE_USEC (INT64_C(3) * 1000000)
+/* As long: a guest that lets go for a second only is to find its memory again. */
+#define DYN_EVIDENCE_REFUTED_SEC UINT64_C(3)
 
 /* A second. Faults: Virtuozzo's vcmmd took 20 faults or 20 block requests a second for thrashing.
  * Reads: 20 requests of 64 KiB, the middle of Linux's read-ahead (4 to 128 KiB). Swap: 20 faults
@@ -81,6 +91,7 @@ typedef struct DynEvidenceView {
     uint64_t back_kib;     /* swapped in beyond what was known to be out, in the second */
     uint64_t swap_in_kib;  /* swapped in and out in it */
     uint64_t swap_out_kib;
+    uint64_t quiet_sec;    /* has not swapped for so long, with room for what is out (demand.h) */
     uint64_t major_faults; /* counters since guest boot, DYN_UNKNOWN: not told */
     uint64_t oom_kills;
     uint64_t read_bytes;
@@ -108,7 +119,7 @@ void
 dyn_evidence_reset(DynEvidence *evidence);
 
 /* Fold a fresh record's counters; the strongest sign in it, DYN_EVIDENCE_NONE if there is none. The
- * caller decides what becomes of it: dyn_evidence_note(). */
+ * caller decides what becomes of it: dyn_evidence_note(). A claim that is refuted ends. */
 DynEvidenceKind
 dyn_evidence_update(DynEvidence *evidence, const DynEvidenceView *view, int64_t now_usec);
 

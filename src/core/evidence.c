@@ -50,13 +50,19 @@ is_rate(uint64_t amount, uint64_t per_sec, int64_t usec)
 /* A quarter available is room enough to read everything back: no sign of need (see demand.h, where
  * the same share lets swap fade). */
 static bool
+has_plenty(const DynEvidenceView *view)
+{
+    return view->available_kib >= view->total_kib / 4;
+}
+
+static bool
 is_swapping(const DynEvidenceView *view, int64_t usec)
 {
     const uint64_t both = MIN(view->swap_in_kib, view->swap_out_kib);
     /* the last of what comes back was in part forgotten: not half of it */
     const uint64_t back = view->back_kib >= view->swap_in_kib / 2 ? view->back_kib : 0;
 
-    return view->available_kib < view->total_kib / 4 &&
+    return !has_plenty(view) &&
            is_rate(MAX(back, both), DYN_EVIDENCE_SWAP_KIB_PER_SEC, usec);
 }
 
@@ -117,6 +123,9 @@ dyn_evidence_update(DynEvidence *evidence, const DynEvidenceView *view, int64_t 
     DynEvidenceKind kind = DYN_EVIDENCE_NONE;
 
     take_over(evidence, view, now_usec);
+    if (evidence->kind == DYN_EVIDENCE_SWAP_IN && has_plenty(view) &&
+        view->quiet_sec >= DYN_EVIDENCE_REFUTED_SEC)
+        evidence->level_kib = 0;
     evidence->kills = dyn_sat_add(evidence->kills, kills);
     if (before.told_usec == 0 || !view->confirmed)
         return DYN_EVIDENCE_NONE;

@@ -40,6 +40,7 @@ dyn_guest_fold_evidence(DynGuest *guest, const DynConf *conf, int64_t now_usec)
         .back_kib = same ? 0 : demand->back_kib,
         .swap_in_kib = same ? 0 : demand->in_kib,
         .swap_out_kib = same ? 0 : demand->out_kib,
+        .quiet_sec = demand->quiet_sec,
         .major_faults = stats->major_faults,
         .oom_kills = stats->oom_kills,
         .read_bytes = guest->sample.block_read_bytes,

@@ -170,6 +170,39 @@ START_TEST(test_evidence_raises_holds_fades_and_ends)
 }
 END_TEST
 
+/* Who swapped and has plenty for a while claims no more; a second of it, a little less, or another
+ * sign refute nothing. */
+START_TEST(test_evidence_of_swap_is_refuted)
+{
+    static const struct {
+        DynEvidenceKind kind;
+        uint64_t quiet_sec, available_kib;
+        bool refuted;
+    } cases[] = {
+        { DYN_EVIDENCE_SWAP_IN, 3, 119 * MIB, true },
+        { DYN_EVIDENCE_SWAP_IN, 2, 119 * MIB, false },
+        { DYN_EVIDENCE_SWAP_IN, 100, 118 * MIB, false },
+        { DYN_EVIDENCE_OOM_KILL, 100, 400 * MIB, false },
+        { DYN_EVIDENCE_FAULTS, 100, 400 * MIB, false },
+        { DYN_EVIDENCE_DEFLATION, 100, 400 * MIB, false },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        DynEvidenceView view = edge;
+        DynEvidence evidence;
+
+        dyn_evidence_init(&evidence);
+        (void)dyn_evidence_update(&evidence, &view, 100 * SEC);
+        dyn_evidence_note(&evidence, cases[i].kind, 400 * MIB, 100 * SEC);
+        view.quiet_sec = cases[i].quiet_sec;
+        view.available_kib = cases[i].available_kib;
+        ck_assert_int_eq(dyn_evidence_update(&evidence, &view, 101 * SEC), DYN_EVIDENCE_NONE);
+        ck_assert_msg((dyn_evidence_level_kib(&evidence, 300 * MIB, 101 * SEC) == 0) ==
+                          cases[i].refuted, "case %zu", i);
+    }
+}
+END_TEST
+
 /* It has to see what a growth did before it asks for the next; a large guest's step is an eighth.
  * */
 START_TEST(test_evidence_goes_on_in_steps)
@@ -267,6 +300,7 @@ main(void)
     tcase_add_test(tcase, test_evidence_begins_with_the_second_record);
     tcase_add_test(tcase, test_evidence_counts_by_the_second);
     tcase_add_test(tcase, test_evidence_raises_holds_fades_and_ends);
+    tcase_add_test(tcase, test_evidence_of_swap_is_refuted);
     tcase_add_test(tcase, test_evidence_goes_on_in_steps);
     tcase_add_test(tcase, test_evidence_survives_absurd_sizes);
     tcase_add_test(tcase, test_harm_is_a_sign_soon_after_a_shrink);

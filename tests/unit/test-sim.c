@@ -393,6 +393,41 @@ START_TEST(test_sim_fifty_starts_at_once)
 }
 END_TEST
 
+/* Six guests whose working sets take turns in a pool of 60 % of all peaks, as `make bench-live`'s
+ * "work" has them. It holds what two large and four small ones need, also after twenty turns: a
+ * balance that has once come to equal parts must find out of them again. */
+START_TEST(test_sim_turns)
+{
+    g_autoptr(GString) text = g_string_new(
+        "[host]\nTotal=16G\nReserve=1G\nPool=1459M\nDuration=525\n"
+        "[sampling]\nOnDemandPerSec=20\n[balance]\nStartGraceSec=0\nPinSec=0\n");
+    g_autoptr(GError) error = NULL;
+    g_autoptr(DynSim) sim = NULL;
+    uint64_t lost_sec = 0;
+
+    for (int guest = 0; guest < 6; guest++) {
+        g_string_append_printf(
+            text, "[guest \"g%d\"]\nBase=512M\nStartup=128M\nMinimum=64M\nHolds=243M\nUse=16M\n"
+                  "Ramp=48M\nCache=8M\nKernel=70M\nSwap=512M\nEvents=", guest);
+        for (int turn = 0; turn < 21; turn++)
+            g_string_append_printf(text, "%d want %dM;", 25 * turn + 1,
+                                   turn % 3 == guest / 2 ? 320 : 16);
+        g_string_append_c(text, '\n');
+    }
+    sim = sim_from(text->str);
+    ck_assert_msg(dyn_simrun_scenario(sim, &error), "%s", error ? error->message : "");
+    sim_assert_sound(sim);
+    for (int guest = 0; guest < 6; guest++) {
+        g_autofree char *name = g_strdup_printf("g%d", guest);
+        DynSimTotals totals;
+
+        ck_assert(dyn_sim_totals(sim, name, &totals));
+        lost_sec += totals.lost_work_sec;
+    }
+    ck_assert_uint_le(lost_sec, 6 * 525 * 3 / 100); /* 380 of 3150 before */
+}
+END_TEST
+
 /* The scenarios that come with dynmem can be read. */
 START_TEST(test_sim_examples)
 {
@@ -427,6 +462,7 @@ main(void)
     tcase_add_test(tcase, test_sim_hog);
     tcase_add_loop_test(tcase, test_sim_boot_without_end, 0, G_N_ELEMENTS(boot_wants));
     tcase_add_test(tcase, test_sim_fifty_starts_at_once);
+    tcase_add_test(tcase, test_sim_turns);
     tcase_add_loop_test(tcase, test_sim_examples, 0, 4);
     suite_add_tcase(suite, tcase);
     return dyn_suite_run(suite);
