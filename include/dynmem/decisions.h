@@ -13,12 +13,12 @@
 
 G_BEGIN_DECLS
 
-/* Chosen: 2 MiB, at 64 bytes an entry, which are taken from the start and leave dynmemd below its
- * aim of 10 MB. 64 guests that are resized every minute and a half are covered for 12 to 13 hours,
- * fewer or calmer ones, with less than 23 entries a minute, for the whole 24. Of the 69,000 of
- * the day in tests/sim/day.sim the last 8.7 hours are left; of 100 guests that take turns to burst,
- * with 16 a second, half an hour. */
-#define DYN_DECISIONS_MOST 32768u
+/* Chosen: 1.5 MiB, at 64 bytes an entry, which are taken from the start and leave dynmemd below its
+ * aim of 10 MB. 64 guests that are resized every minute and a half are covered for 9 to 10 hours,
+ * fewer or calmer ones, with less than 17 entries a minute, for the whole 24. Of the 69,000 of
+ * the day in tests/sim/day.sim the last 6 to 7 hours are left; of 100 guests that take turns to
+ * burst, with 11 to 16 a second, half an hour. */
+#define DYN_DECISIONS_MOST 24576u
 #define DYN_DECISIONS_AGE_USEC (INT64_C(24) * 3600 * G_USEC_PER_SEC)
 /* What is counted in one entry, at the most: changes of less than this (the journal leaves them out
  * too), for this long and in one direction: whatever else is done to the guest begins an entry of

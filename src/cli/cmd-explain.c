@@ -184,7 +184,7 @@ const DynCliCommand dyn_cli_cmd_explain = {
     .name = "explain",
     .summary = "Say why a guest holds what it holds, and what would change that",
     .syntax = "[--at TIME] DOMAIN",
-    .details = "The last 32768 decisions are remembered, for 24 hours, also over restarts of the\n"
+    .details = "The last 24576 decisions are remembered, for 24 hours, also over restarts of the\n"
                "daemon.",
     .get_options = get_options,
     .options_size = sizeof(ExplainOptions),
