@@ -16,6 +16,8 @@ G_BEGIN_DECLS
 #define DYN_HYPERVISOR_QUICK_USEC (INT64_C(1) * G_USEC_PER_SEC)
 /* Of that, how long new statistics are waited for (measured under TCG: 65 ms). */
 #define DYN_HYPERVISOR_FRESH_USEC (INT64_C(120) * 1000)
+/* How long leaving it may take. */
+#define DYN_HYPERVISOR_CLOSE_USEC (INT64_C(2) * G_USEC_PER_SEC)
 
 /* Called on the main context. */
 typedef void (*DynEventFunc)(const DynEvent *event, gpointer user_data);
@@ -53,6 +55,10 @@ typedef struct DynHypervisorOps {
     bool (*set_stats_period)(DynHypervisor *self, const char *uuid, uint32_t sec, GError **error);
     /* Replace the policy element, live and (for persistent domains) in the configuration. */
     bool (*write_policy)(DynHypervisor *self, const char *uuid, const char *xml, GError **error);
+    /* Leave libvirt; no call is out, and no event follows. False: it does not answer within
+     * DYN_HYPERVISOR_CLOSE_USEC; a thread waits for it, and nothing may be freed any more. NULL:
+     * free() never waits. Main thread. */
+    bool (*close)(DynHypervisor *self);
     void (*free)(DynHypervisor *self);
 } DynHypervisorOps;
 

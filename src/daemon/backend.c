@@ -261,7 +261,10 @@ dyn_backend_stopped(DynBackend *backend)
 bool
 dyn_backend_close(DynBackend *backend)
 {
-    return backend->executor->ops->close(backend->executor);
+    const DynHypervisorOps *ops = backend->hypervisor->ops;
+
+    return backend->executor->ops->close(backend->executor) &&
+           (!ops->close || ops->close(backend->hypervisor));
 }
 
 void

@@ -60,33 +60,48 @@ open_link(DynVirt *self, GError **error)
     return g_steal_pointer(&link);
 }
 
+/* Has a call on @link been out for longer than @usec? Call with the lock held. */
+static bool
+is_out(const DynVirt *self, virConnectPtr link, int64_t usec)
+{
+    const int64_t now_usec = g_get_monotonic_time();
+
+    for (size_t i = 0; i < G_N_ELEMENTS(self->call); i++) {
+        if (self->call[i].link == link && now_usec - self->call[i].since_usec > usec)
+            return true;
+    }
+    return false;
+}
+
 /* The connection on @link if a call on it has been out for longer than @usec, else NULL; with a
  * reference. */
 static virConnectPtr
 find_out(DynVirt *self, DynVirtLink link, int64_t usec)
 {
     G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
-    int64_t now_usec = g_get_monotonic_time();
 
-    for (size_t i = 0; self->link[link] && i < G_N_ELEMENTS(self->call); i++) {
-        const DynVirtCall *call = &self->call[i];
-
-        if (call->link == self->link[link] && now_usec - call->since_usec > usec) {
-            virConnectRef(self->link[link]);
-            return self->link[link];
-        }
-    }
-    return NULL;
+    if (!self->link[link] || !is_out(self, self->link[link], usec))
+        return NULL;
+    virConnectRef(self->link[link]);
+    return self->link[link];
 }
 
-/* From now on this connection's calls end if libvirtd is not heard of, and wake-ups that were lost
- * are made up for. One that has failed already needs neither. */
+/* From now on the calls of @found, which is or was the connection on @link, end if libvirtd is not
+ * heard of, and wake-ups that were lost are made up for. Once each: libvirt crashes if this meets
+ * the connection's end, and one that has failed needs it no more. */
 static void
-rescue(virConnectPtr link)
+rescue(DynVirt *self, DynVirtLink link, virConnectPtr found)
 {
+    bool is_due;
     bool wired;
 
-    (void)keep_alive(link, &wired, NULL);
+    g_mutex_lock(&self->lock);
+    is_due = self->link[link] == found && !self->kept[link];
+    if (is_due)
+        self->kept[link] = true;
+    g_mutex_unlock(&self->lock);
+    if (is_due)
+        (void)keep_alive(found, &wired, NULL);
 }
 
 void
@@ -95,12 +110,8 @@ dyn_virt_rescue_stuck(DynVirt *self)
     for (int i = 0; i < DYN_LINK_EVENTS; i++) {
         g_autoptr(virConnect) link = find_out(self, (DynVirtLink)i, DYN_VIRT_RESCUE_USEC);
 
-        if (!link)
-            continue;
-        rescue(link);
-        g_mutex_lock(&self->lock);
-        self->kept[i] = true;
-        g_mutex_unlock(&self->lock);
+        if (link)
+            rescue(self, (DynVirtLink)i, link);
     }
 }
 
@@ -112,7 +123,7 @@ rescue_all(DynVirt *self)
         g_autoptr(virConnect) link = find_out(self, (DynVirtLink)i, 0);
 
         if (link)
-            rescue(link);
+            rescue(self, (DynVirtLink)i, link);
     }
 }
 
@@ -262,21 +273,18 @@ swap_link(DynVirt *self, DynVirtLink link, virConnectPtr stuck, virConnectPtr fr
 }
 
 /* The connection on @link if it is to be replaced, else NULL; with a reference: a call on it seems
- * to be stuck, or was. Then it has a keepalive, which libvirt can end but not begin again. */
+ * to be stuck, or was. Then it has a keepalive, which libvirt can end but not begin again. Where
+ * libvirtd is gone all of them go together. */
 static virConnectPtr
 find_spent(DynVirt *self, DynVirtLink link)
 {
-    virConnectPtr found = find_out(self, link, DYN_VIRT_STUCK_USEC);
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
 
-    if (found)
-        return found;
-    g_mutex_lock(&self->lock);
-    if (self->kept[link] && self->link[link]) {
-        found = self->link[link];
-        virConnectRef(found);
-    }
-    g_mutex_unlock(&self->lock);
-    return found;
+    if (!self->up || !self->link[link] ||
+        (!self->kept[link] && !is_out(self, self->link[link], DYN_VIRT_STUCK_USEC)))
+        return NULL;
+    virConnectRef(self->link[link]);
+    return self->link[link];
 }
 
 /* The index of a slot that watches a call beginning now on @link; -1 if none is free. */
@@ -302,7 +310,7 @@ dyn_virt_use(DynVirt *self, DynVirtLink link)
     virConnectPtr fresh = NULL;
 
     if (stuck) {
-        rescue(stuck);
+        rescue(self, link, stuck);
         fresh = open_link(self, NULL); /* without it the old one has to do: it is slow at worst */
     }
     if (fresh)

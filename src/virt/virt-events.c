@@ -116,6 +116,7 @@ note_lifecycle(DynVirt *self, virDomainPtr domain, const DynEvent *event)
     DynVirtGuest *guest = dyn_virt_guests_get(self->guests, event->uuid);
 
     guest->clean_usec = 0;
+    guest->event_usec = event->when_usec;
     if (event->type == DYN_EVENT_UNDEFINED && !guest->active)
         (void)g_hash_table_remove(self->guests, event->uuid); /* it is there: see above */
     if (event->type != DYN_EVENT_STARTED && event->type != DYN_EVENT_STOPPED)

@@ -5,9 +5,10 @@
  * must not keep a balloon from being deflated, nor an event from arriving. Where a call is stuck
  * all the same, its connection is left to it and replaced: libvirt before 9.10 loses wake-ups
  * between threads that share a connection, and then a call that follows another waits until the
- * next keepalive (measured: 2.0 s). A table of the guests known, with a handle for each connection
- * that calls often. One lock guards both; it is held for table work only, never across a call of
- * libvirt that could wait.
+ * connection is rescued, that is, given a keepalive (after DYN_VIRT_RESCUE_USEC, or when somebody
+ * wants to use it), and its first message comes. A table of the guests known, with a handle for
+ * each connection that calls often. One lock guards both; it is held for table work only, never
+ * across a call of libvirt that could wait.
  *
  * A DynVirt is counted: its owner holds one reference, and so does everything that may outlive
  * free(): registered callbacks, events on their way to the main context, sampling calls that are
@@ -84,6 +85,7 @@ typedef struct DynVirtGuest {
     uint64_t swap_kib;
     uint64_t status_rss_kib;/* resident set then */
     int64_t clean_usec;     /* when it ran and no job was found; 0: not known */
+    int64_t event_usec;     /* when the last event of its life came: older answers say nothing */
     bool quick_out;         /* a quick sample's calls about it are out: none follows before */
     bool question_out;      /* and they set its statistics period */
     DynBalloonStats base;   /* the last record that was asked for, and when */
@@ -98,6 +100,7 @@ typedef struct DynVirt {
     char *uri;
     char *proc_root;
     bool freed;                  /* main thread only: no more events */
+    GAsyncQueue *closed;         /* a word from the thread that closes the connections */
     GThreadPool *samplers;
     int callback[DYN_VIRT_N_CALLBACKS]; /* connect() and free() only; -1: none */
     bool wired;                  /* connect() only: the driver is behind a socket */
@@ -107,7 +110,7 @@ typedef struct DynVirt {
     GMutex lock;                 /* guards everything below */
     int sampling[2];             /* sampling calls out, abandoned ones included; bulk, quick ones */
     virConnectPtr link[DYN_N_LINKS];
-    bool kept[DYN_N_LINKS];      /* kept alive, as a call on it was stuck */
+    bool kept[DYN_N_LINKS];      /* given a keepalive, as a call on it was stuck */
     DynVirtCall call[DYN_VIRT_N_CALLS];
     uint32_t generation;         /* counts connect(): tells late callbacks of an older connection */
     bool up;                     /* CONNECTED was said, DISCONNECTED was not */
@@ -146,7 +149,7 @@ dyn_virt_check_links(DynVirt *self);
 void
 dyn_virt_disconnect(DynVirt *self);
 /* Give connections on which a call is stuck the keepalive that they lack; who uses one next
- * replaces it. Never waits. Once a cycle. */
+ * replaces it. Never waits. With each sample. */
 void
 dyn_virt_rescue_stuck(DynVirt *self);
 /* A reference to a connection, or NULL with DYN_ERROR_DISCONNECTED. */
@@ -271,9 +274,9 @@ dyn_virt_is_quick_out(DynVirt *self, const char *uuid);
 /* And does it set the guest's statistics period? */
 bool
 dyn_virt_is_question_out(DynVirt *self, const char *uuid);
-/* A probe found that it runs and no job holds it, or not. */
+/* What it was asked at @asked_usec says that it runs and no job holds it, or not. */
 void
-dyn_virt_note_clean(DynVirt *self, const char *uuid, bool is_clean);
+dyn_virt_note_clean(DynVirt *self, const char *uuid, int64_t asked_usec, bool is_clean);
 
 /* ---- virt-block.c ---- */
 /* Fill in the disk reads of those of @asks that want them, handles and states being known; where

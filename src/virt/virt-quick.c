@@ -60,11 +60,12 @@ is_known_clean(DynVirt *self, const char *uuid)
 }
 
 void
-dyn_virt_note_clean(DynVirt *self, const char *uuid, bool is_clean)
+dyn_virt_note_clean(DynVirt *self, const char *uuid, int64_t asked_usec, bool is_clean)
 {
     G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
+    DynVirtGuest *guest = dyn_virt_guests_get(self->guests, uuid);
 
-    dyn_virt_guests_get(self->guests, uuid)->clean_usec = is_clean ? g_get_monotonic_time() : 0;
+    guest->clean_usec = is_clean && guest->event_usec < asked_usec ? asked_usec : 0;
 }
 
 /* Calls about it begin, or are over. A thread that is stuck leaves the mark until it is not. */
@@ -111,7 +112,7 @@ look_at_state(Round *round, DynVirtAsk *ask, GError **error)
         return false;
     if (!dyn_virt_ask_job(round->virt, ask->domain, &ask->sample.job, error))
         return false;
-    dyn_virt_note_clean(round->virt, ask->sample.uuid, !ask->sample.job);
+    dyn_virt_note_clean(round->virt, ask->sample.uuid, ask->sample.read_usec, !ask->sample.job);
     return !ask->sample.job;
 }
 

@@ -317,9 +317,9 @@ dyn_virt_sample(DynHypervisor *hypervisor, const DynSampleRequest *request, GErr
 
     if (!link)
         return NULL;
+    dyn_virt_rescue_stuck(self);
     if (request->quick)
         return quick_sample(self, request, error);
-    dyn_virt_rescue_stuck(self);
     snapshot = begin_snapshot(self, request);
     if (!dyn_hostmem_read(self->proc_root, &snapshot->host, error))
         return NULL;

@@ -23,6 +23,7 @@ dyn_virt_unref(DynVirt *self)
     g_hash_table_unref(self->guests);
     g_free(self->pid_directory);
     g_mutex_clear(&self->lock);
+    g_async_queue_unref(self->closed);
     g_free(self->uri);
     g_free(self->proc_root);
     g_free(self);
@@ -100,7 +101,7 @@ probe_control(DynVirt *self, virDomainPtr domain, const char *uuid, DynProbe *pr
     probe->control_busy = control.state != VIR_DOMAIN_CONTROL_OK;
     probe->hung = probe->control_busy && control.stateTime >= DYN_VIRT_SILENT_MSEC;
     if (probe->control_busy)
-        dyn_virt_note_clean(self, uuid, false);
+        dyn_virt_note_clean(self, uuid, 0, false);
     return true;
 }
 
@@ -109,6 +110,7 @@ probe_control(DynVirt *self, virDomainPtr domain, const char *uuid, DynProbe *pr
 static bool
 probe_state(DynVirt *self, virDomainPtr domain, const char *uuid, DynProbe *probe, GError **error)
 {
+    const int64_t asked_usec = g_get_monotonic_time();
     int state;
 
     if (virDomainGetState(domain, &state, NULL, 0) < 0)
@@ -116,7 +118,7 @@ probe_state(DynVirt *self, virDomainPtr domain, const char *uuid, DynProbe *prob
     probe->paused = dyn_virt_run_state(state) != DYN_RUN_RUNNING;
     if (!dyn_virt_ask_job(self, domain, &probe->job, error))
         return false;
-    dyn_virt_note_clean(self, uuid, !probe->paused && !probe->job);
+    dyn_virt_note_clean(self, uuid, asked_usec, !probe->paused && !probe->job);
     return true;
 }
 
@@ -206,6 +208,31 @@ virt_write_policy(DynHypervisor *hypervisor, const char *uuid, const char *xml, 
     return dyn_virt_policy_write_all(domain, xml, error);
 }
 
+static gpointer
+close_all(gpointer data)
+{
+    DynVirt *self = data;
+
+    dyn_virt_disconnect(self);
+    g_async_queue_push(self->closed, self);
+    return NULL;
+}
+
+/* On another thread, as closing asks libvirtd, and nothing ends that if it hangs: a connection has
+ * no keepalive before it is stuck. */
+static bool
+virt_close(DynHypervisor *hypervisor)
+{
+    DynVirt *self = (DynVirt *)hypervisor;
+    g_autoptr(GThread) thread = g_thread_try_new("close", close_all, self, NULL);
+
+    self->freed = true;
+    if (!thread || !g_async_queue_timeout_pop(self->closed, DYN_HYPERVISOR_CLOSE_USEC))
+        return false;
+    g_thread_join(g_steal_pointer(&thread));
+    return true;
+}
+
 static void
 virt_free(DynHypervisor *hypervisor)
 {
@@ -228,6 +255,7 @@ static const DynHypervisorOps ops = {
     .set_balloon = virt_set_balloon,
     .set_stats_period = virt_set_stats_period,
     .write_policy = virt_write_policy,
+    .close = virt_close,
     .free = virt_free,
 };
 
@@ -241,6 +269,7 @@ dyn_virt_new(const char *uri, const char *proc_root)
     self->uri = g_strdup(uri);
     self->proc_root = g_strdup(proc_root);
     g_mutex_init(&self->lock);
+    self->closed = g_async_queue_new();
     self->guests = dyn_virt_guests_new();
     for (size_t i = 0; i < G_N_ELEMENTS(self->callback); i++)
         self->callback[i] = -1;

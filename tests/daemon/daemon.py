@@ -18,6 +18,7 @@ PATIENCE = 20.0
 # A command so begun dies with this program, also by SIGKILL.
 WITH_US = ("setpriv", "--pdeathsig", "KILL")
 NOBODY = 65534
+LIBVIRTD = "/usr/sbin/libvirtd"
 MANAGED = "[host]\nMode=on\n[domain \"*\"]\nMinimum=64M\n"
 BUS_CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-BUS Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
@@ -143,6 +144,23 @@ class Place:
             with open(os.path.join(directory, name), encoding="utf-8") as file:
                 text += file.read()
         return text
+
+    def libvirtd(self):
+        """A libvirtd of its own, of a user without rights, as a second one of root's would meet the host's."""
+        if not os.path.exists(LIBVIRTD):
+            raise Skipped(f"{LIBVIRTD} is not installed")
+        home = os.path.join(self.path, "libvirtd")
+        os.mkdir(home)
+        as_user = ()
+        if os.geteuid() == 0:
+            os.chown(home, NOBODY, NOBODY)
+            as_user = (f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
+        with open(f"{home}/log", "w", encoding="utf-8") as log:
+            libvirtd = subprocess.Popen([*WITH_US, *as_user, LIBVIRTD], stdout=log, stderr=log,
+                                        env=dict(os.environ, HOME=home, XDG_RUNTIME_DIR=home, XDG_CONFIG_HOME=home,
+                                                 XDG_CACHE_HOME=home))
+        self.daemons.append(libvirtd)
+        return libvirtd, f"{home}/libvirt/libvirt-sock"
 
     def close(self):
         for daemon in self.daemons:
@@ -380,6 +398,25 @@ def test_libvirt_away(place):
     expect_in("'Connected': <false>", place.manager("Stats"))
     place.hear("WATCHDOG=1")  # an attempt that failed is progress too
     expect(place.log().count("Failed to connect") == 1, place.log())
+
+
+def test_libvirt_hangs(place):
+    libvirtd, path = place.libvirtd()
+    deadline = time.monotonic() + PATIENCE
+    while not os.path.exists(path):
+        expect(time.monotonic() < deadline and libvirtd.poll() is None, "libvirtd does not come up")
+        time.sleep(0.02)
+    for conf, pause in ((MANAGED, 0.5), (MANAGED, 4.0), ("", 0.5), ("", 6.0)):
+        daemon = place.start(uri=f"test+unix:///default?socket={path}", conf=conf)
+        place.hear("READY=1")
+        libvirtd.send_signal(signal.SIGSTOP)
+        time.sleep(pause)
+        began = time.monotonic()
+        status = stop(daemon)
+        took = time.monotonic() - began
+        libvirtd.send_signal(signal.SIGCONT)
+        expect(status == 0 and took < 10, f"stopped {pause} s after libvirtd: status {status} after {took:.1f} s")
+        expect_in("leaving without it", place.log())
 
 
 def test_release(place):
