@@ -90,6 +90,7 @@ typedef struct DynVirtGuest {
     bool question_out;      /* and they set its statistics period */
     DynBalloonStats base;   /* the last record that was asked for, and when */
     int64_t base_usec;
+    int64_t answer_usec;    /* how long its last answer took; 0: not known */
     uint32_t vmem_devices;
     uint64_t vmem_kib;      /* plugged virtio-mem; DYN_UNKNOWN: to be read from the XML again */
 } DynVirtGuest;
@@ -239,6 +240,8 @@ typedef struct DynVirtAsk {
     bool done;
     DynBalloonStats base;  /* the record before they come */
     int64_t put_usec;      /* when the question was put, again perhaps */
+    int64_t due_usec;      /* when its record is read next */
+    int64_t pause_usec;    /* how long that was after the last time */
     uint64_t put_cpu_usec; /* its process' CPU time then */
 } DynVirtAsk;
 

@@ -17,10 +17,12 @@
 
 #include <string.h>
 
-/* How soon a record that is waited for is read, then after twice as long each time: one question is
- * some six to nine calls. A guest answers within a millisecond under KVM, within ten under TCG. */
-#define AGAIN_USEC (5 * 1000)
-#define AGAIN_MOST_USEC (40 * 1000)
+/* How soon a record that is waited for is read: after half the time the guest's last answer took,
+ * within these bounds, then after twice as long each time. A guest answers within a millisecond
+ * under KVM; under TCG on a busy host it took 65, and a read at each of 5, 15, 35 and 75 ms was a
+ * fifth of dynmemd's CPU time. */
+#define AGAIN_USEC (INT64_C(5) * 1000)
+#define AGAIN_MOST_USEC (INT64_C(40) * 1000)
 /* Who has nothing new to say and who has not answered yet look alike. One that had so much of a
  * core (percent) in the meantime has something to say by now: it is asked again. */
 #define WORKS_USEC (INT64_C(40) * 1000)
@@ -139,13 +141,23 @@ find_base(Round *round, DynVirtAsk *ask, GError **error)
 }
 
 static void
-keep_base(DynVirt *self, const DynVirtAsk *ask)
+keep_answer(DynVirt *self, const DynVirtAsk *ask)
 {
     G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
     DynVirtGuest *guest = dyn_virt_guests_get(self->guests, ask->sample.uuid);
 
     guest->base = ask->sample.stats;
     guest->base_usec = ask->sample.asked_usec;
+    guest->answer_usec = g_get_monotonic_time() - ask->put_usec;
+}
+
+static int64_t
+expected_usec(DynVirt *self, const char *uuid)
+{
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
+
+    return CLAMP(dyn_virt_guests_get(self->guests, uuid)->answer_usec / 2, AGAIN_USEC,
+                 AGAIN_MOST_USEC);
 }
 
 /* Off and on again. Without the second half the guest would never tell anything any more: it is
@@ -156,6 +168,7 @@ put_question(Round *round, DynVirtAsk *ask, GError **error)
     const int period = (int)round->period_sec;
 
     ask->put_usec = g_get_monotonic_time();
+    ask->due_usec = ask->put_usec + ask->pause_usec;
     ask->put_cpu_usec = dyn_virt_process_cpu_usec(round->virt, ask->sample.uuid);
     if (virDomainSetMemoryStatsPeriod(ask->domain, 0, VIR_DOMAIN_AFFECT_LIVE) < 0)
         return dyn_virt_fail(round->virt, error, "cannot ask the guest for statistics");
@@ -172,6 +185,7 @@ ask_guest(Round *round, DynVirtAsk *ask, GError **error)
     if (!find_base(round, ask, error))
         return false;
     ask->sample.asked_usec = g_get_monotonic_time();
+    ask->pause_usec = expected_usec(round->virt, ask->sample.uuid);
     return put_question(round, ask, error);
 }
 
@@ -231,6 +245,8 @@ read_or_ask(Round *round, DynVirtAsk *ask, GError **error)
         return false;
     ask->sample.answered =
         ask->fresh && memcmp(&ask->sample.stats, &ask->base, sizeof ask->base) != 0;
+    ask->pause_usec = MIN(2 * ask->pause_usec, AGAIN_MOST_USEC);
+    ask->due_usec = g_get_monotonic_time() + ask->pause_usec;
     if (!ask->fresh || ask->sample.answered || !works(round, ask))
         return true;
     return put_question(round, ask, error);
@@ -248,39 +264,40 @@ read_guest(Round *round, DynVirtAsk *ask)
     ask->may_read = read_or_ask(round, ask, &problem);
     mark_out(round->virt, ask, false);
     if (ask->sample.answered)
-        keep_base(round->virt, ask);
+        keep_answer(round->virt, ask);
     (void)is_lost(round, problem); /* remembered there */
     return !ask->may_read || !ask->fresh || ask->sample.answered;
 }
 
-/* It was asked just now, and there is time to give it. */
-static bool
-is_too_soon(const Round *round, const DynVirtAsk *ask)
+/* Read all that are due; when the next is, or the end if that is sooner. 0: none is waited for. */
+static int64_t
+read_due(Round *round)
 {
-    const int64_t due_usec = ask->put_usec + AGAIN_USEC;
-
-    return ask->may_read && ask->fresh && g_get_monotonic_time() < due_usec &&
-           due_usec < round->end_usec;
-}
-
-/* Read all that are still waited for; how many are after that. */
-static guint
-read_pending(Round *round)
-{
-    guint pending = 0;
+    int64_t next_usec = 0;
 
     for (guint i = 0; i < round->asks->len && !round->error; i++) {
         DynVirtAsk *ask = &g_array_index(round->asks, DynVirtAsk, i);
+        const int64_t due_usec = ask->may_read && ask->fresh ? ask->due_usec : 0;
 
         if (ask->done)
             continue;
-        ask->done = !is_too_soon(round, ask) && read_guest(round, ask);
+        ask->done = g_get_monotonic_time() >= MIN(due_usec, round->end_usec) &&
+                    read_guest(round, ask);
         if (ask->done)
             round->answer(&ask->sample, round->user_data);
-        else
-            pending++;
+        else if (next_usec == 0 || ask->due_usec < next_usec)
+            next_usec = MIN(ask->due_usec, round->end_usec);
     }
-    return pending;
+    return next_usec;
+}
+
+static void
+sleep_until(int64_t usec)
+{
+    const int64_t now_usec = g_get_monotonic_time();
+
+    if (usec > now_usec)
+        g_usleep((gulong)(usec - now_usec));
 }
 
 static void
@@ -311,16 +328,15 @@ dyn_virt_quick_run(DynVirt *self, const DynVirtQuestion *question, DynVirtAnswer
 {
     G_GNUC_UNUSED g_auto(DynVirtUse) use = dyn_virt_use(self, DYN_LINK_QUICK);
     Round round = { self, question->asks, question->period_sec, answer, user_data, .error = NULL };
-    gulong pause_usec = AGAIN_USEC;
+    int64_t next_usec;
 
     round.left_usec = g_get_monotonic_time() + DYN_HYPERVISOR_QUICK_USEC;
     for (guint i = 0; i < round.asks->len && !round.error; i++)
         begin(&round, &g_array_index(round.asks, DynVirtAsk, i));
     round.end_usec = MIN(g_get_monotonic_time() + DYN_HYPERVISOR_FRESH_USEC, round.left_usec);
-    while (!round.error && read_pending(&round) > 0 && g_get_monotonic_time() < round.end_usec) {
-        g_usleep(pause_usec);
-        pause_usec = MIN(2 * pause_usec, AGAIN_MOST_USEC);
-    }
+    while ((next_usec = read_due(&round)) != 0 && !round.error &&
+           g_get_monotonic_time() < round.end_usec)
+        sleep_until(next_usec);
     answer_rest(&round);
     dyn_virt_drop_handles(round.asks);
     if (!round.error)
