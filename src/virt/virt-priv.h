@@ -241,7 +241,7 @@ typedef struct DynVirtAsk {
     DynBalloonStats base;  /* the record before they come */
     int64_t put_usec;      /* when the question was put, again perhaps */
     int64_t due_usec;      /* when its record is read next */
-    int64_t pause_usec;    /* how long that was after the last time */
+    int64_t expected_usec; /* how long its last answer took; 0: not known */
     uint64_t put_cpu_usec; /* its process' CPU time then */
 } DynVirtAsk;
 

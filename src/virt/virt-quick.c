@@ -18,9 +18,9 @@
 #include <string.h>
 
 /* How soon a record that is waited for is read: after half the time the guest's last answer took,
- * within these bounds, then after twice as long each time. A guest answers within a millisecond
- * under KVM; under TCG on a busy host it took 65, and a read at each of 5, 15, 35 and 75 ms was a
- * fifth of dynmemd's CPU time. */
+ * then after as long again, within these bounds. A guest answers within a millisecond under KVM;
+ * under TCG on a busy host it took 65, and a read at each of 5, 15, 35 and 75 ms was a fifth of
+ * dynmemd's CPU time. */
 #define AGAIN_USEC (INT64_C(5) * 1000)
 #define AGAIN_MOST_USEC (INT64_C(40) * 1000)
 /* Who has nothing new to say and who has not answered yet look alike. One that had so much of a
@@ -148,16 +148,15 @@ keep_answer(DynVirt *self, const DynVirtAsk *ask)
 
     guest->base = ask->sample.stats;
     guest->base_usec = ask->sample.asked_usec;
-    guest->answer_usec = g_get_monotonic_time() - ask->put_usec;
+    guest->answer_usec = g_get_monotonic_time() - ask->sample.asked_usec;
 }
 
 static int64_t
-expected_usec(DynVirt *self, const char *uuid)
+last_answer_usec(DynVirt *self, const char *uuid)
 {
     G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
 
-    return CLAMP(dyn_virt_guests_get(self->guests, uuid)->answer_usec / 2, AGAIN_USEC,
-                 AGAIN_MOST_USEC);
+    return dyn_virt_guests_get(self->guests, uuid)->answer_usec;
 }
 
 /* Off and on again. Without the second half the guest would never tell anything any more: it is
@@ -168,7 +167,7 @@ put_question(Round *round, DynVirtAsk *ask, GError **error)
     const int period = (int)round->period_sec;
 
     ask->put_usec = g_get_monotonic_time();
-    ask->due_usec = ask->put_usec + ask->pause_usec;
+    ask->due_usec = ask->put_usec + CLAMP(ask->expected_usec / 2, AGAIN_USEC, AGAIN_MOST_USEC);
     ask->put_cpu_usec = dyn_virt_process_cpu_usec(round->virt, ask->sample.uuid);
     if (virDomainSetMemoryStatsPeriod(ask->domain, 0, VIR_DOMAIN_AFFECT_LIVE) < 0)
         return dyn_virt_fail(round->virt, error, "cannot ask the guest for statistics");
@@ -185,7 +184,7 @@ ask_guest(Round *round, DynVirtAsk *ask, GError **error)
     if (!find_base(round, ask, error))
         return false;
     ask->sample.asked_usec = g_get_monotonic_time();
-    ask->pause_usec = expected_usec(round->virt, ask->sample.uuid);
+    ask->expected_usec = last_answer_usec(round->virt, ask->sample.uuid);
     return put_question(round, ask, error);
 }
 
@@ -197,7 +196,7 @@ works(const Round *round, const DynVirtAsk *ask)
     const int64_t elapsed_usec = now_usec - ask->put_usec;
     uint64_t cpu_usec;
 
-    if (elapsed_usec < WORKS_USEC || now_usec + AGAIN_MOST_USEC > round->end_usec)
+    if (elapsed_usec < MAX(WORKS_USEC, ask->expected_usec) || now_usec + AGAIN_MOST_USEC > round->end_usec)
         return false;
     cpu_usec = dyn_virt_process_cpu_usec(round->virt, ask->sample.uuid);
     return cpu_usec != DYN_UNKNOWN && ask->put_cpu_usec != DYN_UNKNOWN &&
@@ -245,8 +244,8 @@ read_or_ask(Round *round, DynVirtAsk *ask, GError **error)
         return false;
     ask->sample.answered =
         ask->fresh && memcmp(&ask->sample.stats, &ask->base, sizeof ask->base) != 0;
-    ask->pause_usec = MIN(2 * ask->pause_usec, AGAIN_MOST_USEC);
-    ask->due_usec = g_get_monotonic_time() + ask->pause_usec;
+    ask->due_usec = ask->sample.read_usec +
+                    CLAMP(ask->sample.read_usec - ask->put_usec, AGAIN_USEC, AGAIN_MOST_USEC);
     if (!ask->fresh || ask->sample.answered || !works(round, ask))
         return true;
     return put_question(round, ask, error);
@@ -329,14 +328,17 @@ dyn_virt_quick_run(DynVirt *self, const DynVirtQuestion *question, DynVirtAnswer
     G_GNUC_UNUSED g_auto(DynVirtUse) use = dyn_virt_use(self, DYN_LINK_QUICK);
     Round round = { self, question->asks, question->period_sec, answer, user_data, .error = NULL };
     int64_t next_usec;
+    bool last;
 
     round.left_usec = g_get_monotonic_time() + DYN_HYPERVISOR_QUICK_USEC;
     for (guint i = 0; i < round.asks->len && !round.error; i++)
         begin(&round, &g_array_index(round.asks, DynVirtAsk, i));
     round.end_usec = MIN(g_get_monotonic_time() + DYN_HYPERVISOR_FRESH_USEC, round.left_usec);
-    while ((next_usec = read_due(&round)) != 0 && !round.error &&
-           g_get_monotonic_time() < round.end_usec)
+    do {
+        last = g_get_monotonic_time() >= round.end_usec; /* then everybody is read */
+        next_usec = read_due(&round);
         sleep_until(next_usec);
+    } while (next_usec != 0 && !last && !round.error);
     answer_rest(&round);
     dyn_virt_drop_handles(round.asks);
     if (!round.error)

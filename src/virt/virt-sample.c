@@ -315,9 +315,9 @@ dyn_virt_sample(DynHypervisor *hypervisor, const DynSampleRequest *request, GErr
     g_autoptr(DynSnapshot) snapshot = NULL;
     bool done = false;
 
+    dyn_virt_rescue_stuck(self);
     if (!link)
         return NULL;
-    dyn_virt_rescue_stuck(self);
     if (request->quick)
         return quick_sample(self, request, error);
     snapshot = begin_snapshot(self, request);

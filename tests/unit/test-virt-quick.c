@@ -5,7 +5,7 @@
 
 #include "virt-bench.h"
 
-/* Above twice the longest pause between two reads: 5 + 10 + 20 + 40 ms. */
+/* Who is not known is read after 5, 10, 20, 40 and 80 ms; then, half of that and all of it. */
 #define SLOW_USEC (INT64_C(60) * 1000)
 
 static int64_t answer_usec;
