@@ -33,6 +33,9 @@ MOVED_KIB = N_IDLE * (IDLE_KIB - IDLE_LEAST_KIB)
 # the end here (balancer.h, DYN_BAND_LACK_DIVISOR).
 BAND_KIB = 32 * MIB
 SMALL_BUFFER, LARGE_BUFFER = 20, 2000  # percent of demand
+# A guest that got all its memory back from outside may be about to go: nothing is asked of it for
+# 2.5 s after dynmemd saw that (DYN_CACHE_LAG_USEC). Here the host is full, and has been.
+LET_GO_SEC = 4.0
 POOL_KIB = N_IDLE * IDLE_KIB + BUSY_KIB
 WORK_MIB = 40  # the busy guest's working set: within what it holds
 TIMEOUT_SEC = 30.0
@@ -115,7 +118,7 @@ class Transfer:
         self.put_back()
         self.set_buffer(LARGE_BUFFER)
         self.wait_known()
-        time.sleep((i * GOLDEN - time.monotonic()) % 1)
+        time.sleep(LET_GO_SEC + (i * GOLDEN - time.monotonic() - LET_GO_SEC) % 1)
         began = time.monotonic()
         self.scene.daemon.dynmem("resume")
         resumed = time.monotonic()
