@@ -55,9 +55,9 @@ typedef struct DynHypervisorOps {
     bool (*set_stats_period)(DynHypervisor *self, const char *uuid, uint32_t sec, GError **error);
     /* Replace the policy element, live and (for persistent domains) in the configuration. */
     bool (*write_policy)(DynHypervisor *self, const char *uuid, const char *xml, GError **error);
-    /* Leave libvirt; no call but sample() is out, and no event follows. False: it does not answer within
-     * DYN_HYPERVISOR_CLOSE_USEC; a thread waits for it, and nothing may be freed any more. NULL:
-     * free() never waits. Main thread. */
+    /* Leave libvirt; no call but sample() is out, and no event follows. False: it does not answer
+     * within DYN_HYPERVISOR_CLOSE_USEC; a thread waits for it, and nothing may be freed any more.
+     * NULL: free() never waits. Main thread. */
     bool (*close)(DynHypervisor *self);
     void (*free)(DynHypervisor *self);
 } DynHypervisorOps;

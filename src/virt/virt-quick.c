@@ -196,7 +196,8 @@ works(const Round *round, const DynVirtAsk *ask)
     const int64_t elapsed_usec = now_usec - ask->put_usec;
     uint64_t cpu_usec;
 
-    if (elapsed_usec < MAX(WORKS_USEC, ask->expected_usec) || now_usec + AGAIN_MOST_USEC > round->end_usec)
+    if (elapsed_usec < MAX(WORKS_USEC, ask->expected_usec) ||
+        now_usec + AGAIN_MOST_USEC > round->end_usec)
         return false;
     cpu_usec = dyn_virt_process_cpu_usec(round->virt, ask->sample.uuid);
     return cpu_usec != DYN_UNKNOWN && ask->put_cpu_usec != DYN_UNKNOWN &&

@@ -1,64 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Toy: a host and guests of a few lines, driven second by second through the real world, for unit
- * tests. Guests are honest Linux guests with a balloon of a given speed. After each second the
- * invariants are checked from outside: what the world was told and what it asked, not what it
- * thinks. */
+/* Toy: a host and guests of a few lines (toy-guest.h), driven second by second through the real
+ * world, for unit tests. After each second the invariants are checked from outside: what the world
+ * was told and what it asked, not what it thinks. */
 #pragma once
-
-#include <check.h>
-#include <string.h>
 
 #include <dynmem/balancer.h>
 #include <dynmem/world.h>
 
-#define MIB UINT64_C(1024)
-#define SEC INT64_C(1000000)
+#include "toy-guest.h"
+
 #define TOY_MOST 96
 /* A host that acts, and whose pool is what its memory leaves */
 #define TOY_CONF "[host]\nMode=on\nReserve=512M\n[balance]\nStartGraceSec=5\n"
-
-typedef struct ToyGuest {
-    char uuid[DYN_UUID_SIZE];
-    uint64_t boot, startup, minimum, maximum; /* MiB */
-    uint64_t priority;
-    uint64_t buffer;   /* percent; 0: the default */
-    bool autodeflate;
-    bool swap;
-    uint64_t kernel;   /* MiB outside MemTotal */
-    uint64_t used;     /* KiB its programs and kernel want */
-    uint64_t balloon;  /* KiB it really holds */
-    uint64_t told;     /* KiB QEMU tells (differs after a reset) */
-    uint64_t asked;    /* KiB */
-    uint64_t speed;    /* KiB a second */
-    uint64_t resident; /* MiB of it that QEMU has resident; 0: all it holds */
-    uint64_t stale;    /* second of the last record it wrote; 0: none */
-    DynBalloonStats record;
-    uint64_t swapped;  /* KiB now outside */
-    uint64_t swap_kib; /* its swap's size; 0: endless */
-    uint64_t swap_out, swap_in;
-    const char *mode;  /* of its policy; NULL: on */
-    bool running, driver, frozen, deaf;
-    bool asleep;         /* suspended to memory */
-    const char *extra;   /* further elements of its XML, or NULL */
-    const char *devices; /* further devices, or NULL */
-    DynOutcomeResult answer; /* to requests; anything but SENT: nothing happens */
-    unsigned late;     /* seconds until the answer comes back */
-    DynOutcome pending;
-    int64_t pending_at; /* 0: no answer is out */
-    uint64_t lie_total;  /* KiB of MemTotal it claims; 0: honest */
-    void (*lie)(DynBalloonStats *stats, int64_t now_usec); /* what else it makes of them, or NULL */
-    bool lied;           /* at some time: what that costs itself nobody can help */
-    uint64_t cached;   /* KiB that libvirt still tells instead, once; 0: none */
-    uint64_t ooms;
-    uint64_t faults, reads, kills; /* as it tells them: major faults, bytes read, OOM kills */
-    uint64_t cache;    /* KiB of what is available that is page cache; 0: half of it */
-    bool stays;        /* its MemTotal stays whatever its autodeflate (Windows) */
-    bool mute;         /* the driver is there, the statistics service is not (Windows) */
-    uint64_t asked_reads; /* times its disks were asked about */
-    bool unseen;       /* it is in no snapshot: only events tell of it */
-    bool lags;         /* it wrote its records before its balloon moved */
-    uint64_t before;   /* what it held then */
-} ToyGuest;
 
 typedef struct Toy {
     DynConf *conf;
@@ -97,35 +50,6 @@ toy_clear(Toy *toy)
     dyn_plan_free(toy->plan);
     dyn_world_free(toy->world);
     dyn_conf_free(toy->conf);
-}
-
-static inline DynFound *
-toy_found(const ToyGuest *guest)
-{
-    g_autofree char *xml = g_strdup_printf(
-        "<domain type='kvm'><name>g%.2s</name><uuid>%s</uuid><memory unit='MiB'>%" G_GUINT64_FORMAT
-        "</memory><currentMemory unit='MiB'>%" G_GUINT64_FORMAT "</currentMemory><vcpu>1</vcpu>"
-        "<metadata><p:policy xmlns:p='urn:dynmem:policy:1' mode='%s'><p:startup unit='MiB'>%" G_GUINT64_FORMAT
-        "</p:startup><p:minimum unit='MiB'>%" G_GUINT64_FORMAT
-        "</p:minimum><p:maximum unit='MiB'>%" G_GUINT64_FORMAT
-        "</p:maximum><p:priority>%" G_GUINT64_FORMAT "</p:priority><p:buffer>%" G_GUINT64_FORMAT
-        "</p:buffer></p:policy></metadata>"
-        "%s<devices>%s<memballoon model='virtio' autodeflate='%s'/></devices></domain>",
-        guest->uuid, guest->uuid, guest->boot, guest->startup,
-        guest->mode ? guest->mode : "on", guest->startup, guest->minimum,
-        guest->maximum, guest->priority, guest->buffer != 0 ? guest->buffer : 20,
-        guest->extra ? guest->extra : "", guest->devices ? guest->devices : "",
-        guest->autodeflate ? "on" : "off");
-    DynFound *found = g_new0(DynFound, 1);
-    GError *error = NULL;
-
-    ck_assert_msg(dyn_domain_parse(xml, strlen(xml), &found->domain, &error), "%s",
-                  error ? error->message : "");
-    found->active = guest->running;
-    found->persistent = true;
-    found->run = guest->running ? DYN_RUN_RUNNING : DYN_RUN_OFF;
-    found->incarnation = g_strdup("1:1");
-    return found;
 }
 
 static inline void
@@ -169,62 +93,6 @@ toy_add(Toy *toy, uint64_t boot, uint64_t minimum, uint64_t priority, uint64_t h
     return guest;
 }
 
-/* How far its driver can inflate: Linux' takes no memory by force that has nowhere to go. */
-static inline uint64_t
-toy_least(const ToyGuest *guest)
-{
-    if (!guest->swap || guest->swap_kib == 0)
-        return guest->asked;
-    return MAX(guest->asked, guest->kernel * MIB + dyn_sat_sub(guest->used, guest->swap_kib));
-}
-
-/* One second in the life of a guest: the balloon moves, then what does not fit is swapped or
- * killed. */
-static inline void
-toy_live(ToyGuest *guest)
-{
-    uint64_t room;
-
-    guest->before = guest->balloon;
-    if (!guest->running || guest->frozen || guest->asleep)
-        return;
-    if (guest->driver && !guest->deaf) {
-        if (guest->balloon > guest->asked)
-            guest->balloon -= MIN(guest->speed, dyn_sat_sub(guest->balloon, toy_least(guest)));
-        else
-            guest->balloon += MIN(guest->speed, guest->asked - guest->balloon);
-        guest->told = guest->balloon;
-    }
-    room = guest->balloon > guest->kernel * MIB ? guest->balloon - guest->kernel * MIB : 0;
-    if (guest->used > room) {
-        const uint64_t over = guest->used - room;
-
-        if (!guest->swap) {
-            guest->ooms++;
-            guest->used = MIN(guest->used, room);
-        } else {
-            guest->swap_out += over > guest->swapped ? over - guest->swapped : 0;
-            guest->swap_in += guest->swapped > over ? guest->swapped - over : 0;
-            guest->swapped = over;
-        }
-    } else if (guest->swapped > 0) {
-        const uint64_t back = MIN(guest->swapped, room - guest->used);
-
-        guest->swap_in += back;
-        guest->swapped -= back;
-    }
-}
-
-/* The driver answers, without a number: QEMU tells -1, libvirt leaves them out. */
-static inline void
-toy_mute(DynBalloonStats *stats)
-{
-    DynGuestSample nothing;
-
-    dyn_guest_sample_init(&nothing, "");
-    *stats = nothing.stats;
-}
-
 /* What was asked of the guest. */
 static inline DynAsk
 toy_asked(const DynSampleRequest *request, const char *uuid)
@@ -238,34 +106,6 @@ toy_asked(const DynSampleRequest *request, const char *uuid)
             return *ask;
     }
     return nothing;
-}
-
-/* What it would write now. */
-static inline void
-toy_write(const ToyGuest *guest, DynBalloonStats *stats, int64_t now_usec)
-{
-    const uint64_t kernel = guest->kernel * MIB;
-    const uint64_t here = guest->used - guest->swapped;
-    const uint64_t holds = guest->lags ? guest->before : guest->balloon;
-    const uint64_t shown = guest->driver ? holds : guest->told;
-    const bool stays = guest->autodeflate || guest->stays;
-
-    stats->total_kib = (stays ? guest->boot * MIB : shown) - kernel;
-    stats->available_kib = shown - MIN(shown, kernel + here);
-    stats->free_kib = stats->available_kib / 2;
-    if (guest->cache != 0)
-        stats->free_kib = dyn_sat_sub(stats->available_kib, guest->cache);
-    stats->major_faults = guest->faults;
-    stats->oom_kills = guest->kills;
-    if (guest->lie_total != 0)
-        stats->total_kib = guest->lie_total;
-    stats->swap_in_kib = guest->swap_in;
-    stats->swap_out_kib = guest->swap ? guest->swap_out : 0;
-    if (guest->lie)
-        guest->lie(stats, now_usec);
-    if (guest->mute)
-        toy_mute(stats);
-    stats->last_update_sec = guest->stale;
 }
 
 static inline void
