@@ -179,6 +179,25 @@ balloon_of(const DynDemand *demand, const DynDemandFacts *facts, const DynBalloo
     return dyn_demand_balloon_at(demand, sec_usec, sec_usec + USEC_PER_SEC);
 }
 
+/* May a start's first records be believed? */
+static bool
+has_begun(DynDemand *demand, const DynDemandFacts *facts, int64_t now_usec)
+{
+    const int64_t sec_usec = (int64_t)demand->last_update_sec * USEC_PER_SEC;
+    DynRange balloon;
+
+    if (demand->known)
+        return true;
+    if (demand->begun_usec == 0)
+        demand->begun_usec = now_usec;
+    if (now_usec - demand->begun_usec < DYN_DEMAND_BEGIN_USEC)
+        return false;
+    balloon = dyn_demand_balloon_at(
+        demand, MIN(sec_usec, facts->wall_usec - DYN_DEMAND_BEGIN_USEC), facts->wall_usec + 1);
+    return balloon.least >= balloon.most ||
+           now_usec - demand->begun_usec >= DYN_DEMAND_BEGIN_MOST_USEC;
+}
+
 DynVerdict
 dyn_demand_update(DynDemand *demand, const DynDemandFacts *facts, const DynBalloonStats *stats,
                   int64_t now_usec)
@@ -200,6 +219,7 @@ dyn_demand_update(DynDemand *demand, const DynDemandFacts *facts, const DynBallo
     }
     if (demand->last_update_sec == 0 || is_from_before_reset(demand, stats, now_usec)) {
         take_over(demand, stats);
+        demand->begun_usec = now_usec;
         return DYN_VERDICT_NEVER;
     }
     if (stats->total_kib == DYN_UNKNOWN ||
@@ -211,6 +231,8 @@ dyn_demand_update(DynDemand *demand, const DynDemandFacts *facts, const DynBallo
     demand->bad = judge(facts, stats);
     if (demand->bad != DYN_BAD_NONE)
         return DYN_VERDICT_BAD;
+    if (!has_begun(demand, facts, now_usec))
+        return DYN_VERDICT_NEVER;
     balloon = balloon_of(demand, facts, stats);
     if (!demand->extra)
         dyn_demand_fold_balloon(demand, facts, stats, balloon);

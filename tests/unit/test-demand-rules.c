@@ -110,6 +110,93 @@ START_TEST(test_demand_rules_new_accounting_forgets_the_old_demand)
 }
 END_TEST
 
+/* ---- A start: its balloon fills while its first records come ---- */
+
+/* QEMU tells @told_mib, and a record that the guest of 512 MiB, using 25, wrote at @holds_mib. */
+static DynVerdict
+start(DynDemand *demand, int64_t msec, uint64_t told_mib, uint64_t holds_mib)
+{
+    const int64_t now = 100 * SEC + msec * SEC / 1000;
+    const DynDemandFacts facts = { .boot_kib = BOOT, .autodeflate = true, .wall_usec = now,
+                                   .balloon_kib = told_mib * MIB, .on_demand = true,
+                                   .in_row = true, .age_usec = SEC / 50 };
+    const DynBalloonStats stats = { .total_kib = BOOT - KERNEL,
+                                    .available_kib = holds_mib * MIB - KERNEL - 25 * MIB,
+                                    .free_kib = (uint64_t)msec, /* no two are the same */
+                                    .last_update_sec = (uint64_t)(now / SEC) };
+
+    if (told_mib != 0)
+        dyn_demand_observe(demand, told_mib * MIB, now);
+    return dyn_demand_update(demand, &facts, &stats, now);
+}
+
+/* What the balloon holds is not taken for use, however far apart the two are read. */
+START_TEST(test_demand_rules_start_waits_for_the_balloon)
+{
+    DynDemand demand;
+
+    dyn_demand_init(&demand);
+    ck_assert_int_eq(start(&demand, 0, 512, 512), DYN_VERDICT_NEVER);
+    ck_assert_int_eq(start(&demand, 100, 512, 300), DYN_VERDICT_NEVER);
+    ck_assert_int_eq(start(&demand, 200, 255, 96), DYN_VERDICT_NEVER);
+    ck_assert_int_eq(start(&demand, 340, 96, 96), DYN_VERDICT_NEVER);
+    ck_assert_int_eq(start(&demand, 1100, 96, 96), DYN_VERDICT_NEVER); /* it has moved since 100 */
+    ck_assert_int_eq(start(&demand, 1990, 96, 96), DYN_VERDICT_FRESH);
+    ck_assert_uint_eq(demand.raw_kib, KERNEL + 25 * MIB);
+    ck_assert_uint_eq(demand.smooth_kib, KERNEL + 25 * MIB);
+    ck_assert_uint_eq(dyn_demand_lead_kib(&demand), 0);
+    ck_assert_int_eq(start(&demand, 2010, 90, 90), DYN_VERDICT_FRESH); /* from now on, all do */
+}
+END_TEST
+
+/* One that does not move, as without a balloon, and one whose size nobody tells. */
+START_TEST(test_demand_rules_start_waits_a_second)
+{
+    const uint64_t told_mib = _i == 0 ? 512 : 0;
+    DynDemand demand;
+
+    dyn_demand_init(&demand);
+    ck_assert_int_eq(start(&demand, 0, told_mib, 512), DYN_VERDICT_NEVER);
+    ck_assert_int_eq(start(&demand, 990, told_mib, 512), DYN_VERDICT_NEVER);
+    ck_assert_int_eq(start(&demand, 1000, told_mib, 512), DYN_VERDICT_FRESH);
+    ck_assert_uint_eq(demand.raw_kib, KERNEL + 25 * MIB);
+}
+END_TEST
+
+/* A balloon that fills for minutes, as a large Windows guest's: after ten seconds its records are
+ * worth more than none. */
+START_TEST(test_demand_rules_start_does_not_wait_for_ever)
+{
+    DynDemand demand;
+    int64_t msec;
+
+    dyn_demand_init(&demand);
+    for (msec = 0; msec < 10000; msec += 500)
+        ck_assert_int_eq(start(&demand, msec, 512 - (uint64_t)msec / 100,
+                               512 - (uint64_t)msec / 100),
+                         DYN_VERDICT_NEVER);
+    ck_assert_int_eq(start(&demand, msec, 412, 412), DYN_VERDICT_FRESH);
+}
+END_TEST
+
+/* After a reset the balloon fills again, from a size that QEMU does not tell. */
+START_TEST(test_demand_rules_reset_waits_for_the_balloon)
+{
+    DynDemand demand;
+
+    dyn_demand_init(&demand);
+    for (int64_t msec = 0; msec <= 2000; msec += 1000)
+        (void)start(&demand, msec, 96, 96);
+    ck_assert(demand.known);
+    dyn_demand_reset(&demand, 102 * SEC, 102 * SEC);
+    ck_assert_int_eq(start(&demand, 9000, 96, 300), DYN_VERDICT_NEVER);
+    ck_assert_int_eq(start(&demand, 9200, 260, 96), DYN_VERDICT_NEVER);
+    ck_assert_int_eq(start(&demand, 9400, 96, 96), DYN_VERDICT_NEVER);
+    ck_assert_int_eq(start(&demand, 10500, 96, 96), DYN_VERDICT_FRESH);
+    ck_assert_uint_eq(demand.raw_kib, KERNEL + 25 * MIB);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -120,6 +207,10 @@ main(void)
     tcase_add_test(tcase, test_demand_rules_boots_teach_no_cache);
     tcase_add_test(tcase, test_demand_rules_cache_share_is_bounded);
     tcase_add_test(tcase, test_demand_rules_new_accounting_forgets_the_old_demand);
+    tcase_add_test(tcase, test_demand_rules_start_waits_for_the_balloon);
+    tcase_add_loop_test(tcase, test_demand_rules_start_waits_a_second, 0, 2);
+    tcase_add_test(tcase, test_demand_rules_start_does_not_wait_for_ever);
+    tcase_add_test(tcase, test_demand_rules_reset_waits_for_the_balloon);
     suite_add_tcase(suite, tcase);
     return dyn_suite_run(suite);
 }
