@@ -5,6 +5,7 @@
 #pragma once
 
 #include <dynmem/evidence.h>
+#include <dynmem/histogram.h>
 #include <dynmem/plan.h>
 #include <dynmem/policy.h>
 
@@ -51,6 +52,10 @@ typedef struct DynCounters {
     uint64_t add_operations;    /* growths completed */
     uint64_t remove_operations; /* shrinks completed */
 } DynCounters;
+
+/* Add @more to @counters. */
+void
+dyn_counters_add(DynCounters *counters, const DynCounters *more);
 
 /* How closely a guest is looked at: see watch.h. */
 typedef enum {
@@ -101,6 +106,7 @@ typedef struct DynGuestReport {
     DynCounters counters;
     uint64_t rollbacks;      /* unforced shrinks that did harm and were undone */
     uint64_t oom_kills;      /* seen; 0 where the guest does not tell them */
+    bool tells_oom_kills;    /* it does, or has */
 } DynGuestReport;
 
 /* "interval", "on-demand"; "" for none. */
@@ -130,7 +136,7 @@ typedef struct DynHostReport {
     uint64_t swap_out_kib;
     uint32_t guests;               /* running, whatever their mode */
     uint32_t managed;
-    DynCounters counters;
+    DynCounters counters;               /* those of guests that are gone included */
 } DynHostReport;
 
 typedef struct DynReport {
@@ -141,6 +147,8 @@ typedef struct DynReport {
     DynMode mode;        /* the host's ceiling */
     bool paused;
     bool connected;
+    DynHistogram cycles; /* from the question for a sample to what followed; added by the engine */
+    uint64_t overruns;   /* cycles skipped since the sample before was still out; likewise */
     DynHostReport host;
     GPtrArray *guests;   /* of DynGuestReport, sorted by name then UUID */
 } DynReport;

@@ -4,6 +4,15 @@
 #include <dynmem/report.h>
 
 void
+dyn_counters_add(DynCounters *counters, const DynCounters *more)
+{
+    counters->added_kib += more->added_kib;
+    counters->removed_kib += more->removed_kib;
+    counters->add_operations += more->add_operations;
+    counters->remove_operations += more->remove_operations;
+}
+
+void
 dyn_guest_report_free(DynGuestReport *guest)
 {
     if (!guest)

@@ -40,6 +40,7 @@ struct DynWorld {
     DynLedger ledger;
     bool contention;
     uint64_t missing_kib;
+    DynCounters departed;      /* what guests that are gone had counted */
     DynBudget budget;          /* of statistics on demand */
     DynScratch *scratch;
     GArray *claims;            /* reused from cycle to cycle */

@@ -203,6 +203,7 @@ report_guest(const DynWorld *world, const DynGuest *guest)
     out->counters = guest->counters;
     out->rollbacks = guest->harm.rollbacks;
     out->oom_kills = guest->evidence.kills;
+    out->tells_oom_kills = guest->evidence.oom_kills != DYN_UNKNOWN || out->oom_kills > 0;
     memcpy(out->decisions, guest->decisions, sizeof out->decisions);
     set_unknown(out);
     if (guest->active)
@@ -217,6 +218,7 @@ report_guests(const DynWorld *world, DynHostReport *host)
     int64_t n = 0;
     uint64_t assigned = 0;
 
+    host->counters = world->departed;
     for (guint i = 0; i < world->guests->len; i++) {
         const DynGuest *guest = world->guests->pdata[i];
         const bool managed = dyn_guest_is_managed(guest, world->conf);
@@ -224,10 +226,7 @@ report_guests(const DynWorld *world, DynHostReport *host)
 
         if (!guest->domain)
             continue;
-        host->counters.added_kib += guest->counters.added_kib;
-        host->counters.removed_kib += guest->counters.removed_kib;
-        host->counters.add_operations += guest->counters.add_operations;
-        host->counters.remove_operations += guest->counters.remove_operations;
+        dyn_counters_add(&host->counters, &guest->counters);
         host->guests += guest->run != DYN_RUN_OFF;
         host->managed += managed;
         if (!managed || guest->average_pressure_permyriad < 0 || demand == DYN_UNKNOWN)

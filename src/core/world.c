@@ -98,6 +98,7 @@ dyn_world_remove(DynWorld *world, const char *uuid)
 
     if (!guest)
         return;
+    dyn_counters_add(&world->departed, &guest->counters);
     g_ptr_array_remove(world->guests, guest);
     g_hash_table_remove(world->by_uuid, uuid);
 }
@@ -117,6 +118,7 @@ dyn_world_retain(DynWorld *world, const GPtrArray *found)
 
         if (g_hash_table_contains(keep, guest->uuid))
             continue;
+        dyn_counters_add(&world->departed, &guest->counters);
         g_ptr_array_remove_index(world->guests, i);
         g_hash_table_remove(world->by_uuid, guest->uuid);
     }

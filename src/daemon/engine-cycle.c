@@ -274,6 +274,7 @@ static void
 finish_cycle(DynEngine *engine, const DynSnapshot *snapshot)
 {
     dyn_engine_step(engine, snapshot);
+    dyn_histogram_add(&engine->cycles, dyn_engine_now(engine) - engine->began_usec);
     if (engine->funcs->on_progress)
         engine->funcs->on_progress(engine->funcs_data);
 }

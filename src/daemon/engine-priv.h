@@ -100,6 +100,7 @@ struct DynEngine {
     bool sampling;
     uint64_t sampling_generation;
     uint64_t overruns;
+    DynHistogram cycles;   /* how long they took, up to what followed from them */
     bool publish_due;
 
     GHashTable *guests;    /* uuid -> DynEngineGuest */

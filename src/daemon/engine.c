@@ -302,8 +302,11 @@ dyn_engine_pause_job(DynEngine *engine, const DynJob *job)
 DynReport *
 dyn_engine_report(DynEngine *engine)
 {
-    if (!engine->report)
+    if (!engine->report) {
         engine->report = dyn_world_report(engine->world);
+        engine->report->cycles = engine->cycles;
+        engine->report->overruns = engine->overruns;
+    }
     return engine->report;
 }
 

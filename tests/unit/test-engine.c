@@ -97,6 +97,10 @@ START_TEST(test_engine_counts_overruns)
     fake.hold_samples = false;
     fake_answer(&fake);
     fake_assert_log(&fake, "");
+    /* and told, with how long it took: the first cycle none, the second from 1 s to 4 s */
+    ck_assert_uint_eq(dyn_engine_report(fake.engine)->overruns, 3);
+    ck_assert_uint_eq(dyn_engine_report(fake.engine)->cycles.sum_usec, 3 * FAKE_SEC);
+    ck_assert_uint_eq(dyn_histogram_total(&dyn_engine_report(fake.engine)->cycles), 2);
     fake_advance(&fake, FAKE_SEC);
     fake_assert_log(&fake, "sample");
 }
