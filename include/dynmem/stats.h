@@ -11,8 +11,10 @@ G_BEGIN_DECLS
  * Overhead Pool PoolCapped(b) Assigned Available AvailableForBalancing Demand Contention(b)
  * MinimaShort(b) AveragePressure(d) SystemPressure(d) PsiSome(d, absent without PSI) SwapIn SwapOut
  * Guests(u) Managed(u) Added Removed AddOperations RemoveOperations Cycle Mode(s) Paused(b)
- * Connected(b) Time(x, seconds). The service adds DaemonCpu(t, microseconds) and DaemonAnonymous of
- * its own process. Returns a floating a{sv}. */
+ * Connected(b) Time(x, seconds) Overruns(t) CycleBounds(ad, seconds) CycleCounts(at: one more than
+ * bounds, each class by itself) CycleSeconds(d, sum). Stats of the service adds DaemonCpu(t,
+ * microseconds) and DaemonAnonymous of its own process, StatsColumns adds Version(s). Returns a
+ * floating a{sv}. */
 GVariant *
 dyn_stats_host(const DynReport *report);
 
@@ -24,10 +26,26 @@ dyn_stats_host(const DynReport *report);
  * BufferSize Floor Overhead Rss Balloon GuestAvailable InFlight CurrentPressure(d)
  * AveragePressure(d) MinimumPressure(d) MaximumPressure(d)
  * StatsLastUpdate(t, seconds since 1970) Sampling(s) StuckSeconds(t) Swap(b) Added Removed
- * AddOperations RemoveOperations Decisions(a{st}, reason -> count; a reason never seen is left
- * out). A value not known is absent. Returns a floating a{sv}. */
+ * AddOperations RemoveOperations Rollbacks(t) OomKills(t) Decisions(a{st}, reason -> count; a
+ * reason never seen is left out). A value not known is absent. Returns a floating a{sv}. */
 GVariant *
 dyn_stats_guest(const DynGuestReport *guest);
+
+/* Before the reason in the key of a column of decisions: "Decisions.grow-demand". */
+#define DYN_STATS_DECISIONS_PREFIX "Decisions."
+
+/* The guests as columns, each a key and one value a guest in the order of the guests. Keys and
+ * meanings are those of dyn_stats_guest(), but that booleans are 0 and 1, and that decisions have a
+ * column a reason. */
+typedef struct DynStatsColumns {
+    GVariant *texts;   /* a(sas): UUID Name State Mode Status Hold */
+    GVariant *numbers; /* a(sat): everything of type b, u or t; 2^64-1 where not known */
+    GVariant *ratios;  /* a(sad): the pressures; -1 where not known */
+} DynStatsColumns;
+
+/* @guests: DynGuestReport. All three are floating. */
+void
+dyn_stats_columns(const GPtrArray *guests, DynStatsColumns *ret_columns);
 
 /* An action: UUID(s) Name(s) From To Demand Target Available (t, bytes) Reason(s) Acted(b). */
 GVariant *

@@ -73,6 +73,23 @@ add_counters(GVariantBuilder *builder, const DynCounters *counters)
     add(builder, "RemoveOperations", g_variant_new_uint64(counters->remove_operations));
 }
 
+static void
+add_cycles(GVariantBuilder *builder, const DynReport *report)
+{
+    double bounds[DYN_HISTOGRAM_BOUNDS];
+
+    for (guint i = 0; i < DYN_HISTOGRAM_BOUNDS; i++)
+        bounds[i] = (double)dyn_histogram_bound_usec(i) / 1e6;
+    add(builder, "Overruns", g_variant_new_uint64(report->overruns));
+    add(builder, "CycleBounds",
+        g_variant_new_fixed_array(G_VARIANT_TYPE_DOUBLE, bounds, G_N_ELEMENTS(bounds),
+                                  sizeof(double)));
+    add(builder, "CycleCounts",
+        g_variant_new_fixed_array(G_VARIANT_TYPE_UINT64, report->cycles.counts,
+                                  G_N_ELEMENTS(report->cycles.counts), sizeof(uint64_t)));
+    add(builder, "CycleSeconds", g_variant_new_double((double)report->cycles.sum_usec / 1e6));
+}
+
 GVariant *
 dyn_stats_host(const DynReport *report)
 {
@@ -114,6 +131,7 @@ dyn_stats_host(const DynReport *report)
     add_bool(&builder, "Paused", report->paused);
     add_bool(&builder, "Connected", report->connected);
     add(&builder, "Time", g_variant_new_int64(report->wall_usec / G_USEC_PER_SEC));
+    add_cycles(&builder, report);
     return g_variant_builder_end(&builder);
 }
 
@@ -225,6 +243,9 @@ dyn_stats_guest(const DynGuestReport *guest)
     add(&builder, "StuckSeconds", g_variant_new_uint64(guest->stuck_sec));
     add_bool(&builder, "Swap", guest->swap);
     add_counters(&builder, &guest->counters);
+    add(&builder, "Rollbacks", g_variant_new_uint64(guest->rollbacks));
+    if (guest->tells_oom_kills)
+        add(&builder, "OomKills", g_variant_new_uint64(guest->oom_kills));
     add(&builder, "Decisions", decisions_of(guest));
     return g_variant_builder_end(&builder);
 }

@@ -3,6 +3,7 @@
 
 #include <dynmem/hostmem.h>
 #include <dynmem/stats.h>
+#include <dynmem/version.h>
 
 #include "service-priv.h"
 
@@ -71,6 +72,26 @@ on_stats(DynBusManager *manager, GDBusMethodInvocation *invocation, gpointer use
     }
     dyn_bus_manager_complete_stats(manager, invocation, host_stats(report),
                                    g_variant_builder_end(&domains));
+    return TRUE;
+}
+
+static gboolean
+on_stats_columns(DynBusManager *manager, GDBusMethodInvocation *invocation, gpointer user_data)
+{
+    const DynReport *report = dyn_service_current(user_data);
+    g_autoptr(GPtrArray) shown = g_ptr_array_sized_new(report->guests->len);
+    g_autoptr(GVariant) host = g_variant_ref_sink(dyn_stats_host(report));
+    DynStatsColumns columns;
+    GVariantDict dict;
+
+    for (guint i = 0; i < report->guests->len; i++)
+        if (dyn_service_is_shown(report->guests->pdata[i]))
+            g_ptr_array_add(shown, report->guests->pdata[i]);
+    dyn_stats_columns(shown, &columns);
+    g_variant_dict_init(&dict, host);
+    g_variant_dict_insert(&dict, "Version", "s", dyn_version_string());
+    dyn_bus_manager_complete_stats_columns(manager, invocation, g_variant_dict_end(&dict),
+                                           columns.texts, columns.numbers, columns.ratios);
     return TRUE;
 }
 
@@ -258,6 +279,7 @@ dyn_service_connect_methods(DynService *service)
         { "handle-get-domain", G_CALLBACK(on_get_domain) },
         { "handle-list-domains", G_CALLBACK(on_list_domains) },
         { "handle-stats", G_CALLBACK(on_stats) },
+        { "handle-stats-columns", G_CALLBACK(on_stats_columns) },
         { "handle-plan", G_CALLBACK(on_plan) },
         { "handle-explain", G_CALLBACK(on_explain) },
         { "handle-pause", G_CALLBACK(on_pause) },

@@ -37,7 +37,7 @@ bus_members() {
 
 stats_keys() {
     # shellcheck disable=SC2046 # words
-    told man/org.dynmem1.5.rst $(grep -hoE '"[A-Z][A-Za-z]+"' src/core/stats.c src/core/explain-dict.c \
+    told man/org.dynmem1.5.rst $(grep -hoE '"[A-Z][A-Za-z]+"' src/core/stats.c src/core/stats-columns.c src/core/explain-dict.c \
         src/daemon/service-manager.c |
         tr -d '"' | sort -u)
 }

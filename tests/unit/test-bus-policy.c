@@ -21,6 +21,7 @@ static const Row rows[] = {
     {"org.dynmem1.Manager.GetDomain", true},
     {"org.dynmem1.Manager.ListDomains", true},
     {"org.dynmem1.Manager.Stats", true},
+    {"org.dynmem1.Manager.StatsColumns", true},
     {"org.dynmem1.Manager.Plan", true},
     {"org.dynmem1.Manager.Explain", true},
     {"org.dynmem1.Domain.Stats", true},

@@ -82,7 +82,7 @@ START_TEST(test_stats_guest_leaves_unknown_out)
 
     ck_assert_str_eq(keys, "UUID:s Name:s State:s Mode:s Status:s Hold:s Reason:s Managed:b "
                            "SmartPaging:b Sampling:s StuckSeconds:t Swap:b Added:t Removed:t "
-                           "AddOperations:t RemoveOperations:t Decisions:a{st}");
+                           "AddOperations:t RemoveOperations:t Rollbacks:t Decisions:a{st}");
 }
 END_TEST
 
@@ -184,7 +184,8 @@ START_TEST(test_stats_host)
               "Available:t Demand:t SwapIn:t SwapOut:t AveragePressure:d SystemPressure:d "
               "AvailableForBalancing:t ReserveAuto:b PoolCapped:b Contention:b MinimaShort:b "
               "Guests:u Managed:u Added:t Removed:t AddOperations:t RemoveOperations:t Cycle:t "
-              "Mode:s Paused:b Connected:b Time:x");
+              "Mode:s Paused:b Connected:b Time:x Overruns:t CycleBounds:ad CycleCounts:at "
+              "CycleSeconds:d");
     ck_assert(g_variant_lookup(dict, "AvailableForBalancing", "t", &bytes));
     ck_assert_uint_eq(bytes, 128 * 1024);
     ck_assert(g_variant_lookup(dict, "Time", "x", &seconds));
