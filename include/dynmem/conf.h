@@ -54,7 +54,7 @@ typedef struct DynConf {
     uint32_t admission_timeout_sec; /* TimeoutSec=10 (1..300) */
     bool admission_allow_absent;    /* WhenAbsent=allow | deny */
     /* [exporter] */
-    char *exporter_listen;          /* Listen=127.0.0.1:9709 */
+    char *exporter_listen;          /* Listen=127.0.0.1:19709 */
     /* [defaults] and [domain "..."] */
     DynPolicy *defaults;
     GPtrArray *groups;              /* of DynConfGroup, in the order of their first appearance */

@@ -57,7 +57,7 @@ static const DynConfKey keys[] = {
     { "admission", "WhenAbsent", &dyn_conf_type_absent, 0, "allow", 0, 0,
       "Whether guests may start while the daemon does not answer: allow or deny." },
 
-    { "exporter", "Listen", &dyn_conf_type_listen, 0, "127.0.0.1:9709", 0, 0,
+    { "exporter", "Listen", &dyn_conf_type_listen, 0, "127.0.0.1:19709", 0, 0,
       "Where the Prometheus page is served: ADDRESS:PORT or [ADDRESS]:PORT." },
 };
 
@@ -69,7 +69,7 @@ typedef struct {
 static const GroupHelp group_helps[] = {
     { "smart-paging", UNUSED },
     { "admission", UNUSED },
-    { "exporter", UNUSED },
+    { "exporter", "Read by dynmem-exporter(8) when it starts." },
     { "defaults",
       "What holds for a managed guest where neither its metadata nor its [domain] group says otherwise.\n"
       "These values alone manage no guest." },

@@ -18,8 +18,10 @@ installed_files() {
 expected_files() {
     printf '%s\n' \
         etc/dynmem/dynmem.conf \
+        lib/systemd/system/dynmem-exporter.service \
         lib/systemd/system/dynmemd.service \
         usr/bin/dynmem \
+        usr/sbin/dynmem-exporter \
         usr/sbin/dynmemd \
         usr/share/bash-completion/completions/dynmem \
         usr/share/dbus-1/interfaces/org.dynmem1.xml \

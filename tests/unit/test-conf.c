@@ -61,7 +61,7 @@ START_TEST(test_defaults)
     ck_assert_uint_eq(conf->paging_max_guest_kib, DYN_SIZE_AUTO);
     ck_assert_uint_eq(conf->admission_timeout_sec, 10);
     ck_assert(conf->admission_allow_absent);
-    ck_assert_str_eq(conf->exporter_listen, "127.0.0.1:9709");
+    ck_assert_str_eq(conf->exporter_listen, "127.0.0.1:19709");
     ck_assert_uint_eq(conf->defaults->present, 0);
     ck_assert_uint_eq(conf->groups->len, 0);
     ck_assert_uint_eq(g_hash_table_size(conf->origins), 0);
