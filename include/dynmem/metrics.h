@@ -21,8 +21,8 @@ typedef enum {
 typedef struct DynMetrics DynMetrics;
 
 /* Take what is in @reply (borrowed; a reference is kept). A daemon of another version may say less
- * or more: keys that are not known are passed over, and what is missing will be missing on the page.
- * A column that is not as long as that of the names is passed over, too. DYN_ERROR_INVALID if
+ * or more: keys that are not known are passed over, and what is missing will be missing on the
+ * page. A column that is not as long as that of the names is passed over, too. DYN_ERROR_INVALID if
  * @reply is of another type. Free with dyn_metrics_free(). */
 DynMetrics *
 dyn_metrics_parse(GVariant *reply, GError **error);
@@ -45,9 +45,9 @@ dyn_metrics_render(const DynMetrics *metrics, const char *version, DynMetricsFor
 const char *
 dyn_metrics_content_type(DynMetricsFormat format);
 
-/* The format that an HTTP Accept header (NULL: there was none) prefers, by its q values. OpenMetrics
- * only where it is named with a version that is served (1.0.0, 0.0.1 or none) and at least as
- * welcome as text; anything else, nonsense included, gets text. */
+/* The format that an HTTP Accept header (NULL: there was none) prefers, by its q values.
+ * OpenMetrics only where it is named with a version that is served (1.0.0, 0.0.1 or none) and at
+ * least as welcome as text; anything else, nonsense included, gets text. */
 DynMetricsFormat
 dyn_metrics_choose(const char *accept);
 

@@ -314,7 +314,7 @@ static bool
 set_listen(DynConf *conf, const DynConfKey *key, const char *value, GError **error)
 {
     if (!is_address(value))
-        return fail("ADDRESS:PORT or [ADDRESS]:PORT with a numeric address, such as 127.0.0.1:19709",
+        return fail("ADDRESS:PORT or [ADDRESS]:PORT with a numeric address, as 127.0.0.1:19709",
                     error);
     replace(&conf->exporter_listen, value);
     return true;

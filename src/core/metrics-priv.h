@@ -53,7 +53,8 @@ typedef enum {
     DYN_SOURCE_DOMAIN_UUID,
     DYN_SOURCE_DOMAIN_WORD,  /* as DYN_SOURCE_HOST_WORD */
     DYN_SOURCE_DOMAIN_SET,   /* a column for each of @values */
-    DYN_SOURCE_DOMAIN_PREFIX,/* a column for each key that begins with @key, the rest is the label */
+    DYN_SOURCE_DOMAIN_PREFIX,/* a column for each key that begins with @key; the rest is the label's
+                              * value */
 } DynMetricSource;
 
 typedef struct DynMetricValue {

@@ -232,6 +232,32 @@ text_of(const DynGuestReport *guest, guint column)
     }
 }
 
+/* Names come from outside; what is not UTF-8 would end a D-Bus connection. */
+static GVariant *
+text_new(const char *text)
+{
+    return g_variant_new_take_string(g_utf8_make_valid(text, -1));
+}
+
+/* Most guests say the same few words: one that comes again is the same value. */
+static void
+add_texts(GVariantBuilder *builder, const GPtrArray *guests, guint column)
+{
+    g_autoptr(GVariant) last = NULL;
+    const char *last_text = NULL;
+
+    for (guint n = 0; n < guests->len; n++) {
+        const char *text = text_of(guests->pdata[n], column);
+
+        if (text != last_text) {
+            g_clear_pointer(&last, g_variant_unref);
+            last = g_variant_ref_sink(text_new(text));
+            last_text = text;
+        }
+        g_variant_builder_add_value(builder, last);
+    }
+}
+
 static GVariant *
 texts_of(const GPtrArray *guests)
 {
@@ -242,11 +268,7 @@ texts_of(const GPtrArray *guests)
         g_variant_builder_open(&builder, G_VARIANT_TYPE("(sas)"));
         g_variant_builder_add(&builder, "s", keys[column]);
         g_variant_builder_open(&builder, G_VARIANT_TYPE("as"));
-        for (guint n = 0; n < guests->len; n++)
-            /* Names come from outside; what is not UTF-8 would end a D-Bus connection. */
-            g_variant_builder_add_value(
-                &builder, g_variant_new_take_string(
-                              g_utf8_make_valid(text_of(guests->pdata[n], column), -1)));
+        add_texts(&builder, guests, column);
         g_variant_builder_close(&builder);
         g_variant_builder_close(&builder);
     }

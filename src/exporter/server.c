@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* HTTP by libmicrohttpd, turned by our own loop, without threads. A request waits (suspended) while
- * dynmemd is asked, and one answer serves all who wait. One request a connection: then the life of a
- * connection can be bounded as a whole, which a pause between two bytes, all that the library
- * bounds, does not do. */
+ * dynmemd is asked, and one answer serves all who wait. One request a connection: then the life of
+ * a connection can be bounded as a whole. All that the library bounds is the pause between two
+ * bytes. */
 #include "config.h"
 
 #include "exporter.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* fake-daemon FILE|old|silent: owns org.dynmem1 on the session bus like a dynmemd of another version.
- * StatsColumns answers with what FILE holds in GVariant's text form, of any type, read anew each
- * time; "old" has no such method, "silent" never answers. Says "ready", and "asked" for each
- * question. */
+/* fake-daemon FILE|old|silent: owns org.dynmem1 on the session bus like a dynmemd of another
+ * version. StatsColumns answers with what FILE holds in GVariant's text form, of any type, read
+ * anew each time; "old" has no such method, "silent" never answers. Says "ready", and "asked" for
+ * each question. */
 #include "config.h"
 
 #include <gio/gio.h>

@@ -5,6 +5,7 @@
 cd "$DYN_SRCDIR" || exit 1
 dynmem=$DYN_BUILDDIR/src/cli/dynmem
 dynmemd=$DYN_BUILDDIR/src/daemon/dynmemd
+exporter=$DYN_BUILDDIR/src/exporter/dynmem-exporter
 
 told() { # PAGE WORD...: each stands in the page
     local page=$1 word status=0
@@ -23,6 +24,11 @@ words() { # REGEX FILE: what the group of the regular expression matches
 daemon_options() {
     # shellcheck disable=SC2046 # words
     told man/dynmemd.8.rst $("$dynmemd" --help | grep -oE -- '--[a-z-]+' | sort -u)
+}
+
+exporter_options() {
+    # shellcheck disable=SC2046 # words
+    told man/dynmem-exporter.8.rst $("$exporter" --help | grep -oE -- '--[a-z-]+' | sort -u)
 }
 
 message_ids() {
@@ -61,6 +67,7 @@ broken_pipe() { # a reader that goes away is a failed write, not a silent succes
 . conf/bash-completion/dynmem
 
 tap_ok "every option of the daemon is in dynmemd(8)" daemon_options
+tap_ok "every option of the exporter is in dynmem-exporter(8)" exporter_options
 tap_ok "every message of the log is in dynmemd(8)" message_ids
 tap_ok "every member on the bus is in org.dynmem1(5)" bus_members
 tap_ok "every key of Stats is in org.dynmem1(5)" stats_keys

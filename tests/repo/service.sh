@@ -1,16 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# The unit is one systemd takes, and confines the daemon; the bus lets everybody read and only root
-# change.
+# The units are such as systemd takes, and confine what they start.
 . "$(dirname "$0")/tap.sh"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 # systemd-analyze wants every program a unit names to exist.
-installed_unit() {
+installed_unit() { # NAME
     mkdir -p "$work/root/usr/lib/systemd/system"
-    sed 's|^ExecStart=.*|ExecStart=/bin/true|' "$DYN_BUILDDIR/systemd/dynmemd.service" \
-        >"$work/root/usr/lib/systemd/system/dynmemd.service"
+    sed 's|^ExecStart=.*|ExecStart=/bin/true|' "$DYN_BUILDDIR/systemd/$1" >"$work/root/usr/lib/systemd/system/$1"
 }
 
 verify() { # systemd-analyze warns and succeeds: a warning about our unit is a failure
@@ -32,13 +30,17 @@ exposure_at_most() { # UNIT LIMIT
 }
 
 if command -v systemd-analyze >/dev/null; then
-    installed_unit
+    installed_unit dynmemd.service
+    installed_unit dynmem-exporter.service
     unit=$work/root/usr/lib/systemd/system/dynmemd.service
+    exporter=${unit%/*}/dynmem-exporter.service
     tap_ok "systemd takes the unit as it is" verify "$unit"
+    tap_ok "systemd takes the exporter's unit as it is" verify "$exporter"
     sed 's/^ProtectSystem=strict/ProtectSystem=sideways/' "$unit" >"$work/dynmem-bad.service"
     tap_fails "a unit with a wrong value is refused" "sideways" verify "$work/dynmem-bad.service"
     if systemd-analyze --help | grep -q -- --offline; then
         tap_ok "systemd's exposure level is 1.2 or better" exposure_at_most "$unit" 12
+        tap_ok "that of the exporter is 1.2 or better" exposure_at_most "$exporter" 12
         sed '/^ProtectSystem=/d; /^CapabilityBoundingSet=/d' "$unit" >"$work/dynmem-open.service"
         tap_fails "a unit with less sandbox is refused" "exposure level" \
             exposure_at_most "$work/dynmem-open.service" 12
