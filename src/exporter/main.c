@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define EXIT_USAGE 2
 /* A file every second would be written more often than the numbers change; one a day shows
@@ -90,7 +91,7 @@ find_listen(const DynOptions *options, GError **error)
 {
     g_autoptr(DynConf) conf = NULL;
     g_auto(GStrv) warnings = NULL;
-    g_autofree char *text = g_strdup_printf("[exporter]\nListen=%s\n", options->listen);
+    g_autofree char *text = g_strconcat("[exporter]\nListen=", options->listen, NULL);
     const DynConfSource source = { "--listen", text, strlen(text) };
 
     if (!options->listen) {
@@ -117,9 +118,12 @@ begin_serving(DynExporter *self, GError **error)
     return true;
 }
 
+/* The file is for a node_exporter of another user, whatever the unit's UMask= is; nothing else is
+ * written. */
 static void
 begin_writing(DynExporter *self)
 {
+    (void)umask(022);
     dyn_source_ask(self->source);
     if (self->options.every_sec > 0)
         self->ids[2] = g_timeout_add_seconds((guint)self->options.every_sec, on_time, self);

@@ -353,7 +353,7 @@ def test_thousand_guests(place):
 def test_textfile(place):
     def write(*arguments):
         return subprocess.run([EXPORTER, "--session", *arguments], env=place.environment(), check=False,
-                              capture_output=True, text=True)
+                              capture_output=True, text=True, preexec_fn=lambda: os.umask(0o077))
 
     path = f"{place.path}/dynmem.prom"
     expect(write(f"--textfile={path}").returncode == 0, "without a daemon it fails")
