@@ -39,6 +39,7 @@ read_reply(const char *path)
 static void
 answer(Fake *fake, GDBusMethodInvocation *invocation)
 {
+    g_autoptr(GError) error = NULL;
     GDBusMessage *message;
 
     say("asked");
@@ -49,8 +50,9 @@ answer(Fake *fake, GDBusMethodInvocation *invocation)
     /* as a message: GDBus would hold a reply against the interface */
     message = g_dbus_message_new_method_reply(g_dbus_method_invocation_get_message(invocation));
     g_dbus_message_set_body(message, read_reply(fake->what));
-    (void)g_dbus_connection_send_message(g_dbus_method_invocation_get_connection(invocation),
-                                         message, G_DBUS_SEND_MESSAGE_FLAGS_NONE, NULL, NULL);
+    if (!g_dbus_connection_send_message(g_dbus_method_invocation_get_connection(invocation),
+                                        message, G_DBUS_SEND_MESSAGE_FLAGS_NONE, NULL, &error))
+        g_error("%s: %s", fake->what, error->message);
     g_object_unref(message);
     g_object_unref(invocation);
 }
