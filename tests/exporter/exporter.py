@@ -162,6 +162,7 @@ def test_every_metric_has_its_manual(place):
     names = names_of(page) - {f"cycle_duration_seconds_{part}" for part in ("bucket", "sum", "count")}
     expect(len(names) > 50, str(names))
     for name in sorted(names | set(PERHAPS)):
+        expect(not re.search("_(kib|mib|kb|percent|msec|usec|permyriad|pages)(_|$)", name), f"{name}: not a base unit")
         expect(re.search(rf"\bdynmem_{name}\b", manual), f"the manual does not tell of dynmem_{name}")
     for name in re.findall(r"\bdynmem_(\w+_(?:bytes|ratio|total|seconds|info))\b", manual):
         expect(name in names or name == "cycle_duration_seconds", f"there is no dynmem_{name}, but the manual has it")
