@@ -63,6 +63,7 @@ class Place:
         self.notify.bind(f"{self.path}/notify")
         self.heard = []
         self.daemons = []
+        self.wrapper = WITH_US
         deadline = time.monotonic() + PATIENCE
         while not self.is_bus_up():
             expect(time.monotonic() < deadline, "the bus does not come up")
@@ -85,7 +86,7 @@ class Place:
     def start(self, *arguments, conf=MANAGED, state="state", uri="test:///default"):
         path = self.write("dynmem.conf", conf)
         log = open(f"{self.path}/log", "a", encoding="utf-8")
-        daemon = subprocess.Popen([*WITH_US, DAEMON, "--session", "-c", uri, "--config", path,
+        daemon = subprocess.Popen([*self.wrapper, DAEMON, "--session", "-c", uri, "--config", path,
                                    "--state-directory", f"{self.path}/{state}", *arguments],
                                   stderr=log, env=self.environment())
         log.close()

@@ -1,14 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# The units are such as systemd takes, and confine what they start.
+# The unit is one systemd takes, and confines the daemon; the bus lets everybody read and only root
+# change.
 . "$(dirname "$0")/tap.sh"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 # systemd-analyze wants every program a unit names to exist.
-installed_unit() { # NAME
+installed() { # UNIT: print where a copy of it is that starts something that does
     mkdir -p "$work/root/usr/lib/systemd/system"
     sed 's|^ExecStart=.*|ExecStart=/bin/true|' "$DYN_BUILDDIR/systemd/$1" >"$work/root/usr/lib/systemd/system/$1"
+    echo "$work/root/usr/lib/systemd/system/$1"
 }
 
 verify() { # systemd-analyze warns and succeeds: a warning about our unit is a failure
@@ -29,25 +31,25 @@ exposure_at_most() { # UNIT LIMIT
     [ "$level" -le "$2" ]
 }
 
-if command -v systemd-analyze >/dev/null; then
-    installed_unit dynmemd.service
-    installed_unit dynmem-exporter.service
-    unit=$work/root/usr/lib/systemd/system/dynmemd.service
-    exporter=${unit%/*}/dynmem-exporter.service
-    tap_ok "systemd takes the unit as it is" verify "$unit"
-    tap_ok "systemd takes the exporter's unit as it is" verify "$exporter"
+check_unit() { # UNIT LIMIT
+    local unit
+    unit=$(installed "$1")
+    tap_ok "systemd takes $1 as it is" verify "$unit"
     sed 's/^ProtectSystem=strict/ProtectSystem=sideways/' "$unit" >"$work/dynmem-bad.service"
-    tap_fails "a unit with a wrong value is refused" "sideways" verify "$work/dynmem-bad.service"
-    if systemd-analyze --help | grep -q -- --offline; then
-        tap_ok "systemd's exposure level is 1.2 or better" exposure_at_most "$unit" 12
-        tap_ok "that of the exporter is 1.2 or better" exposure_at_most "$exporter" 12
-        sed '/^ProtectSystem=/d; /^CapabilityBoundingSet=/d' "$unit" >"$work/dynmem-open.service"
-        tap_fails "a unit with less sandbox is refused" "exposure level" \
-            exposure_at_most "$work/dynmem-open.service" 12
-    else
-        tap_skip "the unit's exposure level" "this systemd-analyze (before 250) cannot tell offline"
+    tap_fails "a $1 with a wrong value is refused" "sideways" verify "$work/dynmem-bad.service"
+    if ! systemd-analyze --help | grep -q -- --offline; then
+        tap_skip "the exposure of $1" "this systemd-analyze (before 250) cannot tell offline"
+        return
     fi
+    tap_ok "systemd's exposure level of $1 is $2 tenths or better" exposure_at_most "$unit" "$2"
+    sed '/^ProtectSystem=/d; /^CapabilityBoundingSet=/d; /^PrivateDevices=/d' "$unit" >"$work/dynmem-open.service"
+    tap_fails "a $1 with less sandbox is refused" "exposure level" exposure_at_most "$work/dynmem-open.service" "$2"
+}
+
+if command -v systemd-analyze >/dev/null; then
+    check_unit dynmemd.service 12
+    check_unit dynmem-exporter.service 12
 else
-    tap_skip "the unit" "systemd-analyze is not here (Debian: systemd)"
+    tap_skip "the units" "systemd-analyze is not here (Debian: systemd)"
 fi
 tap_done
