@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Service: org.dynmem1 on the bus. Reads answer from the engine's report; requests go to the
- * engine, after the caller turned out to be root. Main thread only. */
+ * engine, after
+ * the caller turned out to be root, or was authorized by polkit. Main thread only. */
 #pragma once
 
 #include <dynmem/engine.h>
@@ -14,6 +15,11 @@ G_BEGIN_DECLS
 /* Requests that change something and still wait for an answer, of all callers together: more are
  * refused as DYN_ERROR_BUSY. */
 #define DYN_SERVICE_MAX_WAITING 64u
+
+/* The polkit action of all that changes something, and how many requests of one user may wait for
+ * polkit: its user may take its time to type a password. Root's never do. */
+#define DYN_SERVICE_ACTION "org.dynmem1.manage"
+#define DYN_SERVICE_MAX_OF_USER 4u
 
 typedef struct DynService DynService;
 

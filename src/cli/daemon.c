@@ -11,9 +11,10 @@
 #define MANAGER_PATH "/org/dynmem1"
 #define MANAGER_INTERFACE "org.dynmem1.Manager"
 
-/* The daemon answers from memory; release waits for libvirt, which gives up after 30 s itself. */
+/* The daemon answers from memory; release waits for libvirt, which gives up after 30 s itself, and
+ * who is not root may have two minutes before to type a password. */
 #define ASK_TIMEOUT_MSEC 5000
-#define ACT_TIMEOUT_MSEC 60000
+#define ACT_TIMEOUT_MSEC 180000
 
 static GDBusConnection *
 bus(DynCli *cli, GError **error)
@@ -92,7 +93,8 @@ call(DynCli *cli, const char *method, GVariant *parameters, const char *reply_ty
     }
     reply = g_dbus_connection_call_sync(
         connection, BUS_NAME, MANAGER_PATH, MANAGER_INTERFACE, method, owned,
-        G_VARIANT_TYPE(reply_type), G_DBUS_CALL_FLAGS_NO_AUTO_START,
+        G_VARIANT_TYPE(reply_type),
+        G_DBUS_CALL_FLAGS_NO_AUTO_START | G_DBUS_CALL_FLAGS_ALLOW_INTERACTIVE_AUTHORIZATION,
         is_read(method) ? ASK_TIMEOUT_MSEC : ACT_TIMEOUT_MSEC, NULL, &dbus_error);
     if (!reply)
         translate_error(cli, error, dbus_error);

@@ -27,7 +27,8 @@ struct DynService {
     GCancellable *cancellable; /* ends what is asked of the bus daemon */
     guint name_id;
     gulong closed_id;
-    guint waiting;
+    guint waiting; /* for the bus daemon */
+    GPtrArray *authorizing; /* what waits for polkit; borrowed, its reply frees it */
 };
 
 /* The report as of now. Borrowed until called again, as is everything found in it. */

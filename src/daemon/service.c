@@ -247,6 +247,7 @@ dyn_service_new(GDBusConnection *connection, DynEngine *engine, bool own_uid_may
     service->funcs = funcs;
     service->funcs_data = user_data;
     service->cancellable = g_cancellable_new();
+    service->authorizing = g_ptr_array_new();
     service->domains = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     service->guests = g_hash_table_new(g_str_hash, g_str_equal);
     service->manager = dyn_bus_manager_skeleton_new();
@@ -277,6 +278,7 @@ dyn_service_free(DynService *service)
     g_object_unref(service->objects);
     g_object_unref(service->manager);
     g_object_unref(service->cancellable);
+    g_ptr_array_unref(service->authorizing);
     g_object_unref(service->connection);
     g_hash_table_unref(service->domains);
     g_hash_table_unref(service->guests);

@@ -237,8 +237,8 @@ def test_denied(place):
     expect_in("'Pool'", place.manager("Stats", user=NOBODY))
     for method in (("Pause",), ("Resume",), ("Reload",), ("Release", "test")):
         answer = place.manager(*method, user=NOBODY)
-        expect_in(f"org.dynmem1.Error.Denied: {method[0]} is for root only; the caller is user {NOBODY}",
-                  answer)
+        expect_in(f"org.dynmem1.Error.Denied: {method[0]} is for root, and for users whom polkit authorizes", answer)
+        expect_in(f"the caller is user {NOBODY}, and polkit cannot be asked: ", answer)
     expect_in("false", place.property("Paused"))
 
 

@@ -27,7 +27,9 @@ expected_files() {
         usr/share/dbus-1/interfaces/org.dynmem1.xml \
         usr/share/dbus-1/system-services/org.dynmem1.service \
         usr/share/dbus-1/system.d/org.dynmem1.conf \
-        usr/share/dynmem/schemas/policy.rng
+        usr/share/doc/dynmem/examples/50-dynmem.rules \
+        usr/share/dynmem/schemas/policy.rng \
+        usr/share/polkit-1/actions/org.dynmem1.policy
     local page
     for page in "$DYN_SRCDIR"/man/*.rst; do
         page=$(basename "$page" .rst)
