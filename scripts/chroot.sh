@@ -5,7 +5,7 @@
 # $DYN_MIRROR, else the first one this machine's apt takes that has the suite.
 
 has_suite() { # MIRROR SUITE
-    /usr/lib/apt/apt-helper -q download-file "$1/dists/$2/Release" "$work/Release" >/dev/null 2>&1
+    /usr/lib/apt/apt-helper -q download-file "$1/dists/$2/Release" "${work:?}/Release" >/dev/null 2>&1
 }
 
 find_mirror() { # SUITE: print the first of apt's mirrors that has it
