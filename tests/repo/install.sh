@@ -21,6 +21,8 @@ expected_files() {
         lib/systemd/system/dynmem-exporter.service \
         lib/systemd/system/dynmemd.service \
         usr/bin/dynmem \
+        usr/lib/sysusers.d/dynmem-exporter.conf \
+        usr/lib/tmpfiles.d/dynmem.conf \
         usr/sbin/dynmem-exporter \
         usr/sbin/dynmemd \
         usr/share/bash-completion/completions/dynmem \

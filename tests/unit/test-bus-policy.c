@@ -195,7 +195,8 @@ main(void)
     }
     tcase_add_checked_fixture(tcase, start_bus, stop_bus);
     tcase_add_loop_test(tcase, test_bus_policy_root_may_call, 0, G_N_ELEMENTS(rows));
-    tcase_add_loop_test(tcase, test_bus_policy_others_may_call_what_is_listed, 0, G_N_ELEMENTS(rows));
+    tcase_add_loop_test(tcase, test_bus_policy_others_may_call_what_is_listed, 0,
+                        G_N_ELEMENTS(rows));
     tcase_add_test(tcase, test_bus_policy_only_root_owns_the_name);
     tcase_add_test(tcase, test_bus_policy_knows_every_method);
     suite_add_tcase(suite, tcase);

@@ -60,8 +60,9 @@ note_question(GVariant *parameters)
 }
 
 static void
-on_question(GDBusConnection *connection, const char *sender, const char *path, const char *interface,
-            const char *method, GVariant *parameters, GDBusMethodInvocation *invocation, gpointer data)
+on_question(GDBusConnection *connection, const char *sender, const char *path,
+            const char *interface, const char *method, GVariant *parameters,
+            GDBusMethodInvocation *invocation, gpointer data)
 {
     note_question(parameters);
     if (fixture.answer == ANSWER_NEVER)
@@ -104,7 +105,8 @@ on_appeared(GDBusConnection *connection, const char *name, const char *owner, gp
 static void
 start_daemon(void)
 {
-    g_autofree char *program = g_build_filename(g_getenv("DYN_BUILDDIR"), "src/daemon/dynmemd", NULL);
+    g_autofree char *program =
+        g_build_filename(g_getenv("DYN_BUILDDIR"), "src/daemon/dynmemd", NULL);
     g_autofree char *conf = g_build_filename(fixture.directory, "dynmem.conf", NULL);
     g_autofree char *state = g_build_filename(fixture.directory, "state", NULL);
     g_autoptr(GSubprocessLauncher) launcher =
@@ -275,7 +277,8 @@ START_TEST(test_caller_waiting)
     while (fixture.held->len < G_N_ELEMENTS(callers))
         g_main_context_iteration(NULL, TRUE);
     surplus = call(CALLER, "org.dynmem1.Manager.Pause", NULL);
-    expect_in("org.dynmem1.Error.Busy: 4 requests of user " CALLER " wait for polkit already", surplus);
+    expect_in("org.dynmem1.Error.Busy: 4 requests of user " CALLER " wait for polkit already",
+              surplus);
     root = call("0", "org.dynmem1.Manager.Reload", NULL);
     expect_in("(", root);
     ck_assert(strstr(root, "Error") == NULL);
@@ -298,7 +301,8 @@ START_TEST(test_caller_without_polkit)
     ck_assert(reply != NULL);
     answer = call(CALLER, "org.dynmem1.Manager.Pause", NULL);
     expect_in("org.dynmem1.Error.Denied: Pause is for root", answer);
-    expect_in("and polkit cannot be asked: The name org.freedesktop.PolicyKit1 was not provided", answer);
+    expect_in("and polkit cannot be asked: The name org.freedesktop.PolicyKit1 was not provided",
+              answer);
 }
 END_TEST
 
