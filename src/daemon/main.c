@@ -4,6 +4,7 @@
 
 #include <dynmem/conffiles.h>
 #include <dynmem/engine.h>
+#include <dynmem/lockmem.h>
 #include <dynmem/log.h>
 #include <dynmem/notify.h>
 #include <dynmem/service.h>
@@ -420,8 +421,11 @@ static int
 serve(DynDaemon *self)
 {
     g_autoptr(GError) error = NULL;
+    g_autoptr(GError) unlocked = NULL;
 
     dyn_log_init(self->options.debug);
+    if (!self->sim && !dyn_lockmem_all(&unlocked))
+        dyn_log(G_LOG_LEVEL_DEBUG, NULL, "%s", unlocked->message);
     if (set_up(self, &error)) {
         g_main_loop_run(self->loop);
     } else {

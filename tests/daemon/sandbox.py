@@ -14,14 +14,18 @@ import os
 import re
 import shlex
 import signal
+import socket
 import struct
 import subprocess
 import sys
+import urllib.request
 
-from daemon import Failed, Place, WITH_US, expect, expect_in, stop
+from daemon import PATIENCE, Failed, Place, WITH_US, expect, expect_in, stop
 
 BUILD = os.environ.get("DYN_BUILDDIR", ".")
 UNIT = os.path.join(BUILD, "systemd/dynmemd.service")
+EXPORTER = os.path.join(BUILD, "src/exporter/dynmem-exporter")
+EXPORTER_UNIT = os.path.join(BUILD, "systemd/dynmem-exporter.service")
 # What systemd lets through whatever an allow-list says (systemd.exec(5)).
 ALWAYS = {"execve", "exit", "exit_group", "getrlimit", "rt_sigreturn", "sigreturn", "clock_gettime",
           "clock_getres", "clock_nanosleep", "gettimeofday", "nanosleep", "time"}
@@ -98,13 +102,23 @@ def load_filter(path):
             raise OSError(ctypes.get_errno(), "prctl")
 
 
+@functools.lru_cache(None)
+def limits(unit):
+    """The unit's limit of locked memory; nothing where even root may not raise it."""
+    wanted = settings(unit, "LimitMEMLOCK")
+    command = ("prlimit", "--memlock=" + wanted[-1].replace("infinity", "unlimited")) if wanted else ()
+    return command if wanted and subprocess.run([*command, "true"], check=False, capture_output=True).returncode == 0 else ()
+
+
 def confined(place, unit):
     """The beginning of a command line that runs the rest as @unit would."""
     path = os.path.join(place.path, "filter")
     with open(path, "wb") as file:
         file.write(make_filter(unit))
-    without = ("--bounding-set=-all", "--inh-caps=-all") if os.geteuid() == 0 else ()
-    return (*WITH_US, *without, sys.executable, os.path.abspath(__file__), "--confine", path)
+    command = (sys.executable, os.path.abspath(__file__), "--confine", path)
+    if os.geteuid() != 0:
+        return (*WITH_US, *command)
+    return (*limits(unit), *WITH_US, "--bounding-set=-all", "--inh-caps=-all", *command)
 
 
 def run_confined(place, unit, *command):
@@ -134,6 +148,10 @@ def test_daemon(place):
     if os.geteuid() == 0:
         expect_in("CapEff:\t0000000000000000", status)
         expect_in("CapBnd:\t0000000000000000", status)
+    if os.geteuid() == 0 and limits(UNIT):
+        locked, held = (int(re.search(rf"{name}:\s+(\d+) kB", status).group(1)) for name in ("VmLck", "VmRSS"))
+        expect(locked > held, f"{locked} KiB are locked, {held} KiB held")  # counts what may be touched yet
+        expect(held < 65536, f"{held} KiB held: locked memory was filled, too")
     expect_in("()", place.manager("Pause"))
     expect_in("()", place.manager("Resume"))
     daemon.send_signal(signal.SIGHUP)
@@ -142,6 +160,24 @@ def test_daemon(place):
     place.hear("WATCHDOG=1")
     expect(stop(daemon) == 0, "stopping failed")
     expect("critical" not in place.log().lower(), place.log())
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def test_exporter(place):
+    place.start_ready()
+    port = free_port()
+    exporter = subprocess.Popen([*confined(place, EXPORTER_UNIT), EXPORTER, "--session", f"--listen=127.0.0.1:{port}"],
+                                env=place.environment())
+    place.daemons.append(exporter)
+    place.hear("READY=1")
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=PATIENCE) as answer:
+        expect_in("\ndynmem_up 1\n", answer.read().decode())
+    expect(stop(exporter) == 0, "stopping the exporter failed")
 
 
 def main():
