@@ -5,7 +5,7 @@
 check=$DYN_SRCDIR/scripts/check-size
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-mkdir -p "$work"/{.ci,conf,dbus,debian,docs,include,m4,man,rpm,scripts,src,systemd,tests}
+mkdir -p "$work"/{.ci,conf,dbus,debian,docs,include,m4,man,monitoring,rpm,scripts,src,systemd,tests}
 touch "$work"/{.gitignore,.shellcheckrc,configure.ac,Makefile.am,README.md,LICENSE}
 
 bad() { # DESCRIPTION EXPECTED SOURCE
