@@ -30,6 +30,12 @@ expected_files() {
         usr/share/dbus-1/system-services/org.dynmem1.service \
         usr/share/dbus-1/system.d/org.dynmem1.conf \
         usr/share/doc/dynmem/examples/50-dynmem.rules \
+        usr/share/doc/dynmem/monitoring.md \
+        usr/share/doc/dynmem/runbook.md \
+        usr/share/dynmem/monitoring/alerts/dynmem.rules.yml \
+        usr/share/dynmem/monitoring/dashboards/dynmem-fleet.json \
+        usr/share/dynmem/monitoring/dashboards/dynmem-guest.json \
+        usr/share/dynmem/monitoring/dashboards/dynmem-host.json \
         usr/share/dynmem/schemas/policy.rng \
         usr/share/polkit-1/actions/org.dynmem1.policy
     local page
