@@ -175,11 +175,13 @@ sample_guest(const DynSim *sim, DynSimGuest *guest, const DynAsk *ask, DynGuestS
 static void
 fill_host(const DynSim *sim, DynHostSample *host)
 {
-    *host = (DynHostSample){ .psi_some_permyriad = -1 };
+    *host = (DynHostSample){ 0 };
     host->mem_total_kib = sim->total_kib;
     host->mem_available_kib = dyn_sim_available_kib(sim);
     host->mem_free_kib = dyn_sat_sub(host->mem_available_kib, sim->cache_kib);
     host->swap_out_kib = sim->swap_out_kib;
+    /* Nobody waits for memory while there is some. */
+    host->psi_some_permyriad = host->mem_available_kib == 0 ? 10000 : 0;
 }
 
 /* Requests name guests in the order of their UUIDs; others are found as well, only slower. */
