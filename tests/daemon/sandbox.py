@@ -122,7 +122,8 @@ def confined(place, unit):
 
 
 def run_confined(place, unit, *command):
-    return subprocess.run([*confined(place, unit), *command], check=False, capture_output=True, text=True)
+    return subprocess.run([*confined(place, unit), *command], check=False, capture_output=True, text=True,
+                          env=place.environment())
 
 
 def test_filter_is_loaded(place):
@@ -178,6 +179,10 @@ def test_exporter(place):
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=PATIENCE) as answer:
         expect_in("\ndynmem_up 1\n", answer.read().decode())
     expect(stop(exporter) == 0, "stopping the exporter failed")
+    done = run_confined(place, EXPORTER_UNIT, EXPORTER, "--session", f"--textfile={place.path}/dynmem.prom")
+    expect(done.returncode == 0, f"writing a file ended with {done.returncode}: {done.stderr}")
+    with open(f"{place.path}/dynmem.prom", encoding="utf-8") as file:
+        expect_in("\ndynmem_up 1\n", file.read())
 
 
 def main():
