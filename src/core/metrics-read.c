@@ -93,7 +93,7 @@ count_guests(GVariant *reply)
     return 0;
 }
 
-/* No two alike. */
+/* No two alike, whatever names there are: not even one that looks like another's with an addition. */
 static void
 make_labels(DynMetrics *metrics)
 {
@@ -102,15 +102,13 @@ make_labels(DynMetrics *metrics)
     const DynMetricsColumn *uuids = dyn_metrics_column(metrics, "UUID");
 
     for (gsize i = 0; i < metrics->n; i++) {
+        g_autoptr(GString) name = g_string_new(names->texts[i]);
         g_autoptr(GString) label = g_string_new("domain=\"");
 
-        dyn_metrics_append_escaped(label, names->texts[i]);
-        if (!g_hash_table_add(seen, g_strdup(names->texts[i]))) {
-            g_string_append(label, " (");
-            if (uuids && uuids->texts)
-                dyn_metrics_append_escaped(label, uuids->texts[i]);
-            g_string_append_printf(label, "#%" G_GSIZE_FORMAT ")", i);
-        }
+        while (!g_hash_table_add(seen, g_strdup(name->str)))
+            g_string_append_printf(name, " (%s#%" G_GSIZE_FORMAT ")",
+                                   uuids && uuids->texts ? uuids->texts[i] : "", i);
+        dyn_metrics_append_escaped(label, name->str);
         g_string_append_c(label, '"');
         g_ptr_array_add(metrics->labels, g_strndup(label->str, label->len));
     }

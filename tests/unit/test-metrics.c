@@ -178,9 +178,9 @@ END_TEST
 START_TEST(test_metrics_hostile_names)
 {
     g_autofree char *page = page_of(
-        "({}, [('UUID', ['u1', 'u\"2', 'u3', 'u4']),"
-        " ('Name', ['twin', 'twin', '', 'x\"} 1\\ndynmem_up 0\\n\\\\'])],"
-        " [('Demand', [uint64 1, 2, 3, 4])], [])",
+        "({}, [('UUID', ['u1', 'u\"2', 'u3', 'u4', 'u5', 'u6']),"
+        " ('Name', ['twin', 'twin', '', 'x\"} 1\\ndynmem_up 0\\n\\\\', 'twin (u6#5)', 'twin'])],"
+        " [('Demand', [uint64 1, 2, 3, 4, 5, 6])], [])",
         DYN_METRICS_TEXT);
     g_auto(GStrv) lines = g_strsplit(page, "\n", -1);
 
@@ -188,6 +188,8 @@ START_TEST(test_metrics_hostile_names)
     assert_in("dynmem_domain_demand_bytes{domain=\"twin (u\\\"2#1)\"} 2\n", page);
     assert_in("dynmem_domain_demand_bytes{domain=\"\"} 3\n", page);
     assert_in("dynmem_domain_demand_bytes{domain=\"x\\\"} 1\\ndynmem_up 0\\n\\\\\"} 4\n", page);
+    assert_in("dynmem_domain_demand_bytes{domain=\"twin (u6#5)\"} 5\n", page);
+    assert_in("dynmem_domain_demand_bytes{domain=\"twin (u6#5) (u6#5)\"} 6\n", page);
     for (char **line = lines; *line; line++)
         ck_assert_msg(!g_str_equal(*line, "dynmem_up 0"), "a name made a line of its own");
 }
