@@ -20,7 +20,7 @@ BUILD = os.environ.get("DYN_BUILDDIR", ".")
 sys.path.insert(0, os.path.join(SOURCE, "tests/daemon"))
 
 # pylint: disable=wrong-import-position
-from daemon import PATIENCE, WITH_US, Failed, Place, Skipped, expect, expect_in, stop  # noqa: E402
+from daemon import PATIENCE, WITH_US, Failed, Place, Skipped, expect, expect_in  # noqa: E402
 
 EXPORTER = os.path.join(BUILD, "src/exporter/dynmem-exporter")
 FAKE = os.path.join(BUILD, "tests/exporter/fake-daemon")
@@ -351,68 +351,6 @@ def test_thousand_guests(place):
     check_metrics(page)
 
 
-def test_textfile(place):
-    def write(*arguments):
-        return subprocess.run([EXPORTER, "--session", *arguments], env=place.environment(), check=False,
-                              capture_output=True, text=True, preexec_fn=lambda: os.umask(0o077))
-
-    path = f"{place.path}/dynmem.prom"
-    expect(write(f"--textfile={path}").returncode == 0, "without a daemon it fails")
-    with open(path, encoding="utf-8") as old:
-        Fake(place, REPLY)
-        expect(write(f"--textfile={path}").returncode == 0, "it fails")
-        with open(path, encoding="utf-8") as new:
-            page = new.read()
-        expect_in("dynmem_up 0\n", old.read())  # who had it open sees the old one
-    expect_in("dynmem_up 1\n", page)
-    expect(os.stat(path).st_mode & 0o777 == 0o644, oct(os.stat(path).st_mode))
-    expect([name for name in os.listdir(place.path) if "dynmem.prom" in name] == ["dynmem.prom"], "it left something")
-    expect(write("--textfile=-").stdout == page, "standard output has something else")
-    done = write("--textfile=/proc/none/dynmem.prom")
-    expect(done.returncode == 1 and "/proc/none/dynmem.prom" in done.stderr, done.stderr)
-    for wrong in (("--textfile=x.txt",), ("--every=5",), ("--textfile=x.prom", "--every=86401"), ("x",),
-                  ("--textfile=x.prom", "--listen=127.0.0.1:1")):
-        expect(write(*wrong).returncode == 2, str(wrong))
-    check_metrics(page)
-
-
-def test_textfile_again_and_again(place):
-    path = f"{place.path}/again.prom"
-    with open(f"{place.path}/log", "a", encoding="utf-8") as log:
-        exporter = subprocess.Popen([*WITH_US, EXPORTER, "--session", f"--textfile={path}", "--every=1"],
-                                    env=place.environment(), stderr=log)
-    place.daemons.append(exporter)
-    place.hear("READY=1")
-    Fake(place, REPLY)
-    deadline = time.monotonic() + PATIENCE
-    page = ""
-    while "dynmem_up 1\n" not in page:
-        expect(time.monotonic() < deadline, f"the last one was:\n{page}")
-        with contextlib.suppress(FileNotFoundError), open(path, encoding="utf-8") as file:
-            page = file.read()
-            expect(not page or page.endswith("\n") and "build_info" in page, f"half a page:\n{page}")
-    expect(stop(exporter) == 0, "its exit status is not 0")
-
-
-def test_where_it_listens(place):
-    exporter = Exporter(place)
-    for address, text in ((f"127.0.0.1:{exporter.port}", "cannot listen at"), ("192.0.2.1:19709", "cannot listen at"),
-                          ("example.org:80", "allowed is ADDRESS:PORT"), ("127.0.0.1:0", "allowed is ADDRESS:PORT")):
-        done = subprocess.run([EXPORTER, "--session", f"--listen={address}"], env=place.environment(), text=True,
-                              capture_output=True, check=False, timeout=PATIENCE)
-        expect(done.returncode == 1 and text in done.stderr, f"{address}: {done.returncode} {done.stderr}")
-    port = free_port()
-    conf = place.write("exporter.conf", f"[exporter]\nListen=localhost:{port}\n")
-    with open(f"{place.path}/log", "a", encoding="utf-8") as log:
-        other = subprocess.Popen([*WITH_US, EXPORTER, "--session", f"--config={conf}"], stderr=log,
-                                 env=place.environment())
-    place.daemons.append(other)
-    place.hear("READY=1")
-    exporter.port = port
-    expect_in("dynmem_up 0\n", exporter.page())
-    expect(stop(other) == 0 and stop(exporter.process) == 0, "the exit status is not 0")
-
-
 def test_no_libvirt(place):
     exporter = Exporter(place)
     exporter.page()
@@ -421,8 +359,9 @@ def test_no_libvirt(place):
     expect("libmicrohttpd" in maps and "libvirt" not in maps, "libvirt is in it")
 
 
-def main():
-    tests = [(name, test) for name, test in globals().items()
+def main(names):
+    """Run what @names has of tests, or those of the command line."""
+    tests = [(name, test) for name, test in names.items()
              if name.startswith("test_") and (len(sys.argv) < 2 or name[5:] in sys.argv[1:])]
     print(f"1..{len(tests)}")
     failed = 0
@@ -442,4 +381,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(globals()))

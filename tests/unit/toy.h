@@ -173,14 +173,6 @@ toy_report(const DynReport *report, const ToyGuest *guest)
                          #condition, (toy)->now / SEC, (toy)->seed);                               \
     } while (0)
 
-static inline uint64_t
-toy_assigned(const Toy *toy, const ToyGuest *guest)
-{
-    g_autoptr(DynReport) report = dyn_world_report(toy->world);
-
-    return toy_report(report, guest)->assigned_kib;
-}
-
 /* The numbers of its report; texts and policies are gone with that. */
 static inline DynGuestReport
 toy_told(const Toy *toy, const ToyGuest *guest)
@@ -193,12 +185,16 @@ toy_told(const Toy *toy, const ToyGuest *guest)
     return one;
 }
 
+static inline uint64_t
+toy_assigned(const Toy *toy, const ToyGuest *guest)
+{
+    return toy_told(toy, guest).assigned_kib;
+}
+
 static inline DynHold
 toy_hold(const Toy *toy, const ToyGuest *guest)
 {
-    g_autoptr(DynReport) report = dyn_world_report(toy->world);
-
-    return toy_report(report, guest)->hold;
+    return toy_told(toy, guest).hold;
 }
 
 /* What guests may hold together after @action. A shrink that was refused, but taken all the same,
