@@ -32,6 +32,12 @@ typedef struct DynConfFile {
 GPtrArray *
 dyn_conffiles_read(const char *root, const char *file, GError **error);
 
+/* The same for a reader that can do without some of them: what of the default files and of all
+ * drop-ins cannot be read is passed over, and said in @problems (texts, owned by it). Only for
+ * @file itself it fails. */
+GPtrArray *
+dyn_conffiles_read_some(const char *root, const char *file, GPtrArray *problems, GError **error);
+
 /* Read and parse (dyn_conf_parse()) in one. */
 bool
 dyn_conffiles_load(const char *root, const char *file, DynConf **ret_conf, char ***ret_warnings,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* dynmem-exporter, from the inside. It never touches libvirt: all it knows it is told by dynmemd.
  *   main.c      options, and which of the two: serve, or write a file
+ *   listen.c    where to serve
  *   source.c    asks dynmemd, one question at a time
  *   server.c    HTTP: who may ask for what, and for how long
  *   textfile.c  a file for node_exporter */
@@ -45,6 +46,15 @@ const DynMetrics *
 dyn_source_metrics(const DynSource *source);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DynSource, dyn_source_free)
+
+/* ---- listen.c ---- */
+
+/* @given (--listen), or if that is NULL Listen= of the configuration, which is @config and its
+ * drop-ins, or if that is NULL the files that dynmemd has. What else is wrong there, and files other
+ * than @config that cannot be read, are logged and passed over. DYN_ERROR_INVALID for what is no
+ * place, DYN_ERROR_FAILED. Free with g_free(). */
+char *
+dyn_listen_find(const char *given, const char *config, GError **error);
 
 /* ---- server.c ---- */
 

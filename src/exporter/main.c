@@ -4,7 +4,6 @@
 
 #include "exporter.h"
 
-#include <dynmem/conffiles.h>
 #include <dynmem/error.h>
 #include <dynmem/log.h>
 #include <dynmem/notify.h>
@@ -14,7 +13,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 
 #define EXIT_USAGE 2
@@ -85,28 +83,10 @@ on_terminate(gpointer user_data)
     return G_SOURCE_CONTINUE;
 }
 
-/* The place from --listen, checked as the configuration's is, else that. Free with g_free(). */
-static char *
-find_listen(const DynOptions *options, GError **error)
-{
-    g_autoptr(DynConf) conf = NULL;
-    g_auto(GStrv) warnings = NULL;
-    g_autofree char *text = g_strconcat("[exporter]\nListen=", options->listen, NULL);
-    const DynConfSource source = { "--listen", text, strlen(text) };
-
-    if (!options->listen) {
-        if (!dyn_conffiles_load("", options->config, &conf, &warnings, error))
-            return NULL;
-    } else if (!dyn_conf_parse(&source, 1, &conf, &warnings, error)) {
-        return NULL;
-    }
-    return g_strdup(conf->exporter_listen);
-}
-
 static bool
 begin_serving(DynExporter *self, GError **error)
 {
-    g_autofree char *listen = find_listen(&self->options, error);
+    g_autofree char *listen = dyn_listen_find(self->options.listen, self->options.config, error);
 
     if (!listen)
         return false;

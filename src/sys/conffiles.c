@@ -73,6 +73,19 @@ add_one(GPtrArray *files, const char *path, bool required, GError **error)
     return true;
 }
 
+/* Whether to go on without what @failure, which is taken, tells of. */
+static bool
+pass_over(GError **failure, GPtrArray *problems, GError **error)
+{
+    if (!problems) {
+        g_propagate_error(error, g_steal_pointer(failure));
+        return false;
+    }
+    g_ptr_array_add(problems, g_strdup((*failure)->message));
+    g_clear_error(failure);
+    return true;
+}
+
 static bool
 is_switched_off(const char *path)
 {
@@ -104,58 +117,67 @@ find_drop_ins(GHashTable *found, const char *directory, GError **error)
 
 /* @directories lowest first: a later one replaces what an earlier one has of the same name. */
 static bool
-add_drop_ins(GPtrArray *files, char **directories, GError **error)
+add_drop_ins(GPtrArray *files, char **directories, GPtrArray *problems, GError **error)
 {
     g_autoptr(GHashTable) found = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     g_autoptr(GList) names = NULL;
+    GError *failure = NULL;
 
     for (char **directory = directories; *directory; directory++)
-        if (!find_drop_ins(found, *directory, error))
+        if (!find_drop_ins(found, *directory, &failure) && !pass_over(&failure, problems, error))
             return false;
     names = g_list_sort(g_hash_table_get_keys(found), (GCompareFunc)strcmp);
     for (GList *link = names; link; link = link->next) {
         const char *path = g_hash_table_lookup(found, link->data);
 
-        if (!is_switched_off(path) && !add_one(files, path, true, error))
+        if (!is_switched_off(path) && !add_one(files, path, true, &failure) &&
+            !pass_over(&failure, problems, error))
             return false;
     }
     return true;
 }
 
 static bool
-add_default_files(GPtrArray *files, const char *root, GError **error)
+add_default_files(GPtrArray *files, const char *root, GPtrArray *problems, GError **error)
 {
     static const char *const directories[] = {
         DYN_CONFFILES_VENDOR_DIRECTORY, DYN_RUNSTATEDIR, DYN_SYSCONFDIR, NULL
     };
     g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
     g_auto(GStrv) drop_ins = NULL;
+    GError *failure = NULL;
 
     for (const char *const *directory = directories; *directory; directory++) {
         g_autofree char *path = g_strconcat(root, *directory, "/dynmem.conf", NULL);
         g_autofree char *drop_in = g_strconcat(path, ".d", NULL);
 
         g_strv_builder_add(builder, drop_in);
-        if (!g_str_equal(*directory, DYN_RUNSTATEDIR) && !is_switched_off(path)
-            && !add_one(files, path, false, error))
+        if (!g_str_equal(*directory, DYN_RUNSTATEDIR) && !is_switched_off(path) &&
+            !add_one(files, path, false, &failure) && !pass_over(&failure, problems, error))
             return false;
     }
     drop_ins = g_strv_builder_end(builder);
-    return add_drop_ins(files, drop_ins, error);
+    return add_drop_ins(files, drop_ins, problems, error);
 }
 
 GPtrArray *
 dyn_conffiles_read(const char *root, const char *file, GError **error)
 {
+    return dyn_conffiles_read_some(root, file, NULL, error);
+}
+
+GPtrArray *
+dyn_conffiles_read_some(const char *root, const char *file, GPtrArray *problems, GError **error)
+{
     g_autoptr(GPtrArray) files = g_ptr_array_new_with_free_func(conffile_free);
     g_autofree char *drop_in = file ? g_strconcat(file, ".d", NULL) : NULL;
     char *drop_ins[] = { drop_in, NULL };
 
-    if (!file && !add_default_files(files, root, error))
+    if (!file && !add_default_files(files, root, problems, error))
         return NULL;
     if (file && !add_one(files, file, true, error))
         return NULL;
-    if (file && !add_drop_ins(files, drop_ins, error))
+    if (file && !add_drop_ins(files, drop_ins, problems, error))
         return NULL;
     return g_steal_pointer(&files);
 }

@@ -77,5 +77,28 @@ def test_where_it_listens(place):
     expect(stop(other) == 0 and stop(exporter.process) == 0, "the exit status is not 0")
 
 
+def test_configuration_that_is_refused(place):
+    """What keeps dynmemd from starting must not keep us from saying so."""
+    port = free_port()
+    conf = place.write("broken.conf", f"[host]\nMode=sideways\n[exporter]\nListen=127.0.0.1:{port}\n")
+    os.makedirs(f"{conf}.d/unreadable.conf")
+    place.write("broken.conf.d/syntax.conf", "what is this\n")
+    exporter = Exporter(place)
+    with open(f"{place.path}/log", "a", encoding="utf-8") as log:
+        other = subprocess.Popen([*WITH_US, EXPORTER, "--session", f"--config={conf}"], stderr=log,
+                                 env=place.environment())
+    place.daemons.append(other)
+    place.hear("READY=1")
+    exporter.port = port
+    expect_in("dynmem_up 0\n", exporter.page())
+    expect_in("unreadable.conf: not a regular file", place.log())
+    for text, part in ((f"[host]\nMode=sideways\n[exporter]\nListen=example.org:{port}\n", "allowed is ADDRESS:PORT"),
+                       (None, "no such file")):
+        path = place.write("wrong.conf", text) if text else f"{place.path}/none.conf"
+        done = subprocess.run([EXPORTER, "--session", f"--config={path}"], env=place.environment(), text=True,
+                              capture_output=True, check=False, timeout=PATIENCE)
+        expect(done.returncode == 1 and part in done.stderr, f"{text}: {done.returncode} {done.stderr}")
+
+
 if __name__ == "__main__":
     sys.exit(main(globals()))

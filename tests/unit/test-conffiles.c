@@ -155,6 +155,41 @@ START_TEST(test_conffiles_refuses)
 }
 END_TEST
 
+/* What cannot be read costs nothing else; the file that was named is not one of these. */
+START_TEST(test_conffiles_passes_over)
+{
+    g_auto(DynTree) tree = { 0 };
+    g_autoptr(GPtrArray) problems = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GPtrArray) files = NULL;
+    g_autoptr(GPtrArray) none = NULL;
+    g_autoptr(GError) error = NULL;
+    g_autofree char *missing = NULL;
+    g_autofree char *inside = NULL;
+
+    tree_init(&tree);
+    tree_put(&tree, DYN_SYSCONFDIR "/dynmem.conf.d/20-b.conf", "b");
+    inside = tree_path(&tree, DYN_SYSCONFDIR "/dynmem.conf.d/10-a.conf/x");
+    g_free(inside);
+    inside = tree_path(&tree, DYN_SYSCONFDIR "/dynmem.conf/x");
+    tree_put(&tree, DYN_RUNSTATEDIR "/dynmem.conf.d", "a file");
+
+    files = dyn_conffiles_read_some(tree.root, NULL, problems, &error);
+    ck_assert_msg(files != NULL, "%s", error ? error->message : "");
+    ck_assert_uint_eq(files->len, 1);
+    ck_assert_str_eq(((DynConfFile *)files->pdata[0])->text, "b");
+    ck_assert_uint_eq(problems->len, 3);
+    ck_assert(g_str_has_suffix(problems->pdata[0], "/dynmem.conf: not a regular file"));
+    ck_assert_ptr_nonnull(strstr(problems->pdata[1], "/dynmem.conf.d: cannot be read"));
+    ck_assert(g_str_has_suffix(problems->pdata[2], "/10-a.conf: not a regular file"));
+
+    missing = g_strconcat(tree.root, "/mine.conf", NULL);
+    none = dyn_conffiles_read_some(tree.root, missing, problems, &error);
+    ck_assert_ptr_null(none);
+    ck_assert(g_error_matches(error, DYN_ERROR, DYN_ERROR_FAILED));
+    ck_assert_uint_eq(problems->len, 3);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -165,6 +200,7 @@ main(void)
     tcase_add_test(tcase, test_conffiles_order_and_masks);
     tcase_add_test(tcase, test_conffiles_named_file);
     tcase_add_test(tcase, test_conffiles_refuses);
+    tcase_add_test(tcase, test_conffiles_passes_over);
     suite_add_tcase(suite, tcase);
     return dyn_suite_run(suite);
 }
