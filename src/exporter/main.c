@@ -36,7 +36,7 @@ typedef struct DynExporter {
     DynNotify *notify;
     DynSource *source;
     DynServer *server; /* NULL in textfile mode */
-    guint ids[3];      /* signals, timer */
+    guint ids[4];      /* signals, timer, watchdog */
     int status;
 } DynExporter;
 
@@ -71,6 +71,26 @@ on_time(gpointer user_data)
 {
     dyn_source_ask(((DynExporter *)user_data)->source);
     return G_SOURCE_CONTINUE;
+}
+
+static gboolean
+on_watchdog(gpointer user_data)
+{
+    dyn_notify_watchdog(((DynExporter *)user_data)->notify);
+    return G_SOURCE_CONTINUE;
+}
+
+/* Fed by the loop, three times in the time systemd gives it: all there is to do is done by the
+ * loop, and nothing in it waits. 0: nobody asks for that. */
+static guint
+feed_watchdog(DynExporter *self)
+{
+    const char *text = g_getenv("WATCHDOG_USEC");
+    guint64 usec;
+
+    if (!text || !g_ascii_string_to_unsigned(text, 10, 3000, G_MAXUINT, &usec, NULL))
+        return 0;
+    return g_timeout_add((guint)(usec / 3000), on_watchdog, self);
 }
 
 static gboolean
@@ -123,6 +143,7 @@ set_up(DynExporter *self, GError **error)
         return false;
     self->ids[0] = g_unix_signal_add(SIGTERM, on_terminate, self);
     self->ids[1] = g_unix_signal_add(SIGINT, on_terminate, self);
+    self->ids[3] = feed_watchdog(self);
     dyn_notify_ready(self->notify);
     return true;
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""dynmem-exporter as a program: what it is told, where it listens, what it writes. TAP on stdout."""
+"""dynmem-exporter as a program: what it is told, where it listens, what it writes, and its service manager. TAP on
+stdout."""
 
 import contextlib
 import os
@@ -98,6 +99,24 @@ def test_configuration_that_is_refused(place):
         done = subprocess.run([EXPORTER, "--session", f"--config={path}"], env=place.environment(), text=True,
                               capture_output=True, check=False, timeout=PATIENCE)
         expect(done.returncode == 1 and part in done.stderr, f"{text}: {done.returncode} {done.stderr}")
+
+
+def test_watchdog(place):
+    """Fed while it serves, and not by one that stands still."""
+    with open(f"{place.path}/log", "a", encoding="utf-8") as log:
+        exporter = subprocess.Popen([*WITH_US, EXPORTER, "--session", f"--listen=127.0.0.1:{free_port()}"], stderr=log,
+                                    env=dict(place.environment(), WATCHDOG_USEC="600000"))
+    place.daemons.append(exporter)
+    place.hear("READY=1")
+    for _ in range(3):
+        place.hear("WATCHDOG=1")
+    expect(stop(exporter) == 0, "its exit status is not 0")
+    exporter = Exporter(place)
+    place.heard.clear()
+    time.sleep(1)
+    expect(stop(exporter.process) == 0, "its exit status is not 0")
+    place.hear("STOPPING=1")
+    expect("WATCHDOG=1" not in place.heard, "it feeds a watchdog that nobody asked for")
 
 
 if __name__ == "__main__":
