@@ -30,7 +30,7 @@ LIFE = 10.0  # seconds that a connection lives
 MOST = 32    # connections at a time
 SCENARIO = "[host]\nTotal=16G\nSpeed=1\n[guest \"web\"]\nCount=3\nBase=1G\nUse=200M\n[guest \"shut\"]\nPolicy=off\nBase=1G\n"
 OPENMETRICS = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
-# interfaces.md, section 5: names that must never change
+# names that must never change: the dashboards and alerts of others read them
 PROMISED = """balancer_added_bytes_total balancer_available_bytes balancer_average_pressure_ratio
 balancer_add_operations_total balancer_remove_operations_total balancer_removed_bytes_total
 balancer_available_for_balancing_bytes balancer_system_pressure_ratio domain_added_bytes_total
@@ -348,6 +348,25 @@ def test_thousand_guests(place):
     page = exporter.wait_for("dynmem_up 1\n")
     expect(page.count("\ndynmem_domain_decisions_total{") == 11 * n, "decisions are missing")
     expect_in('dynmem_domain_demand_bytes{domain="guest \\"999\\""} 999\n', page)
+    check_metrics(page)
+
+
+def test_thousand_guests_of_the_daemon(place):
+    """Of dynmemd itself: the answer passes the bus, and the page is whole."""
+    n = 1000
+    exporter = Exporter(place)
+    place.simulate(f"[host]\nTotal=4000G\nSpeed=1\n[guest \"guest\"]\nCount={n}\nModel=ideal\nBase=2G\nUse=400M\n",
+                   "--session")
+    deadline = time.monotonic() + 3 * PATIENCE
+    page = ""
+    while page.count("\ndynmem_domain_current_pressure_ratio{") < n:
+        expect(time.monotonic() < deadline, f"never all of them:\n{page[:2000]}")
+        time.sleep(0.5)
+        page = exporter.page()
+    expect(page.count("\ndynmem_domain_info{") == n, "not each has its UUID")
+    expect_in(f"dynmem_managed_guests {n}\n", page)
+    status = open(f"/proc/{exporter.process.pid}/status", encoding="ascii").read()
+    expect(int(re.search(r"VmHWM:\s+(\d+) kB", status).group(1)) < 128 * 1024, status)  # half of MemoryMax=
     check_metrics(page)
 
 
