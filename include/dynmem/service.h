@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Service: org.dynmem1 on the bus. Reads answer from the engine's report; requests go to the
- * engine, after
- * the caller turned out to be root, or was authorized by polkit. Main thread only. */
+ * engine, after the caller turned out to be root, or was authorized by polkit. Main thread only. */
 #pragma once
 
 #include <dynmem/engine.h>
