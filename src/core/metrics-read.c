@@ -93,7 +93,8 @@ count_guests(GVariant *reply)
     return 0;
 }
 
-/* No two alike, whatever names there are: not even one that looks like another's with an addition. */
+/* No two alike, whatever names there are: not even one that looks like another's with an addition.
+ */
 static void
 make_labels(DynMetrics *metrics)
 {

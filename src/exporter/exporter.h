@@ -50,9 +50,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(DynSource, dyn_source_free)
 /* ---- listen.c ---- */
 
 /* @given (--listen), or if that is NULL Listen= of the configuration, which is @config and its
- * drop-ins, or if that is NULL the files that dynmemd has. What else is wrong there, and files other
- * than @config that cannot be read, are logged and passed over. DYN_ERROR_INVALID for what is no
- * place, DYN_ERROR_FAILED. Free with g_free(). */
+ * drop-ins, or if that is NULL the files that dynmemd has. What else is wrong there, and files
+ * other than @config that cannot be read, are logged and passed over. DYN_ERROR_INVALID for what is
+ * no place, DYN_ERROR_FAILED. Free with g_free(). */
 char *
 dyn_listen_find(const char *given, const char *config, GError **error);
 
