@@ -26,6 +26,19 @@ typedef enum {
     DYN_N_OBSTACLES
 } DynObstacle;
 
+/* QEMU has no more slots for memory devices: with <maxMemory slots=> of 256 QEMU 7.2 starts, with
+ * 300 it does not. */
+#define DYN_VMEM_MAX_DEVICES 256u
+
+/* One virtio-mem device. */
+typedef struct DynVmem {
+    uint64_t size_kib;      /* the most that can be plugged; a multiple of @block_kib */
+    uint64_t block_kib;     /* a power of two, at most the size; 0: its numbers make no sense */
+    uint64_t requested_kib; /* what QEMU wants plugged; multiple of @block_kib */
+    uint64_t current_kib;   /* what is; 0 in inactive XML */
+    int32_t node;           /* the guest's NUMA cell; -1: none is named */
+} DynVmem;
+
 /* One domain's memory, as its XML states it. Owner: whoever called dyn_domain_parse(). */
 typedef struct DynDomain {
     char *uuid;                /* 36 characters, lower case */
@@ -40,13 +53,25 @@ typedef struct DynDomain {
     uint32_t vmem_devices;     /* number of <memory model='virtio-mem'> */
     uint64_t vmem_size_kib;    /* sum of their <size> */
     uint64_t vmem_current_kib; /* sum of their <current>; 0 in inactive XML */
+    uint64_t vmem_requested_kib; /* sum of their <requested> */
+    /* the largest of their <block>s: what is asked of them together goes by it; 0: no device, or
+     * one whose numbers make no sense, and then none is asked for anything */
+    uint64_t vmem_block_kib;
+    GArray *vmems;             /* of DynVmem, in the order of the XML */
     uint32_t vcpus;
     bool autodeflate;          /* <memballoon autodeflate='on'>: changes what MemTotal means */
     bool free_page_reporting;
     uint32_t stats_period_sec; /* <memballoon><stats period=>; 0 = off */
-    DynObstacle obstacle;
+    DynObstacle obstacle;      /* the first of @obstacles in the order above */
+    uint32_t obstacles;        /* bit per DynObstacle: all there are */
+    bool node_bound;           /* <numatune> binds its memory to nodes of the host */
+    uint64_t hard_limit_kib;   /* <memtune><hard_limit>; 0: none */
     char *policy_xml;          /* the <policy> element as text, or NULL where there is none */
 } DynDomain;
+
+/* Of nothing; all 0. Free with dyn_domain_free(). */
+DynDomain *
+dyn_domain_new(void);
 
 /* Parse the XML of one domain (virDomainGetXMLDesc). No network, no entities, no DTD: a document
  * with a DOCTYPE is refused. Two policy elements are refused as well: nobody could say which one

@@ -80,24 +80,82 @@ read_identity(DynDomain *domain, const xmlNode *root, GError **error)
     return dyn_xml_fail(error, "<uuid> %s is not a UUID", quoted);
 }
 
+/* As read_child_size(); 0 where it cannot be read. */
+static uint64_t
+lenient_size(const xmlNode *parent, const char *name)
+{
+    uint64_t kib;
+
+    return read_child_size(parent, name, &kib, NULL) ? kib : 0;
+}
+
+/* Numbers that libvirt or QEMU would not take may be asked of nobody. */
+static bool
+makes_sense(const DynVmem *vmem)
+{
+    const uint64_t block = vmem->block_kib;
+
+    return block >= DYN_KIB_PER_MIB && (block & (block - 1)) == 0 && block <= vmem->size_kib &&
+           vmem->size_kib % block == 0 && vmem->requested_kib % block == 0 &&
+           vmem->requested_kib <= vmem->size_kib;
+}
+
+/* What it has plugged has to be known; the rest is needed only to ask it for something. */
+static bool
+read_vmem(DynDomain *domain, const xmlNode *target, uint64_t size_kib, GError **error)
+{
+    const xmlNode *node = dyn_xml_child(target, "node");
+    g_autofree char *cell = node != NULL ? dyn_xml_text(node) : NULL;
+    DynVmem vmem = { .size_kib = size_kib, .node = -1 };
+    gint64 number;
+
+    if (!read_child_size(target, "current", &vmem.current_kib, error))
+        return false;
+    vmem.block_kib = lenient_size(target, "block");
+    if (!read_child_size(target, "requested", &vmem.requested_kib, NULL))
+        vmem.block_kib = 0;
+    if (cell != NULL && g_ascii_string_to_signed(cell, 10, 0, INT32_MAX, &number, NULL))
+        vmem.node = (int32_t)number;
+    vmem.current_kib = MIN(vmem.current_kib, size_kib);
+    domain->vmem_devices++;
+    domain->vmem_size_kib = dyn_sat_add(domain->vmem_size_kib, size_kib);
+    domain->vmem_current_kib = dyn_sat_add(domain->vmem_current_kib, vmem.current_kib);
+    domain->vmem_requested_kib =
+        dyn_sat_add(domain->vmem_requested_kib, MIN(vmem.requested_kib, size_kib));
+    g_array_append_val(domain->vmems, vmem);
+    return true;
+}
+
+static void
+find_vmem_block(DynDomain *domain)
+{
+    domain->vmem_block_kib = 0;
+    for (guint i = 0; i < domain->vmems->len; i++) {
+        const DynVmem *vmem = &g_array_index(domain->vmems, DynVmem, i);
+
+        if (!makes_sense(vmem) || domain->vmems->len > DYN_VMEM_MAX_DEVICES) {
+            domain->vmem_block_kib = 0;
+            return;
+        }
+        domain->vmem_block_kib = MAX(domain->vmem_block_kib, vmem->block_kib);
+    }
+}
+
 /* One <memory model=...> of <devices>. *ret_other_kib grows by what is no RAM to the guest. */
 static bool
 read_memory_device(DynDomain *domain, const xmlNode *node, uint64_t *ret_other_kib, GError **error)
 {
     const xmlNode *target = dyn_xml_child(node, "target");
     g_autofree char *model = dyn_xml_attr(node, "model");
-    uint64_t size_kib, current_kib;
+    uint64_t size_kib;
 
-    if (!read_child_size(target, "size", &size_kib, error) ||
-        !read_child_size(target, "current", &current_kib, error))
+    if (!read_child_size(target, "size", &size_kib, error))
         return false;
     if (g_strcmp0(model, "dimm") == 0) {
         domain->dimm_kib = dyn_sat_add(domain->dimm_kib, size_kib);
     } else if (g_strcmp0(model, "virtio-mem") == 0) {
-        domain->vmem_devices++;
-        domain->vmem_size_kib = dyn_sat_add(domain->vmem_size_kib, size_kib);
-        domain->vmem_current_kib =
-            dyn_sat_add(domain->vmem_current_kib, MIN(current_kib, size_kib));
+        if (!read_vmem(domain, target, size_kib, error))
+            return false;
     } else {
         /* nvdimm, virtio-pmem: storage; sgx-epc: no ordinary RAM. libvirt counts them in
          * <memory>. */
@@ -129,6 +187,7 @@ read_memory(DynDomain *domain, const xmlNode *root, GError **error)
         if (!read_memory_device(domain, node, &other_kib, error))
             return false;
     }
+    find_vmem_block(domain);
     plugged_kib = dyn_sat_add(domain->dimm_kib, domain->vmem_size_kib);
     if (dyn_sat_add(plugged_kib, other_kib) >= domain->memory_kib)
         return dyn_xml_fail(
@@ -193,25 +252,67 @@ has_pinning_device(const xmlNode *devices)
     return device != NULL;
 }
 
-static DynObstacle
-find_obstacle(const xmlNode *root, const xmlNode *balloon)
+static uint32_t
+find_obstacles(const xmlNode *root, const xmlNode *balloon)
 {
     const xmlNode *backing = dyn_xml_child(root, "memoryBacking");
     g_autofree char *model = balloon != NULL ? dyn_xml_attr(balloon, "model") : NULL;
+    const bool present[DYN_N_OBSTACLES] = {
+        [DYN_OBSTACLE_NO_BALLOON] = balloon == NULL || g_strcmp0(model, "none") == 0,
+        [DYN_OBSTACLE_BALLOON_MODEL] =
+            balloon != NULL && g_strcmp0(model, "none") != 0 &&
+            (model == NULL || !g_str_has_prefix(model, "virtio")),
+        [DYN_OBSTACLE_HUGEPAGES] = dyn_xml_child(backing, "hugepages") != NULL,
+        [DYN_OBSTACLE_LOCKED] = dyn_xml_child(backing, "locked") != NULL,
+        [DYN_OBSTACLE_VFIO] = has_pinning_device(dyn_xml_child(root, "devices")),
+        [DYN_OBSTACLE_ENCRYPTED] = dyn_xml_child(root, "launchSecurity") != NULL,
+    };
+    uint32_t obstacles = 0;
 
-    if (balloon == NULL || g_strcmp0(model, "none") == 0)
-        return DYN_OBSTACLE_NO_BALLOON;
-    if (model == NULL || !g_str_has_prefix(model, "virtio"))
-        return DYN_OBSTACLE_BALLOON_MODEL;
-    if (dyn_xml_child(backing, "hugepages") != NULL)
-        return DYN_OBSTACLE_HUGEPAGES;
-    if (dyn_xml_child(backing, "locked") != NULL)
-        return DYN_OBSTACLE_LOCKED;
-    if (has_pinning_device(dyn_xml_child(root, "devices")))
-        return DYN_OBSTACLE_VFIO;
-    if (dyn_xml_child(root, "launchSecurity") != NULL)
-        return DYN_OBSTACLE_ENCRYPTED;
-    return DYN_OBSTACLE_NONE;
+    for (unsigned i = 0; i < DYN_N_OBSTACLES; i++)
+        obstacles |= (uint32_t)present[i] << i;
+    return obstacles;
+}
+
+/* QEMU takes memory from certain nodes alone with "strict", which is libvirt's default, and
+ * "restrictive"; with the other modes it takes it elsewhere when they have none. */
+static bool
+binds(const xmlNode *node)
+{
+    g_autofree char *mode = dyn_xml_attr(node, "mode");
+
+    return mode == NULL || strcmp(mode, "strict") == 0 || strcmp(mode, "restrictive") == 0;
+}
+
+static bool
+is_node_bound(const xmlNode *root)
+{
+    const xmlNode *numatune = dyn_xml_child(root, "numatune");
+    const xmlNode *node = dyn_xml_child(numatune, "memory");
+
+    if (node != NULL && binds(node))
+        return true;
+    for (node = dyn_xml_child(numatune, "memnode"); node != NULL;
+         node = dyn_xml_next(node, "memnode"))
+        if (binds(node))
+            return true;
+    return false;
+}
+
+/* What is no part of its sizes and decides all the same what becomes of them. */
+static void
+read_conditions(DynDomain *domain, const xmlNode *root, const xmlNode *balloon)
+{
+    const xmlNode *limit = dyn_xml_child(dyn_xml_child(root, "memtune"), "hard_limit");
+
+    domain->obstacles = find_obstacles(root, balloon);
+    domain->obstacle = domain->obstacles == 0
+                           ? DYN_OBSTACLE_NONE
+                           : (DynObstacle)g_bit_nth_lsf(domain->obstacles, -1);
+    domain->node_bound = is_node_bound(root);
+    /* libvirt's "unlimited" is larger than any size here, and is none */
+    if (limit == NULL || !read_size(limit, &domain->hard_limit_kib, NULL))
+        domain->hard_limit_kib = 0;
 }
 
 /* Whatever element stands in our namespace is taken, also one that is no <policy>: reading it as a
@@ -247,16 +348,25 @@ read_facts(DynDomain *domain, const xmlNode *root, GError **error)
 
         return dyn_xml_fail(error, "the outermost element is %s, not 'domain'", quoted);
     }
-    domain->obstacle = find_obstacle(root, balloon);
+    read_conditions(domain, root, balloon);
     return read_identity(domain, root, error) && read_memory(domain, root, error) &&
            read_vcpus(domain, root, error) && read_balloon(domain, balloon, error);
+}
+
+DynDomain *
+dyn_domain_new(void)
+{
+    DynDomain *domain = g_new0(DynDomain, 1);
+
+    domain->vmems = g_array_new(FALSE, FALSE, sizeof(DynVmem));
+    return domain;
 }
 
 static bool
 parse(const char *xml, size_t length, bool with_policy, DynDomain **ret_domain, GError **error)
 {
     g_autoptr(xmlDoc) doc = NULL;
-    g_autoptr(DynDomain) domain = g_new0(DynDomain, 1);
+    g_autoptr(DynDomain) domain = dyn_domain_new();
     const xmlNode *root;
 
     if (!dyn_xml_parse(xml, length, &kind, &doc, error))
@@ -290,6 +400,7 @@ dyn_domain_copy(const DynDomain *domain)
     copy->uuid = g_strdup(domain->uuid);
     copy->name = g_strdup(domain->name);
     copy->policy_xml = g_strdup(domain->policy_xml);
+    copy->vmems = g_array_copy(domain->vmems);
     return copy;
 }
 
@@ -301,6 +412,7 @@ dyn_domain_free(DynDomain *domain)
     g_free(domain->uuid);
     g_free(domain->name);
     g_free(domain->policy_xml);
+    g_array_unref(domain->vmems);
     g_free(domain);
 }
 

@@ -65,7 +65,7 @@ found_of(const DynSim *sim, const DynSimGuest *guest)
 {
     const DynSimSpec *spec = guest->spec;
     DynFound *found = g_new0(DynFound, 1);
-    DynDomain *domain = found->domain = g_new0(DynDomain, 1);
+    DynDomain *domain = found->domain = dyn_domain_new();
 
     domain->uuid = g_strdup(guest->uuid);
     domain->name = g_strdup(guest->name);

@@ -35,7 +35,7 @@ dyn_virt_run_state(int state)
 static DynDomain *
 opaque_domain(virDomainPtr handle, const char *uuid, GError **error)
 {
-    g_autoptr(DynDomain) domain = g_new0(DynDomain, 1);
+    g_autoptr(DynDomain) domain = dyn_domain_new();
     virDomainInfo info;
 
     if (virDomainGetInfo(handle, &info) < 0) {

@@ -85,6 +85,11 @@ START_TEST(test_domain_reads_everything)
     ck_assert_uint_eq(domain->vmem_devices, 2);
     ck_assert_uint_eq(domain->vmem_size_kib, 3 * 1048576);
     ck_assert_uint_eq(domain->vmem_current_kib, 524288);
+    ck_assert_uint_eq(domain->vmem_requested_kib, 1048576);
+    ck_assert_uint_eq(domain->vmem_block_kib, 0); /* the second one has none */
+    ck_assert_uint_eq(domain->vmems->len, 2);
+    ck_assert_uint_eq(g_array_index(domain->vmems, DynVmem, 0).requested_kib, 1048576);
+    ck_assert_int_eq(g_array_index(domain->vmems, DynVmem, 0).node, -1);
     ck_assert_uint_eq(domain->vcpus, 2);
     ck_assert(domain->autodeflate);
     ck_assert(domain->free_page_reporting);
@@ -94,6 +99,52 @@ START_TEST(test_domain_reads_everything)
     ck_assert_str_eq(domain->policy_xml, "<d:policy "
                                          "xmlns:d=\"" DYN_POLICY_NAMESPACE "\" mode=\"on\">"
                                          "<d:startup unit=\"MiB\">512</d:startup></d:policy>");
+}
+END_TEST
+
+typedef struct {
+    const char *target; /* of a second device, beside one of blocks of 2 MiB on cell 1 */
+    uint64_t block_kib;
+} VmemRow;
+
+static const VmemRow vmem_rows[] = {
+    { "<size unit='MiB'>256</size><node>0</node><block unit='MiB'>8</block>"
+      "<requested unit='MiB'>16</requested>", 8192 },
+    { "<size unit='MiB'>256</size><block unit='MiB'>2</block>", 2048 },
+    { "<size unit='MiB'>256</size>", 0 },
+    { "<size unit='MiB'>256</size><block unit='MiB'>3</block>", 0 },
+    { "<size unit='MiB'>255</size><block unit='MiB'>2</block>", 0 },
+    { "<size unit='MiB'>256</size><block unit='KiB'>512</block>", 0 },
+    { "<size unit='MiB'>256</size><block unit='MiB'>2</block><requested unit='MiB'>3</requested>",
+      0 },
+    { "<size unit='MiB'>256</size><block unit='MiB'>2</block><requested unit='MiB'>258</requested>",
+      0 },
+    { "<size unit='MiB'>256</size><block unit='MiB'>512</block>", 0 },
+    { "<size unit='MiB'>256</size><block unit='MiB'>two</block>", 0 },
+    { "<size unit='MiB'>256</size><block unit='MiB'>2</block><requested>-1</requested>", 0 },
+    { "<size unit='KiB'>0</size><block unit='MiB'>2</block>", 0 },
+};
+
+/* A device nobody can make sense of keeps all from being asked, and the guest managed. */
+START_TEST(test_domain_vmem_block)
+{
+    const VmemRow *row = &vmem_rows[_i];
+    g_autofree char *xml = g_strconcat(
+        "<domain>" HEAD MEMORY
+        "<devices><memballoon model='virtio'/><memory model='virtio-mem'><target>"
+        "<size unit='MiB'>64</size><node>1</node><block unit='MiB'>2</block>"
+        "<requested unit='MiB'>4</requested><current unit='MiB'>2</current>"
+        "</target></memory><memory model='virtio-mem'><target>", row->target,
+        "</target></memory></devices></domain>", NULL);
+    g_autoptr(DynDomain) domain = NULL;
+    g_autoptr(GError) error = NULL;
+
+    ck_assert_msg(dyn_domain_parse(xml, strlen(xml), &domain, &error), "%s",
+                  error ? error->message : "");
+    ck_assert_uint_eq(domain->vmem_block_kib, row->block_kib);
+    ck_assert_uint_eq(domain->vmems->len, 2);
+    ck_assert_int_eq(g_array_index(domain->vmems, DynVmem, 0).node, 1);
+    ck_assert_int_eq(domain->obstacle, DYN_OBSTACLE_NONE);
 }
 END_TEST
 
@@ -425,6 +476,7 @@ main(void)
     TCase *tcase = tcase_create("domain");
 
     tcase_add_test(tcase, test_domain_reads_everything);
+    tcase_add_loop_test(tcase, test_domain_vmem_block, 0, G_N_ELEMENTS(vmem_rows));
     tcase_add_test(tcase, test_domain_defaults);
     tcase_add_loop_test(tcase, test_domain_reach, 0, G_N_ELEMENTS(reaches));
     tcase_add_loop_test(tcase, test_domain_obstacle, 0, G_N_ELEMENTS(obstacles));
