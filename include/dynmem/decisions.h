@@ -49,7 +49,8 @@ typedef struct DynDecision {
     uint64_t seq;            /* number in the ring's life, from 0; set by the ring */
     int64_t steady_usec;     /* the ring's clock; set by the ring */
     int64_t wall_usec;       /* CLOCK_REALTIME then */
-    uint64_t from_kib;       /* balloon size before; DYN_DECISION_STATE: what it holds */
+    /* before, as in DynAction, by @means; DYN_DECISION_STATE: what it holds */
+    uint64_t from_kib;
     uint64_t to_kib;         /* asked for; the last one of several */
     uint64_t demand_kib;     /* as of the decision (the last one of several) */
     uint64_t target_kib;     /* before the pool's cut */
@@ -58,6 +59,7 @@ typedef struct DynDecision {
     char uuid[DYN_UUID_SIZE];
     uint8_t kind;            /* DynDecisionKind */
     uint8_t reason;          /* DynReason; of ACTION and WOULD */
+    uint8_t means;           /* DynMeans; likewise */
     uint8_t outcome;         /* DynOutcomeResult; of ACTION */
     uint8_t hold;            /* DynHold; of STATE */
     uint8_t status;          /* DynStatus; of STATE */

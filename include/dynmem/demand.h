@@ -21,7 +21,8 @@
  *          only thing to be had, counts everything ever freed in swap (years of it). Reading it
  *          back is evidence of need then, too.
  * K        what the guest kernel keeps outside MemTotal: base + DIMM - MemTotal (autodeflate on) or
- *          balloon size - MemTotal (off), plugged virtio-mem added; the smallest seen since boot.
+ *          balloon size - MemTotal (off), plugged virtio-mem added; the smallest seen since boot,
+ *          but that plugged memory which the guest does not put to use counts in.
  *
  * Balloon size and statistics are read at different times, and statistics carry only the second in
  * which they were taken. So for each statistics record the balloon sizes that may have held in that
@@ -73,6 +74,13 @@ typedef enum {
 
 /* So many in a row, likewise, before K is taken to be smaller than was seen before. */
 #define DYN_DEMAND_KERNEL_RECORDS 3u
+
+/* So many in a row that make K larger by so much, while memory is plugged in, say that the guest
+ * did not put that to use: its kernel onlines nothing by itself, or not any more (seen live after a
+ * reboot). It is none of its own to use then, whatever QEMU counts. A memory block of Linux is 128
+ * MiB; a fresh one is online within a second, its struct pages are 1/64 of it. */
+#define DYN_DEMAND_OFFLINE_RECORDS 5u
+#define DYN_DEMAND_OFFLINE_KIB (UINT64_C(64) * 1024)
 
 /* The first record that counts after a start or reset: the watch has gone on for so long, and the
  * balloon stood still in the second before it. Linux begins to fill the balloon of a guest that
@@ -167,6 +175,9 @@ typedef struct DynDemandFacts {
      * what rose did so afterwards; 0: not known */
     int64_t quiet_usec;
     bool shrinking;       /* it was asked for memory that it has not given yet */
+    /* virtio-mem that may be plugged by now: it is told later than the guest has it */
+    uint64_t vmem_most_kib;
+    uint64_t plugged_kib; /* DIMMs and virtio-mem: what it did not boot with, or might have not */
 } DynDemandFacts;
 
 typedef enum {
@@ -249,6 +260,9 @@ typedef struct DynDemand {
     uint64_t kernel_kib;    /* K; DYN_UNKNOWN until the balloon stood still once */
     uint64_t lower_kernel_kib;  /* the largest of so many records in a row that say less */
     uint32_t lower_records;
+    uint64_t higher_kernel_kib; /* the smallest of so many that say more, see
+                                   DYN_DEMAND_OFFLINE_RECORDS */
+    uint32_t higher_records;
     uint64_t used_kib;
     /* what it may be at most, as far as the balloon's motion leaves it open: for floors */
     uint64_t used_most_kib;

@@ -17,6 +17,7 @@ typedef struct DynFound {
     DynRunState run;
     char *incarnation;     /* "PID:starttime" of its QEMU ("id:N" where no process is to be seen):
                               tells one run from the next; NULL if off */
+    int64_t read_usec;     /* monotonic time before which nothing of this was read */
     char *problem;         /* why its XML could not be used, or NULL. If set, @domain has no policy
                               and perhaps nothing but uuid, name, memory and vcpus, plugged memory
                               counted as base: such a guest is not to be touched, but it holds
@@ -33,11 +34,13 @@ typedef enum {
     DYN_EVENT_PMSUSPENDED, /* by the guest, to memory; its balloon is empty from then on */
     DYN_EVENT_RESUMED,
     DYN_EVENT_REBOOT,    /* several for one reboot; a guest can send a flood: coalesce */
-    DYN_EVENT_DEFINED,   /* described anew; also when a device was plugged or unplugged */
+    DYN_EVENT_DEFINED,   /* described anew; also when a device was plugged or unplugged, by
+                            whomever, or its removal failed */
     DYN_EVENT_UNDEFINED,
     DYN_EVENT_METADATA,  /* policy may have changed: live or config, the event does not say */
     DYN_EVENT_BALLOON,   /* @value_kib: balloon size as in DynGuestSample.balloon_kib */
-    DYN_EVENT_VMEM,      /* @value_kib: plugged virtio-mem */
+    DYN_EVENT_VMEM,      /* @value_kib: plugged virtio-mem of all devices; DYN_UNKNOWN: it changed,
+                            and the next sample sums it up (libvirt names one device of several) */
     DYN_EVENT_JOB_DONE,
     DYN_EVENT_AGENT,     /* the guest's agent came: its user space is up */
     DYN_EVENT_CONNECTED, /* @uuid empty: list() again, nothing known before holds */

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <dynmem/found.h>
+#include <dynmem/plan.h>
 #include <dynmem/snapshot.h>
 
 G_BEGIN_DECLS
@@ -51,6 +52,12 @@ typedef struct DynHypervisorOps {
     bool (*probe)(DynHypervisor *self, const char *uuid, DynProbe *ret_probe, GError **error);
     /* Ask the guest to hold @kib of base RAM + DIMM. Success means asked, not reached. */
     bool (*set_balloon)(DynHypervisor *self, const char *uuid, uint64_t kib, GError **error);
+    /* Ask for virtio-mem (@step's size is of all devices together), or add a DIMM of that size; not
+     * for a balloon. Success means asked: what is plugged follows by event, or does not, and DIMMs
+     * are the guest's when it has onlined them. A DIMM adds its size to the balloon's, and what was
+     * asked of the balloon before takes it away again: ask anew. NULL: guests have no such
+     * devices. */
+    bool (*plug)(DynHypervisor *self, const char *uuid, const DynStep *step, GError **error);
     /* Live statistics period; 0 = off. */
     bool (*set_stats_period)(DynHypervisor *self, const char *uuid, uint32_t sec, GError **error);
     /* Replace the policy element, live and (for persistent domains) in the configuration. */
@@ -74,6 +81,18 @@ dyn_hypervisor_free(DynHypervisor *self)
 {
     if (self)
         self->ops->free(self);
+}
+
+/* Ask for what @action wants. */
+static inline bool
+dyn_hypervisor_resize(DynHypervisor *self, const DynAction *action, GError **error)
+{
+    const bool is_dimm = action->means == DYN_MEANS_DIMM;
+    const DynStep step = { action->means, action->to_kib - (is_dimm ? action->from_kib : 0) };
+
+    if (action->means == DYN_MEANS_BALLOON)
+        return self->ops->set_balloon(self, action->uuid, action->to_kib, error);
+    return self->ops->plug(self, action->uuid, &step, error);
 }
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DynHypervisor, dyn_hypervisor_free)

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <dynmem/resize.h>
 #include <dynmem/snapshot.h>
 
 G_BEGIN_DECLS
@@ -29,15 +30,19 @@ typedef enum {
     DYN_N_REASONS
 } DynReason;
 
-/* One balloon request. A decision of the core; the executor checks guest and host once more, sends
+/* One request. A decision of the core; the executor checks guest and host once more, sends
  * it, and answers with a DynOutcome of the same @serial. */
 typedef struct DynAction {
     char uuid[DYN_UUID_SIZE];
     uint64_t serial;        /* unique in this run of the daemon */
     uint64_t round;         /* the decision it is part of: grows with each */
     DynReason reason;
-    uint64_t from_kib;      /* balloon size when decided (base + DIMM, without virtio-mem) */
-    uint64_t to_kib;        /* balloon size asked for */
+    DynMeans means;
+    /* Balloon: its size when decided (base + DIMM, without virtio-mem), and the one asked for.
+     * Virtio-mem: what was requested of all devices, and what is now. DIMM: base + DIMM before, and
+     * with it; its balloon is empty then. */
+    uint64_t from_kib;
+    uint64_t to_kib;
     uint64_t demand_kib;    /* the numbers behind it, as of the decision */
     uint64_t target_kib;
     uint64_t available_kib;

@@ -101,6 +101,12 @@ typedef struct DynGuestReport {
     uint64_t stats_last_update_sec;
     DynSampling sampling;
     uint64_t stuck_sec;      /* 0: not stuck */
+    uint64_t vmem_kib;       /* virtio-mem plugged; without such a device DYN_UNKNOWN, as next */
+    uint64_t vmem_requested_kib; /* and what is asked for */
+    uint64_t dimm_kib;       /* DIMMs plugged; DYN_UNKNOWN: none */
+    uint64_t offline_kib;    /* what of these the guest does not put to use, as far as it tells;
+                                DYN_UNKNOWN: it has neither */
+    uint64_t plug_rest_sec;  /* so long nothing is plugged, as what was asked for did not come */
     uint64_t decisions[DYN_N_REASONS];
     bool swap;               /* the guest has shown that it has working swap */
     DynCounters counters;

@@ -74,7 +74,8 @@ typedef struct DynGuestSample {
     bool exact;            /* @balloon_kib was read from QEMU now (virDomainMemoryStats "actual");
                               false: libvirt's cached value, up to 1 s old */
     uint64_t balloon_kib;  /* base + DIMM less what the balloon holds, without virtio-mem */
-    uint64_t vmem_kib;     /* plugged virtio-mem */
+    uint64_t vmem_kib;     /* plugged virtio-mem, */
+    int64_t vmem_usec;     /* as of this monotonic time: an event since knows better */
     DynBalloonStats stats;
     /* monotonic time before which nothing of libvirt's part was read; 0: when the snapshot was
      * taken */

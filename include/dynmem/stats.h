@@ -23,7 +23,8 @@ dyn_stats_host(const DynReport *report);
  * Origins(a{ss}, key name -> origin)
  * Group(s, the GLOB behind the origin "domain group"; else absent)
  * Pending(a{ss}, key name -> value after the next start) Assigned GuestVisible Demand Target
- * BufferSize Floor Overhead Rss Balloon GuestAvailable InFlight CurrentPressure(d)
+ * BufferSize Floor Overhead Rss Balloon GuestAvailable InFlight VirtioMem VirtioMemRequested
+ * Dimm Offline PlugRestSeconds(t) CurrentPressure(d)
  * AveragePressure(d) MinimumPressure(d) MaximumPressure(d)
  * StatsLastUpdate(t, seconds since 1970) Sampling(s) StuckSeconds(t) Swap(b) Added Removed
  * AddOperations RemoveOperations Rollbacks(t) OomKills(t) Decisions(a{st}, reason -> count; a

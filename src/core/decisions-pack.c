@@ -11,6 +11,7 @@ G_STATIC_ASSERT(sizeof(DynPackedDecision) == 64);
 G_STATIC_ASSERT(DYN_DECISIONS_SIZE_MOST_KIB == SIZE_UNKNOWN - 1);
 /* What each is kept in. */
 G_STATIC_ASSERT(DYN_N_DECISIONS <= 1 << 2);
+G_STATIC_ASSERT(DYN_N_MEANS <= 1 << 2);
 G_STATIC_ASSERT(DYN_N_REASONS <= UINT8_MAX + 1);
 G_STATIC_ASSERT(DYN_N_OUTCOMES <= UINT8_MAX + 1);
 G_STATIC_ASSERT(DYN_N_HOLDS <= UINT8_MAX + 1);
@@ -51,6 +52,7 @@ dyn_decision_pack(const DynDecision *decision, DynDecider *decider)
         .kind = decision->kind & 3,
         .contention = decision->contention & 1,
         .unsaved = decision->unsaved & 1,
+        .means = decision->means & 3,
         .reason = decision->reason,
         .outcome = decision->outcome,
         .hold = decision->hold,
@@ -83,6 +85,7 @@ dyn_decision_unpack(const DynPackedDecision *packed, uint64_t seq)
         .status = packed->status,
         .contention = packed->contention,
         .unsaved = packed->unsaved,
+        .means = packed->means,
         .count = packed->count,
         .span_sec = packed->span_sec,
     };

@@ -26,7 +26,7 @@ typedef struct DynPackedDecision {
     int64_t steady_usec, wall_usec;
     DynDecider *decider; /* the ring's */
     uint16_t count, span_sec;
-    uint8_t kind : 2, contention : 1, unsaved : 1;
+    uint8_t kind : 2, contention : 1, unsaved : 1, means : 2;
     uint8_t reason, outcome, hold, status;
     uint8_t sizes[6][5]; /* KiB, lowest byte first; all ones: DYN_UNKNOWN */
 } DynPackedDecision;

@@ -6,7 +6,8 @@
  *   E SEQ STEADY WALL UUID KIND REASON OUTCOME HOLD STATUS CONTENTION COUNT SPAN
  *     FROM TO DEMAND TARGET AVAILABLE POOL          (on the same line)
  *
- * Times in microseconds, sizes in KiB, "-" where there is none. Seqs count up by one; an entry that
+ * REASON is followed by "/MEANS" where that is no balloon ("grow-demand/DIMM"). Times in
+ * microseconds, sizes in KiB, "-" where there is none. Seqs count up by one; an entry that
  * is there already is replaced (more was counted in it). NEXT is the seq that an empty ring begins
  * with. A line is whole when its end is there: what a kill or a full disk cut off has none. */
 #include "config.h"
@@ -68,6 +69,12 @@ reason_word(guint n)
 }
 
 static const char *
+means_word(guint n)
+{
+    return dyn_means_word((DynMeans)n);
+}
+
+static const char *
 outcome_word(guint n)
 {
     return dyn_outcome_word((DynOutcomeResult)n);
@@ -100,13 +107,15 @@ append_entry(GString *out, const DynDecision *entry)
 {
     const uint64_t sizes[N_SIZES] = { entry->from_kib,   entry->to_kib,        entry->demand_kib,
                                       entry->target_kib, entry->available_kib, entry->pool_kib };
+    const bool is_balloon = entry->means == DYN_MEANS_BALLOON;
 
     g_string_append_printf(out,
                            "E %" G_GUINT64_FORMAT " %" G_GINT64_FORMAT " %" G_GINT64_FORMAT
-                           " %s %s %s %s %s %s %u %u %u",
+                           " %s %s %s%s%s %s %s %s %u %u %u",
                            entry->seq, entry->steady_usec, entry->wall_usec,
                            *entry->uuid ? entry->uuid : NOBODY, kind_word(entry->kind),
-                           reason_word(entry->reason), outcome_word(entry->outcome),
+                           reason_word(entry->reason), is_balloon ? "" : "/",
+                           is_balloon ? "" : means_word(entry->means), outcome_word(entry->outcome),
                            hold_word(entry->hold), status_word(entry->status), entry->contention,
                            entry->count, entry->span_sec);
     for (size_t i = 0; i < N_SIZES; i++)
@@ -228,11 +237,23 @@ parse_uuid(const char *text, char uuid[DYN_UUID_SIZE])
     return true;
 }
 
+/* Cuts @text at its "/". */
+static bool
+parse_reason(char *text, DynDecision *entry)
+{
+    char *slash = strchr(text, '/');
+
+    if (slash)
+        *slash = '\0';
+    return parse_word(text, reason_word, DYN_N_REASONS, &entry->reason) &&
+           (!slash || parse_word(slash + 1, means_word, DYN_N_MEANS, &entry->means));
+}
+
 static bool
 parse_words(char **fields, DynDecision *entry)
 {
     return parse_word(fields[FIELD_KIND], kind_word, DYN_N_DECISIONS, &entry->kind) &&
-           parse_word(fields[FIELD_REASON], reason_word, DYN_N_REASONS, &entry->reason) &&
+           parse_reason(fields[FIELD_REASON], entry) &&
            parse_word(fields[FIELD_OUTCOME], outcome_word, DYN_N_OUTCOMES, &entry->outcome) &&
            parse_word(fields[FIELD_HOLD], hold_word, DYN_N_HOLDS, &entry->hold) &&
            parse_word(fields[FIELD_STATUS], status_word, DYN_N_STATUSES, &entry->status);

@@ -206,7 +206,8 @@ stays_on_trail(const DynDecision *entry, const DynDecision *decision)
 static bool
 continues(const DynDecision *entry, const DynDecision *decision)
 {
-    if (decision->reason != entry->reason || decision->outcome != entry->outcome ||
+    if (decision->reason != entry->reason || decision->means != entry->means ||
+        decision->outcome != entry->outcome ||
         !stays_on_trail(entry, decision))
         return false;
     if (decision->kind == DYN_DECISION_ACTION && decision->outcome != DYN_OUTCOME_SENT)

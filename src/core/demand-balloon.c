@@ -118,9 +118,29 @@ count_stays(DynDemand *demand, const DynDemandFacts *facts, bool still)
         demand->stays_records = 0;
 }
 
-/* K is only learned while the balloon stood still around the record, and a smaller one only from
- * several: a busy guest's record can be older than a shrink that had already ended, and would hide
- * as much of the guest's need until its next boot (seen live: 43 of 367 MiB). */
+/* Memory was plugged in and is not used. While virtio-mem is unplugged its guest is ahead of what
+ * libvirt tells. */
+static void
+learn_offline(DynDemand *demand, const DynDemandFacts *facts, uint64_t kernel)
+{
+    if (kernel < dyn_sat_add(demand->kernel_kib, DYN_DEMAND_OFFLINE_KIB) ||
+        facts->plugged_kib < DYN_DEMAND_OFFLINE_KIB || facts->vmem_most_kib != facts->vmem_kib) {
+        demand->higher_records = 0;
+        return;
+    }
+    demand->higher_kernel_kib =
+        demand->higher_records == 0 ? kernel : MIN(kernel, demand->higher_kernel_kib);
+    if (++demand->higher_records < DYN_DEMAND_OFFLINE_RECORDS)
+        return;
+    demand->kernel_kib = MIN(demand->higher_kernel_kib,
+                             dyn_sat_add(demand->kernel_kib, facts->plugged_kib));
+    demand->higher_records = 0;
+}
+
+/* K is only learned while the balloon stood still around the record and nothing is being plugged,
+ * and a smaller one only from several: a busy guest's record can be older than a shrink that had
+ * already ended, and would hide as much of the guest's need until its next boot (seen live: 43 of
+ * 367 MiB). */
 static void
 learn_kernel(DynDemand *demand, const DynDemandFacts *facts, const DynBalloonStats *stats,
              DynRange balloon)
@@ -129,11 +149,12 @@ learn_kernel(DynDemand *demand, const DynDemandFacts *facts, const DynBalloonSta
     const uint64_t size = full ? facts->boot_kib : balloon.most;
     uint64_t kernel;
 
-    if (!full && balloon.least != balloon.most)
+    if ((!full && balloon.least != balloon.most) || facts->vmem_most_kib > facts->vmem_kib)
         return;
     kernel = dyn_sat_sub(size + facts->vmem_kib, stats->total_kib);
     if (demand->kernel_kib == DYN_UNKNOWN)
         demand->kernel_kib = kernel;
+    learn_offline(demand, facts, kernel);
     if (kernel >= demand->kernel_kib) {
         demand->lower_records = 0;
         return;
@@ -152,7 +173,8 @@ static bool
 proves_lie(const DynDemand *demand, const DynDemandFacts *facts, const DynBalloonStats *stats,
            DynRange balloon)
 {
-    const uint64_t most = balloon.most + facts->vmem_kib + LIE_SLACK_KIB;
+    const uint64_t vmem = MAX(facts->vmem_kib, facts->vmem_most_kib);
+    const uint64_t most = balloon.most + vmem + LIE_SLACK_KIB;
     const bool doubtful = facts->proven && demand->accounting == DYN_ACCOUNTING_EXPECTED;
 
     if (!is_still(balloon))

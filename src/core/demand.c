@@ -60,7 +60,8 @@ dyn_demand_observe(DynDemand *demand, uint64_t balloon_kib, int64_t wall_usec)
 static DynBad
 judge(const DynDemandFacts *facts, const DynBalloonStats *stats)
 {
-    const uint64_t most = facts->boot_kib + facts->vmem_kib + TOTAL_SLACK_KIB;
+    const uint64_t most =
+        facts->boot_kib + MAX(facts->vmem_kib, facts->vmem_most_kib) + TOTAL_SLACK_KIB;
 
     if (stats->total_kib == 0)
         return DYN_BAD_TOTAL_ZERO;

@@ -67,6 +67,22 @@ is_shrink(uint8_t reason)
            reason == DYN_REASON_SHRINK_IDLE || reason == DYN_REASON_SHRINK_MAXIMUM;
 }
 
+/* The same of memory devices. */
+static char *
+plug_text(DynWriter *writer, const DynDecision *decision)
+{
+    const char *from = dyn_writer_size(writer, decision->from_kib);
+    const char *to = dyn_writer_size(writer, decision->to_kib);
+    const char *reason = reason_text(decision->reason);
+
+    if (decision->means == DYN_MEANS_DIMM)
+        return g_strdup_printf("take a DIMM of %s, as %s",
+                               dyn_writer_size(writer, dyn_sat_sub(decision->to_kib,
+                                                                   decision->from_kib)),
+                               reason);
+    return g_strdup_printf("have %s of virtio-mem plugged instead of %s, as %s", to, from, reason);
+}
+
 /* What was asked of the guest, with the reason. Asked: whether it did so shows in what it held
  * later. A request can also call back part of an earlier one that is still under way: then a growth
  * is to less than the guest holds, or a shrink to more. */
@@ -80,7 +96,9 @@ request_text(DynWriter *writer, const DynDecision *decision)
     const char *reason = reason_text(decision->reason);
     g_autofree char *text = NULL;
 
-    if (decision->reason == DYN_REASON_RESTART || decision->from_kib == DYN_UNKNOWN)
+    if (decision->means != DYN_MEANS_BALLOON)
+        text = plug_text(writer, decision);
+    else if (decision->reason == DYN_REASON_RESTART || decision->from_kib == DYN_UNKNOWN)
         text = g_strdup_printf("hold %s, as %s", to, reason);
     else if (decision->reason == DYN_REASON_WITHDRAW)
         text = g_strdup_printf("stay at %s, as %s", to, reason);

@@ -69,6 +69,8 @@ fold_stats(DynGuest *guest, const DynGuestSample *sample, const DynConf *conf, i
     const DynDemandFacts facts = {
         .boot_kib = dyn_guest_boot_kib(guest),
         .vmem_kib = guest->vmem_kib,
+        .vmem_most_kib = dyn_guest_requested_kib(guest),
+        .plugged_kib = dyn_sat_add(guest->domain->dimm_kib, guest->vmem_kib),
         .autodeflate = guest->domain->autodeflate,
         .balloon_kib = guest->balloon_kib,
         .proven = guest->proven,
@@ -96,6 +98,7 @@ fold_stats(DynGuest *guest, const DynGuestSample *sample, const DynConf *conf, i
         dyn_guest_fold_evidence(guest, conf, now_usec);
     if (guest->verdict != DYN_VERDICT_FRESH)
         return;
+    dyn_guest_note_kernel(guest);
     /* What libvirt remembers may just be old, as while somebody else deflates: first ask QEMU
      * itself. */
     guest->doubted = guest->confirmed && guest->demand.lie_records > 0;
@@ -108,6 +111,25 @@ fold_stats(DynGuest *guest, const DynGuestSample *sample, const DynConf *conf, i
     dyn_guest_fold_evidence(guest, conf, now_usec);
 }
 
+void
+dyn_guest_heard(DynGuest *guest, uint64_t balloon_kib, int64_t when_usec)
+{
+    guest->heard_kib = balloon_kib;
+    guest->heard_usec = when_usec;
+}
+
+/* Libvirt says what it said before QEMU answered: that is older than the answer, however often it
+ * is said. QEMU holds events back for up to a second: one from before a DIMM came is heard after
+ * it, and as the balloon does not move then, no other follows (seen live: 512 for 640 MiB). */
+static bool
+is_old_news(DynGuest *guest, uint64_t balloon_kib, int64_t now_usec)
+{
+    if (balloon_kib == guest->heard_kib)
+        return guest->exact_usec > guest->heard_usec;
+    dyn_guest_heard(guest, balloon_kib, now_usec);
+    return false;
+}
+
 /* A sample's balloon size is QEMU's answer, or what libvirt remembers of the last event: that one
  * may be the size before the last change, and an answer or event newer than it is better. */
 static bool
@@ -117,6 +139,8 @@ is_believable(DynGuest *guest, const DynGuestSample *sample, int64_t now_usec)
         return false;
     if (sample->exact)
         guest->exact_usec = now_usec;
+    else if (is_old_news(guest, sample->balloon_kib, now_usec))
+        return false;
     return sample->exact || guest->exact_usec == 0 || guest->balloon_kib == DYN_UNKNOWN ||
            now_usec - guest->exact_usec >= DYN_CACHE_LAG_USEC;
 }
@@ -146,7 +170,7 @@ dyn_guest_fold(DynGuest *guest, const DynGuestSample *sample, const DynConf *con
     dyn_guest_set_run(guest, sample->run, now_usec);
     guest->active = sample->run != DYN_RUN_OFF;
     if (sample->vmem_kib != DYN_UNKNOWN)
-        guest->vmem_kib = MIN(sample->vmem_kib, DYN_MAX_KIB);
+        dyn_guest_observe_plugged(guest, sample->vmem_kib, sample->vmem_usec);
     if (is_believable(guest, sample, now_usec)) {
         dyn_guest_observe_balloon(guest, sample->balloon_kib, conf, now_usec);
         dyn_demand_observe(&guest->demand, sample->balloon_kib, wall_usec);
@@ -161,5 +185,5 @@ dyn_guest_fold(DynGuest *guest, const DynGuestSample *sample, const DynConf *con
     learn_boot_peak(guest, sample->rss_kib);
     try_confirm(guest, now_usec);
     fold_overhead(guest, sample->rss_kib);
-    guest->visible_kib = MAX(guest->visible_kib, dyn_guest_boot_kib(guest) + guest->vmem_kib);
+    dyn_guest_note_visible(guest);
 }

@@ -25,6 +25,8 @@ dyn_guest_new(const char *uuid, int64_t now_usec)
     guest->sent_kib = DYN_UNKNOWN;
     guest->last_sent_kib = DYN_UNKNOWN;
     guest->standing_kib = DYN_UNKNOWN;
+    guest->heard_kib = DYN_UNKNOWN;
+    guest->requested_kib = DYN_UNKNOWN;
     guest->shadow_kib = DYN_UNKNOWN;
     guest->allotted_kib = DYN_UNKNOWN;
     guest->verdict = DYN_VERDICT_NEVER;
@@ -88,6 +90,7 @@ dyn_guest_begin_boot(DynGuest *guest, int64_t now_usec, int64_t wall_usec, bool 
     guest->sent_kib = DYN_UNKNOWN;
     guest->last_sent_kib = DYN_UNKNOWN;
     guest->exact_usec = 0;
+    guest->heard_kib = DYN_UNKNOWN;
     guest->doubted = false;
     guest->proven = !reset; /* a QEMU that starts tells full size until the driver moves it */
     guest->lingering_kib = 0;
@@ -105,7 +108,7 @@ dyn_guest_begin_boot(DynGuest *guest, int64_t now_usec, int64_t wall_usec, bool 
     guest->gave_usec = 0;
     guest->squeezed_usec = 0;
     guest->shadow_kib = DYN_UNKNOWN;
-    guest->vmem_kib = reset ? guest->vmem_kib : 0;
+    dyn_guest_reset_plug(guest, reset);
     guest->last_kernel_kib = guest->demand.kernel_kib == DYN_UNKNOWN ? 0 : guest->demand.kernel_kib;
     if (!reset) {
         guest->balloon_kib = DYN_UNKNOWN;
@@ -366,6 +369,10 @@ dyn_guest_sent(DynGuest *guest, const DynAction *action, int64_t now_usec)
                          (guest->lingering_kib != 0 || is_moving(guest, now_usec));
     const bool gives = guest->sent_kib != DYN_UNKNOWN && guest->sent_kib < from_kib;
 
+    if (action->means != DYN_MEANS_BALLOON) {
+        dyn_guest_plug_sent(guest, action, now_usec);
+        return;
+    }
     guest->own_least_kib = MIN(MIN(from_kib, to_kib), chained ? guest->own_least_kib : to_kib);
     guest->own_most_kib = MAX(MAX(from_kib, to_kib), chained ? guest->own_most_kib : to_kib);
     if (!gives) {
@@ -461,6 +468,10 @@ dyn_guest_outcome(DynGuest *guest, const DynOutcome *outcome)
     if (outcome->serial != guest->op_serial)
         return;
     guest->op_serial = 0;
+    if (guest->op_means != DYN_MEANS_BALLOON) {
+        dyn_guest_plug_outcome(guest, outcome);
+        return;
+    }
     switch (outcome->result) {
     case DYN_OUTCOME_SENT:
         taken(guest, outcome);

@@ -118,6 +118,7 @@ dyn_guest_put(DynGuest *guest, const DynFound *found, const DynRecord *record, c
               int64_t now_usec)
 {
     const bool first = guest->domain == NULL;
+    const uint64_t boot_kib = dyn_guest_boot_kib(guest);
 
     if (is_new_run(guest, found)) {
         dyn_guest_begin_boot(guest, now_usec, 0, false);
@@ -136,7 +137,8 @@ dyn_guest_put(DynGuest *guest, const DynFound *found, const DynRecord *record, c
     guest->incarnation = g_strdup(found->incarnation);
     g_free(guest->problem);
     guest->problem = g_strdup(found->problem);
-    guest->visible_kib = MAX(guest->visible_kib, dyn_guest_boot_kib(guest) + guest->vmem_kib);
+    dyn_guest_take_devices(guest, boot_kib, found->read_usec);
+    dyn_guest_note_visible(guest);
     check_release(guest);
     dyn_guest_resolve(guest, conf);
     if (first)

@@ -10,6 +10,7 @@
 #include <dynmem/found.h>
 #include <dynmem/record.h>
 #include <dynmem/report.h>
+#include <dynmem/resize.h>
 #include <dynmem/watch.h>
 
 #define USEC_PER_SEC INT64_C(1000000)
@@ -141,12 +142,26 @@ typedef struct DynGuest {
     /* the same of the boot going on: tells nothing yet of what it will need */
     uint64_t boot_rss_kib;
     uint64_t last_kernel_kib;/* K before a reset: what the same kernel will need again */
+    uint64_t least_kernel_kib; /* the smallest K since its QEMU started; DYN_UNKNOWN: none yet */
     /* ledger */
     uint64_t balloon_kib;    /* observed; DYN_UNKNOWN before the first sample */
     int64_t exact_usec;      /* when QEMU itself told that size, by answer or event; 0: never */
+    uint64_t heard_kib;      /* libvirt's size as it was when it last changed; DYN_UNKNOWN: never */
+    int64_t heard_usec;      /* when that was */
     bool doubted;            /* statistics contradict it, but it was not QEMU that told it */
     bool proven;             /* see DynDemandFacts.proven */
-    uint64_t vmem_kib;
+    uint64_t vmem_kib;       /* virtio-mem plugged, */
+    int64_t vmem_usec;       /* as of then */
+    uint64_t requested_kib;  /* and what its devices are asked for; DYN_UNKNOWN: not known yet */
+    uint64_t prior_requested_kib; /* before the call that is out */
+    int64_t requested_usec;  /* when the last call began or came to its end; 0: none did */
+    uint64_t plug_left_kib;  /* between the two at the last progress; UINT64_MAX: just asked */
+    int64_t plug_usec;       /* when that was */
+    int64_t plug_until_usec; /* not asked to plug or unplug before, */
+    int64_t plug_pause_usec; /* after so long a pause, */
+    bool plug_rests;         /* which goes on */
+    uint64_t dimm_to_kib;    /* base + DIMM once the DIMM that was asked for is seen; 0: none was */
+    bool plug_due;           /* what is requested has to be put right: dyn_guest_plug_is_due() */
     uint64_t visible_kib;
     uint64_t sent_kib;       /* balloon size asked for and not yet seen; DYN_UNKNOWN: none */
     uint64_t sent_from_kib;  /* what it held then */
@@ -158,6 +173,7 @@ typedef struct DynGuest {
     uint64_t lingering_kib;
     uint64_t prior_sent_kib; /* last_sent_kib before the call that is out */
     DynReason op_reason;     /* of the call that is out */
+    DynMeans op_means;       /* likewise; a balloon's where none is */
     uint64_t op_serial;      /* the call that is out; 0: none */
     bool withdraw_due;       /* a call ran into its deadline: take it back when the guest answers */
     uint64_t gives_from_kib; /* balloon size when it was first asked for what it gives now */
@@ -261,6 +277,45 @@ dyn_guest_mark_stuck(DynGuest *guest, int64_t now_usec);
 void
 dyn_guest_check_progress(DynGuest *guest, int64_t now_usec);
 
+/* ---- guest-plug.c ---- */
+
+/* What its virtio-mem devices are asked for; what is plugged where they cannot be asked. */
+uint64_t
+dyn_guest_requested_kib(const DynGuest *guest);
+/* As it will be when everything asked has happened. */
+DynExtent
+dyn_guest_extent(const DynGuest *guest);
+/* The same as dyn_guest_sent() and dyn_guest_outcome(), of what is no balloon request. */
+void
+dyn_guest_plug_sent(DynGuest *guest, const DynAction *action, int64_t now_usec);
+void
+dyn_guest_plug_outcome(DynGuest *guest, const DynOutcome *outcome);
+/* It was described anew, as it was @read_usec; @before_kib: base + DIMM until now, 0: not known. */
+void
+dyn_guest_take_devices(DynGuest *guest, uint64_t before_kib, int64_t read_usec);
+/* It can see what it booted with, and what is plugged. */
+void
+dyn_guest_note_visible(DynGuest *guest);
+/* So much virtio-mem was plugged @when_usec. What was so before the last that was told is passed
+ * over: a sample that waited for its guest may come after an event that overtook it, and would be
+ * taken for somebody else's unplugging. */
+void
+dyn_guest_observe_plugged(DynGuest *guest, uint64_t plugged_kib, int64_t when_usec);
+void
+dyn_guest_check_plug(DynGuest *guest, int64_t now_usec);
+/* It started, or was reset. */
+void
+dyn_guest_reset_plug(DynGuest *guest, bool reset);
+/* K may be another. */
+void
+dyn_guest_note_kernel(DynGuest *guest);
+/* What was plugged in and is not put to use by the guest, as far as its MemTotal tells. */
+uint64_t
+dyn_guest_offline_kib(const DynGuest *guest);
+/* Has what is requested to be put right at once, and to what? */
+bool
+dyn_guest_plug_is_due(const DynGuest *guest, uint64_t *ret_to_kib);
+
 /* ---- guest-speed.c ---- */
 
 /* A growth has arrived: its device's speed is known. */
@@ -271,6 +326,10 @@ uint64_t
 dyn_guest_lead_kib(const DynGuest *guest);
 
 /* ---- guest-fold.c ---- */
+
+/* Libvirt's size of its balloon is another one since @when_usec. */
+void
+dyn_guest_heard(DynGuest *guest, uint64_t balloon_kib, int64_t when_usec);
 
 /* Fold one sample. */
 void

@@ -77,11 +77,22 @@ dyn_guest_sizes(const DynGuest *guest)
         guest->lingering_kib != 0 ? guest->lingering_kib + guest->vmem_kib : 0;
     const bool stands = guest->sent_kib == DYN_UNKNOWN || !guest->active || !guest->confirmed;
     DynSizes sizes = { .assigned_kib = dyn_guest_assigned_kib(guest) };
+    uint64_t requested;
 
     sizes.position_kib =
         stands ? sizes.assigned_kib : dyn_sat_add(guest->sent_kib, guest->vmem_kib);
-    if (guest->active)
-        sizes.claimed_kib = MAX(MAX(sizes.assigned_kib, sizes.position_kib), lingering);
+    if (!guest->active)
+        return sizes;
+    sizes.claimed_kib = MAX(MAX(sizes.assigned_kib, sizes.position_kib), lingering);
+    if (guest->dimm_to_kib != 0)
+        sizes.claimed_kib =
+            dyn_sat_add(sizes.claimed_kib,
+                        dyn_sat_sub(guest->dimm_to_kib, dyn_guest_boot_kib(guest)));
+    if (guest->domain && guest->domain->vmem_devices != 0) {
+        requested = dyn_guest_requested_kib(guest);
+        sizes.claimed_kib += dyn_sat_sub(requested, guest->vmem_kib); /* taken at any time */
+        sizes.position_kib = sizes.position_kib - guest->vmem_kib + requested;
+    }
     return sizes;
 }
 
@@ -91,12 +102,17 @@ dyn_guest_position_kib(const DynGuest *guest)
     return dyn_guest_sizes(guest).position_kib;
 }
 
-/* Highest assigned a growth may reach: the policy's maximum or all it can have by balloon. */
+/* Highest assigned a growth may reach: the policy's maximum or all it can have. */
 static inline uint64_t
 dyn_guest_ceiling_kib(const DynGuest *guest)
 {
-    const uint64_t reach = dyn_sat_add(dyn_guest_boot_kib(guest), guest->vmem_kib);
+    uint64_t reach = dyn_sat_add(dyn_guest_boot_kib(guest), guest->vmem_kib);
+    DynExtent extent;
 
+    if (guest->domain && guest->domain->max_memory_kib != 0) {
+        extent = dyn_guest_extent(guest);
+        reach = MAX(reach, dyn_resize_reach_kib(&extent));
+    }
     return guest->running ? MIN(reach, guest->running->policy.maximum_kib) : reach;
 }
 

@@ -20,9 +20,13 @@ dyn_plan_to_string(const DynPlan *plan)
     for (guint i = 0; i < plan->actions->len; i++) {
         const DynAction *action = &g_array_index(plan->actions, DynAction, i);
 
-        g_string_append_printf(out, "%s %s %" G_GUINT64_FORMAT " -> %" G_GUINT64_FORMAT "%s\n",
-                               action->uuid, dyn_reason_word(action->reason), action->from_kib,
-                               action->to_kib, action->act ? "" : " (not acted)");
+        const bool is_balloon = action->means == DYN_MEANS_BALLOON;
+
+        g_string_append_printf(out, "%s %s %s%s%" G_GUINT64_FORMAT " -> %" G_GUINT64_FORMAT "%s\n",
+                               action->uuid, dyn_reason_word(action->reason),
+                               is_balloon ? "" : dyn_means_word(action->means),
+                               is_balloon ? "" : " ", action->from_kib, action->to_kib,
+                               action->act ? "" : " (not acted)");
     }
     return g_string_free(out, FALSE);
 }

@@ -39,11 +39,16 @@ static const DynColumn plain_columns[] = {
     BYTES("Balloon", balloon_kib),
     BYTES("GuestAvailable", guest_available_kib),
     BYTES("InFlight", in_flight_kib),
+    BYTES("VirtioMem", vmem_kib),
+    BYTES("VirtioMemRequested", vmem_requested_kib),
+    BYTES("Dimm", dimm_kib),
+    BYTES("Offline", offline_kib),
     BYTES("Added", counters.added_kib),
     BYTES("Removed", counters.removed_kib),
     NUMBER("AddOperations", counters.add_operations),
     NUMBER("RemoveOperations", counters.remove_operations),
     NUMBER("StuckSeconds", stuck_sec),
+    NUMBER("PlugRestSeconds", plug_rest_sec),
     NUMBER("Rollbacks", rollbacks),
 };
 

@@ -209,6 +209,10 @@ add_numbers(GVariantBuilder *builder, const DynGuestReport *guest)
         GUEST("Balloon", balloon_kib),
         GUEST("GuestAvailable", guest_available_kib),
         GUEST("InFlight", in_flight_kib),
+        GUEST("VirtioMem", vmem_kib),
+        GUEST("VirtioMemRequested", vmem_requested_kib),
+        GUEST("Dimm", dimm_kib),
+        GUEST("Offline", offline_kib),
     };
     static const DynStatsField ratios[] = {
         GUEST("CurrentPressure", pressure_permyriad),
@@ -241,6 +245,7 @@ dyn_stats_guest(const DynGuestReport *guest)
         add(&builder, "StatsLastUpdate", g_variant_new_uint64(guest->stats_last_update_sec));
     add_text(&builder, "Sampling", dyn_sampling_word(guest->sampling));
     add(&builder, "StuckSeconds", g_variant_new_uint64(guest->stuck_sec));
+    add(&builder, "PlugRestSeconds", g_variant_new_uint64(guest->plug_rest_sec));
     add_bool(&builder, "Swap", guest->swap);
     add_counters(&builder, &guest->counters);
     add(&builder, "Rollbacks", g_variant_new_uint64(guest->rollbacks));
@@ -257,6 +262,7 @@ dyn_stats_action(const DynAction *action, const char *name)
 
     add_text(&builder, "UUID", action->uuid);
     add_text(&builder, "Name", name);
+    add_text(&builder, "Means", dyn_means_word(action->means));
     add_bytes(&builder, "From", action->from_kib);
     add_bytes(&builder, "To", action->to_kib);
     add_bytes(&builder, "Demand", action->demand_kib);

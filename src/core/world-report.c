@@ -138,6 +138,22 @@ report_demand(const DynWorld *world, const DynGuest *guest, DynGuestReport *out)
 }
 
 static void
+report_plugged(const DynWorld *world, const DynGuest *guest, DynGuestReport *out)
+{
+    if (guest->domain->vmem_devices > 0) {
+        out->vmem_kib = guest->vmem_kib;
+        out->vmem_requested_kib = dyn_guest_requested_kib(guest);
+    }
+    if (guest->domain->vmem_devices > 0 || guest->domain->dimm_kib > 0)
+        out->offline_kib = dyn_guest_offline_kib(guest);
+    if (guest->domain->dimm_kib > 0)
+        out->dimm_kib = guest->domain->dimm_kib;
+    if (guest->plug_until_usec > world->taken_usec && guest->plug_pause_usec > 0)
+        out->plug_rest_sec =
+            (uint64_t)((guest->plug_until_usec - world->taken_usec) / USEC_PER_SEC) + 1;
+}
+
+static void
 report_running(const DynWorld *world, const DynGuest *guest, DynGuestReport *out)
 {
     const uint64_t assigned = dyn_guest_assigned_kib(guest);
@@ -160,6 +176,7 @@ report_running(const DynWorld *world, const DynGuest *guest, DynGuestReport *out
                             : DYN_SAMPLING_INTERVAL;
     if (guest->stuck_since_usec != 0)
         out->stuck_sec = (uint64_t)((world->taken_usec - guest->stuck_since_usec) / USEC_PER_SEC);
+    report_plugged(world, guest, out);
     report_demand(world, guest, out);
 }
 
@@ -176,6 +193,10 @@ set_unknown(DynGuestReport *out)
     out->rss_kib = DYN_UNKNOWN;
     out->balloon_kib = DYN_UNKNOWN;
     out->guest_available_kib = DYN_UNKNOWN;
+    out->vmem_kib = DYN_UNKNOWN;
+    out->vmem_requested_kib = DYN_UNKNOWN;
+    out->dimm_kib = DYN_UNKNOWN;
+    out->offline_kib = DYN_UNKNOWN;
     out->pressure_permyriad = -1;
     out->average_pressure_permyriad = -1;
     out->minimum_pressure_permyriad = -1;

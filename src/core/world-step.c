@@ -97,10 +97,29 @@ restart_is_over(const DynGuest *guest)
            (guest->fresh_usec != 0 || dyn_guest_restart_kib(guest) > guest->balloon_kib);
 }
 
+/* What its virtio-mem is asked for: nothing while it boots, what there is where no more came. */
+static void
+put_right(DynWorld *world, DynGuest *guest, int64_t now_usec, DynPlan *plan)
+{
+    const bool boots = !guest->confirmed;
+    DynAction action;
+    uint64_t to_kib;
+
+    if (!dyn_guest_plug_is_due(guest, &to_kib)) {
+        guest->plug_due = false;
+        return;
+    }
+    action = action_for(world, guest, boots ? DYN_REASON_RESTART : DYN_REASON_WITHDRAW, to_kib);
+    action.means = DYN_MEANS_VMEM;
+    action.from_kib = dyn_guest_requested_kib(guest);
+    action.to_kib = to_kib;
+    add_action(world, guest, action, now_usec, plan);
+}
+
 static void
 plan_urgent(DynWorld *world, DynGuest *guest, int64_t now_usec, DynPlan *plan)
 {
-    if (!guest->withdraw_due && !guest->restart_due)
+    if (!guest->withdraw_due && !guest->restart_due && !guest->plug_due)
         return; /* as nearly always */
     if (!guest->active || !guest->domain || guest->op_serial != 0)
         return;
@@ -111,16 +130,16 @@ plan_urgent(DynWorld *world, DynGuest *guest, int64_t now_usec, DynPlan *plan)
         withdraw(world, guest, now_usec, plan);
         return;
     }
-    if (!restart_is_due(guest, now_usec) || !dyn_guest_is_managed(guest, world->conf) ||
-        !dyn_world_acts(world, guest))
+    if (!dyn_guest_is_managed(guest, world->conf) || !dyn_world_acts(world, guest))
         return;
-    if (restart_is_over(guest)) {
+    if (!restart_is_due(guest, now_usec))
+        put_right(world, guest, now_usec, plan);
+    else if (restart_is_over(guest))
         guest->restart_due = false;
-        return;
-    }
-    add_action(world, guest,
-               action_for(world, guest, DYN_REASON_RESTART, dyn_guest_restart_kib(guest)), now_usec,
-               plan);
+    else
+        add_action(world, guest,
+                   action_for(world, guest, DYN_REASON_RESTART, dyn_guest_restart_kib(guest)),
+                   now_usec, plan);
 }
 
 /* The balancer knows of need, not of where it comes from. */
@@ -133,22 +152,63 @@ reason_of(const DynGuest *guest, const DynMove *move)
     return grows && dyn_guest_is_rolling_back(guest) ? DYN_REASON_GROW_ROLLBACK : move->reason;
 }
 
+/* What all growths together leave of the pool, for rounding them up. */
+static uint64_t
+spare_of(const DynWorld *world)
+{
+    uint64_t spare_kib = world->ledger.available_kib;
+
+    for (guint i = 0; i < world->guests->len; i++) {
+        const DynMove *move = &g_array_index(world->moves, DynMove, i);
+        const uint64_t sent_kib = g_array_index(world->holdings, DynHolding, i).sent_kib;
+
+        if (move->move)
+            spare_kib = dyn_sat_sub(spare_kib, dyn_sat_sub(move->to_kib, sent_kib));
+    }
+    return spare_kib;
+}
+
+/* The next step of @move: by which means, and how far. What it is rounded up by is taken out of
+ * @spare_kib. False: none can be taken. */
+static bool
+step_for(const DynWorld *world, const DynGuest *guest, const DynMove *move, uint64_t *spare_kib,
+         DynAction *ret_action)
+{
+    DynExtent extent = dyn_guest_extent(guest);
+    DynStep step;
+
+    extent.spare_kib = *spare_kib;
+    extent.unplug_first = move->reason == DYN_REASON_SHRINK_IDLE;
+    if (!dyn_resize_next(&extent, move->to_kib, guest->need.ceiling_kib, &step))
+        return false;
+    *spare_kib = dyn_sat_sub(*spare_kib, dyn_resize_beyond_kib(&extent, &step, move->to_kib));
+    *ret_action = action_for(world, guest, reason_of(guest, move), step.to_kib);
+    ret_action->means = step.means;
+    if (step.means == DYN_MEANS_VMEM)
+        ret_action->from_kib = dyn_guest_requested_kib(guest);
+    else if (step.means == DYN_MEANS_DIMM)
+        ret_action->from_kib = extent.boot_kib;
+    if (step.means != DYN_MEANS_BALLOON)
+        ret_action->to_kib = step.to_kib + (step.means == DYN_MEANS_DIMM ? extent.boot_kib : 0);
+    return true;
+}
+
 /* Turn moves into actions: shrinks or growths of the guests that are (not) @observed. */
 static void
 plan_moves(DynWorld *world, bool observed, bool grow, int64_t now_usec, DynPlan *plan)
 {
+    uint64_t spare_kib = spare_of(world);
+
     for (guint i = 0; i < world->guests->len; i++) {
         DynGuest *guest = world->guests->pdata[i];
         const DynMove *move = &g_array_index(world->moves, DynMove, i);
+        DynAction action;
 
         if (!move->move || dyn_world_acts(world, guest) == observed ||
             (move->to_kib > g_array_index(world->holdings, DynHolding, i).sent_kib) != grow)
             continue;
-        add_action(
-            world, guest,
-            action_for(world, guest, reason_of(guest, move),
-                       dyn_sat_sub(move->to_kib, guest->vmem_kib)),
-            now_usec, plan);
+        if (step_for(world, guest, move, &spare_kib, &action))
+            add_action(world, guest, action, now_usec, plan);
     }
 }
 
@@ -220,6 +280,7 @@ settle_guest(const DynWorld *world, DynGuest *guest)
     if (!guest->active || !guest->domain)
         return;
     dyn_guest_check_progress(guest, now_usec);
+    dyn_guest_check_plug(guest, now_usec);
     dyn_guest_settle_evidence(guest, now_usec);
     dyn_guest_fold_pressure(guest, now_usec);
     dyn_guest_settle_need(guest, world->conf, now_usec);
@@ -333,17 +394,18 @@ dyn_world_dry_plan(DynWorld *world, int64_t now_usec)
             dyn_guest_settle_need(guest, world->conf, now_usec);
     }
     for (int observed = 0; observed <= 1; observed++) {
+        uint64_t spare_kib;
+
         (void)dyn_world_share(world, observed, now_usec); /* only the moves are of interest */
+        spare_kib = spare_of(world);
         for (guint i = 0; i < world->guests->len; i++) {
             const DynGuest *guest = world->guests->pdata[i];
             const DynMove *move = &g_array_index(world->moves, DynMove, i);
             DynAction action;
 
-            if (!move->move || dyn_world_acts(world, guest) == observed)
+            if (!move->move || dyn_world_acts(world, guest) == observed ||
+                !step_for(world, guest, move, &spare_kib, &action))
                 continue;
-            action =
-                action_for(world, guest, reason_of(guest, move),
-                       dyn_sat_sub(move->to_kib, guest->vmem_kib));
             action.act = false;
             g_array_append_val(plan->actions, action);
         }

@@ -152,9 +152,20 @@ on_balloon(DynWorld *world, DynGuest *guest, const DynEvent *event)
     if (!guest->confirmed && proves_driver(guest, event))
         dyn_guest_confirm(guest);
     guest->exact_usec = event->when_usec;
+    dyn_guest_heard(guest, event->value_kib, event->when_usec);
     dyn_guest_observe_balloon(guest, event->value_kib, world->conf, event->when_usec);
     dyn_demand_observe(&guest->demand, event->value_kib, wall_of(world, event));
     return before != guest->balloon_kib;
+}
+
+/* One of several devices tells nothing of their sum: the next sample has it. */
+static bool
+on_vmem(DynGuest *guest, const DynEvent *event)
+{
+    if (event->value_kib == DYN_UNKNOWN)
+        return false;
+    dyn_guest_observe_plugged(guest, event->value_kib, event->when_usec);
+    return true;
 }
 
 /* Without a connection a reset may go unseen: from then on a balloon size may be an old one. */
@@ -212,8 +223,7 @@ dyn_world_event(DynWorld *world, const DynEvent *event)
     case DYN_EVENT_BALLOON:
         return on_balloon(world, guest, event);
     case DYN_EVENT_VMEM:
-        guest->vmem_kib = MIN(event->value_kib, DYN_MAX_KIB);
-        return true;
+        return on_vmem(guest, event);
     case DYN_EVENT_JOB_DONE:
         guest->frozen_until_usec = 0;
         guest->watch.read_due = true;
@@ -254,7 +264,8 @@ wants_exact(const DynWorld *world, const DynGuest *guest, guint index, int64_t n
     guint cycles = EXACT_CYCLES;
 
     if (guest->sent_kib != DYN_UNKNOWN || !guest->confirmed || guest->balloon_kib == DYN_UNKNOWN ||
-        guest->doubted || now_usec - guest->progress_usec < DYN_CACHE_LAG_USEC)
+        guest->doubted || now_usec - guest->progress_usec < DYN_CACHE_LAG_USEC ||
+        now_usec - guest->plug_usec < DYN_CACHE_LAG_USEC)
         return true;
     if (is_short(guest))
         cycles = guest->demand.has_swap ? EXACT_CYCLES_SHORT : 1;

@@ -127,9 +127,10 @@ log_action(DynEngine *engine, const DynAction *action, const char *verb)
     g_autofree char *available = dyn_size_format(action->available_kib);
 
     dyn_log(action_level(action), &fields,
-            "%s: %s %s -> %s (%s; demand %s, target %s, available %s)",
-            dyn_engine_guest_shown(engine, action->uuid), verb, from, to,
-            dyn_reason_word(action->reason), action->demand_kib == DYN_UNKNOWN ? "unknown" : demand,
+            "%s: %s%s %s -> %s (%s; demand %s, target %s, available %s)",
+            dyn_engine_guest_shown(engine, action->uuid), verb, dyn_means_word(action->means), from,
+            to, dyn_reason_word(action->reason),
+            action->demand_kib == DYN_UNKNOWN ? "unknown" : demand,
             action->target_kib == DYN_UNKNOWN ? "unknown" : target, available);
 }
 
@@ -160,7 +161,7 @@ say_would(DynEngine *engine, const DynAction *action)
 
     if (!dyn_engine_is_news(engine, "would", action->uuid, text))
         return;
-    tell_action(engine, action, "would set balloon");
+    tell_action(engine, action, "would set ");
     dyn_engine_decided(engine, action, NULL);
 }
 
@@ -190,8 +191,9 @@ tell_refused(DynEngine *engine, const DynAction *action, const DynOutcome *outco
 
     if (!dyn_engine_is_news(engine, "refused", action->uuid, text))
         return;
-    dyn_log(G_LOG_LEVEL_WARNING, &fields, "%s: balloon %s -> %s (%s): %s%s%s",
-            dyn_engine_guest_shown(engine, action->uuid), from, to, dyn_reason_word(action->reason),
+    dyn_log(G_LOG_LEVEL_WARNING, &fields, "%s: %s %s -> %s (%s): %s%s%s",
+            dyn_engine_guest_shown(engine, action->uuid), dyn_means_word(action->means), from, to,
+            dyn_reason_word(action->reason),
             dyn_outcome_word(outcome->result), outcome->message ? ": " : "",
             outcome->message ? outcome->message : "");
 }
@@ -205,7 +207,7 @@ on_outcome(const DynOutcome *outcome, gpointer user_data)
     if (!action)
         return; /* not one of ours: nothing to fold */
     if (outcome->result == DYN_OUTCOME_SENT)
-        tell_action(engine, action, "balloon");
+        tell_action(engine, action, "");
     else
         tell_refused(engine, action, outcome);
     dyn_world_outcome(engine->world, outcome);

@@ -55,6 +55,7 @@ dyn_engine_decided(DynEngine *engine, const DynAction *action, const DynOutcome 
         return; /* nothing is decided before the first sample */
     dyn_decision_init(&decision, outcome ? DYN_DECISION_ACTION : DYN_DECISION_WOULD, action->uuid);
     decision.reason = (uint8_t)action->reason;
+    decision.means = (uint8_t)action->means;
     decision.outcome = outcome ? (uint8_t)outcome->result : 0;
     decision.from_kib = action->from_kib;
     decision.to_kib = action->to_kib;

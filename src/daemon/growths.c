@@ -4,6 +4,7 @@
 #include "threads-priv.h"
 
 typedef struct DynGrowth {
+    DynMeans means;
     uint64_t held_kib;
     uint64_t to_kib;
 } DynGrowth;
@@ -33,7 +34,7 @@ dyn_growths_free(DynGrowths *growths)
 void
 dyn_growths_put(DynGrowths *growths, const DynAction *action)
 {
-    DynGrowth growth = { action->from_kib, action->to_kib };
+    DynGrowth growth = { action->means, action->from_kib, action->to_kib };
 
     if (!dyn_action_needs_room(action))
         dyn_growths_remove(growths, action->uuid);
@@ -51,11 +52,14 @@ dyn_growths_remove(DynGrowths *growths, const char *uuid)
 static bool
 is_over(DynGrowth *growth, const DynGuestSample *sample)
 {
+    uint64_t held_kib;
+
     if (!sample || sample->run == DYN_RUN_OFF)
         return true;
     /* libvirt's cached size may be a second old and lower than the truth: never count backwards. */
-    if (sample->balloon_kib != DYN_UNKNOWN)
-        growth->held_kib = MAX(growth->held_kib, sample->balloon_kib);
+    held_kib = growth->means == DYN_MEANS_VMEM ? sample->vmem_kib : sample->balloon_kib;
+    if (held_kib != DYN_UNKNOWN)
+        growth->held_kib = MAX(growth->held_kib, held_kib);
     return growth->held_kib >= growth->to_kib;
 }
 

@@ -91,7 +91,7 @@ send_request(DynSimRun *run, const DynErrand *errand, GError **error)
     if (errand->job)
         return ops->set_stats_period(run->hypervisor, errand->job->uuid, errand->job->period_sec,
                                      error);
-    return ops->set_balloon(run->hypervisor, errand->action.uuid, errand->action.to_kib, error);
+    return dyn_hypervisor_resize(run->hypervisor, &errand->action, error);
 }
 
 void

@@ -121,7 +121,7 @@ send_request(DynTask *task)
         sent = hypervisor->ops->set_stats_period(hypervisor, task->uuid, task->job->period_sec,
                                                  &failure);
     else
-        sent = hypervisor->ops->set_balloon(hypervisor, task->uuid, task->action.to_kib, &failure);
+        sent = dyn_hypervisor_resize(hypervisor, &task->action, &failure);
     if (sent)
         task->result = DYN_OUTCOME_SENT;
     else

@@ -76,6 +76,7 @@ found_of(const DynSim *sim, const DynSimGuest *guest)
     domain->stats_period_sec = guest->running ? guest->period_sec : (uint32_t)spec->period_sec;
     domain->policy_xml = g_strdup(guest->policy_xml);
     found->active = guest->running;
+    found->read_usec = sim->now_usec;
     found->persistent = true;
     found->run = run_of(sim, guest);
     if (guest->running)
@@ -165,6 +166,7 @@ sample_guest(const DynSim *sim, DynSimGuest *guest, const DynAsk *ask, DynGuestS
         sample->exact = ask->exact && sample->run == DYN_RUN_RUNNING;
         sample->balloon_kib = sample->exact ? guest->actual_kib : guest->cached_kib;
         sample->vmem_kib = 0;
+        sample->vmem_usec = sim->now_usec;
         if (ask->block)
             sample->block_read_bytes = dyn_sim_guest_read_kib(guest) * 1024;
         dyn_sim_stats_read(sim, guest, &sample->stats);

@@ -155,6 +155,7 @@ static void
 refresh_vmem(DynVirt *self, DynVirtAsk *ask)
 {
     g_autoptr(DynDomain) domain = NULL;
+    const int64_t asked_usec = g_get_monotonic_time();
     DynVirtGuest *guest;
     char *xml;
 
@@ -167,9 +168,9 @@ refresh_vmem(DynVirt *self, DynVirtAsk *ask)
     free(xml); /* libvirt's are malloc()ed */
     g_mutex_lock(&self->lock);
     guest = dyn_virt_guests_get(self->guests, ask->sample.uuid);
-    guest->vmem_devices = domain ? domain->vmem_devices : 0;
-    guest->vmem_kib = domain ? domain->vmem_current_kib : 0;
+    dyn_virt_guest_note_vmem(guest, domain, asked_usec);
     ask->sample.vmem_kib = guest->vmem_kib;
+    ask->sample.vmem_usec = guest->vmem_usec;
     g_mutex_unlock(&self->lock);
 }
 

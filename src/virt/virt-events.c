@@ -223,11 +223,24 @@ on_metadata(virConnectPtr conn, virDomainPtr domain, int type, const char *uri, 
         simple_event(data, domain, DYN_EVENT_METADATA);
 }
 
-/* A device came or went: memory, or one that pins it. */
+/* A device came or went, or did not go: memory, or one that pins it. How many virtio-mem devices
+ * there are now, only the XML says. */
 static void
 on_device(virConnectPtr conn, virDomainPtr domain, const char *alias, void *data)
 {
-    simple_event(data, domain, DYN_EVENT_DEFINED);
+    Watch *watch = data;
+    DynVirtGuest *guest;
+    DynEvent event;
+
+    if (!begin_event(watch, domain, DYN_EVENT_DEFINED, &event))
+        return;
+    g_mutex_lock(&watch->virt->lock);
+    guest = dyn_virt_guests_get(watch->virt->guests, event.uuid);
+    guest->vmem_devices = 0;
+    guest->vmem_kib = DYN_UNKNOWN;
+    guest->vmem_usec = event.when_usec;
+    g_mutex_unlock(&watch->virt->lock);
+    deliver(watch->virt, &event);
 }
 
 static void
@@ -257,6 +270,7 @@ on_vmem(virConnectPtr conn, virDomainPtr domain, const char *alias, unsigned lon
     g_mutex_lock(&watch->virt->lock);
     guest = dyn_virt_guests_get(watch->virt->guests, event.uuid);
     guest->vmem_kib = guest->vmem_devices == 1 && size_kib <= DYN_MAX_KIB ? size_kib : DYN_UNKNOWN;
+    guest->vmem_usec = event.when_usec;
     event.value_kib = guest->vmem_kib;
     g_mutex_unlock(&watch->virt->lock);
     deliver(watch->virt, &event);
@@ -288,6 +302,7 @@ static const EventRow rows[] = {
     {VIR_DOMAIN_EVENT_ID_AGENT_LIFECYCLE, VIR_DOMAIN_EVENT_CALLBACK(on_agent)},
     {VIR_DOMAIN_EVENT_ID_DEVICE_ADDED, VIR_DOMAIN_EVENT_CALLBACK(on_device)},
     {VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, VIR_DOMAIN_EVENT_CALLBACK(on_device)},
+    {VIR_DOMAIN_EVENT_ID_DEVICE_REMOVAL_FAILED, VIR_DOMAIN_EVENT_CALLBACK(on_device)},
 };
 G_STATIC_ASSERT(G_N_ELEMENTS(rows) == DYN_VIRT_N_CALLBACKS);
 

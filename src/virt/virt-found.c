@@ -122,9 +122,9 @@ static DynFound *
 found_new(DynVirt *self, virDomainPtr domain, GError **error)
 {
     g_autoptr(DynFound) found = g_new0(DynFound, 1);
-    int64_t asked_usec = g_get_monotonic_time();
     char uuid[VIR_UUID_STRING_BUFLEN];
 
+    found->read_usec = g_get_monotonic_time();
     if (virDomainGetUUIDString(domain, uuid) < 0) {
         dyn_virt_set_error(error, "cannot read the domain's UUID");
         return NULL;
@@ -132,7 +132,7 @@ found_new(DynVirt *self, virDomainPtr domain, GError **error)
     if (!read_state(domain, found, error) || !parse_xml(domain, uuid, found, error))
         return NULL;
     take_configured_current(domain, found);
-    dyn_virt_guests_note(self, found, asked_usec);
+    dyn_virt_guests_note(self, found);
     found->incarnation = incarnation_of(self, domain, found);
     return g_steal_pointer(&found);
 }

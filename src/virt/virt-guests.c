@@ -66,22 +66,35 @@ dyn_virt_guest_reset(DynVirtGuest *guest)
     guest->clean_usec = 0;
     guest->base_usec = 0;
     guest->vmem_devices = 0;
+    guest->vmem_usec = 0;
     guest->vmem_kib = DYN_UNKNOWN;
 }
 
 void
-dyn_virt_guests_note(DynVirt *self, const DynFound *found, int64_t asked_usec)
+dyn_virt_guest_note_vmem(DynVirtGuest *guest, const DynDomain *domain, int64_t asked_usec)
+{
+    const bool is_old = guest->vmem_usec >= asked_usec;
+
+    guest->vmem_devices = domain && !is_old ? domain->vmem_devices : 0;
+    guest->vmem_kib = domain ? domain->vmem_current_kib : 0;
+    if (is_old)
+        guest->vmem_kib = DYN_UNKNOWN;
+    else
+        guest->vmem_usec = asked_usec;
+}
+
+void
+dyn_virt_guests_note(DynVirt *self, const DynFound *found)
 {
     G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
     DynVirtGuest *guest = dyn_virt_guests_get(self->guests, found->domain->uuid);
 
     g_free(guest->name);
     guest->name = g_strdup(found->domain->name);
-    if (guest->changed_usec > asked_usec)
+    if (guest->changed_usec > found->read_usec)
         return;
     if (!found->active)
         dyn_virt_guest_reset(guest);
     guest->active = found->active;
-    guest->vmem_devices = found->domain->vmem_devices;
-    guest->vmem_kib = found->domain->vmem_current_kib;
+    dyn_virt_guest_note_vmem(guest, found->domain, found->read_usec);
 }

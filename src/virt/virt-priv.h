@@ -40,7 +40,7 @@ typedef enum {
     DYN_N_LINKS
 } DynVirtLink;
 
-#define DYN_VIRT_N_CALLBACKS 10
+#define DYN_VIRT_N_CALLBACKS 11
 
 /* Sampling calls that may be out at once, abandoned ones included, of each kind (bulk or quick) and
  * in all: see virt-sample.c. */
@@ -93,6 +93,7 @@ typedef struct DynVirtGuest {
     int64_t answer_usec;    /* how long its last answer took; 0: not known */
     uint32_t vmem_devices;
     uint64_t vmem_kib;      /* plugged virtio-mem; DYN_UNKNOWN: to be read from the XML again */
+    int64_t vmem_usec;      /* as of then, by an event or XML: XML asked for before is old */
 } DynVirtGuest;
 
 typedef struct DynVirt {
@@ -180,9 +181,13 @@ dyn_virt_guest_forget_process(DynVirtGuest *guest);
 /* Forget what belongs to one run of a guest. Call with the lock held. */
 void
 dyn_virt_guest_reset(DynVirtGuest *guest);
+/* What XML asked for at @asked_usec says of its memory devices (@domain NULL: nothing). If an event
+ * has spoken of them since, it has to be read again. Call with the lock held. */
+void
+dyn_virt_guest_note_vmem(DynVirtGuest *guest, const DynDomain *domain, int64_t asked_usec);
 /* What list() or read() found, asked at @asked_usec: an event since then knows better. */
 void
-dyn_virt_guests_note(DynVirt *self, const DynFound *found, int64_t asked_usec);
+dyn_virt_guests_note(DynVirt *self, const DynFound *found);
 
 /* ---- virt-events.c ---- */
 bool
@@ -209,6 +214,15 @@ dyn_virt_process_cpu_usec(DynVirt *self, const char *uuid);
 /* The cheap look at all of @glance. */
 void
 dyn_virt_glance(DynHypervisor *hypervisor, DynGlance *glance);
+
+/* ---- virt.c ---- */
+/* False, with an error, if its QEMU does not run. */
+bool
+dyn_virt_refuse_hung(DynVirt *self, const char *uuid, GError **error);
+
+/* ---- virt-plug.c ---- */
+bool
+dyn_virt_plug(DynHypervisor *hypervisor, const char *uuid, const DynStep *step, GError **error);
 
 /* ---- virt-found.c ---- */
 GPtrArray *

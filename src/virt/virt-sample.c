@@ -256,8 +256,10 @@ add_guest(DynVirt *self, GArray *guests, const char *uuid)
     guest = g_hash_table_lookup(self->guests, uuid);
     if (!guest || guest->active)
         sample.run = DYN_RUN_RUNNING;
-    if (guest)
+    if (guest) {
         sample.vmem_kib = guest->vmem_kib;
+        sample.vmem_usec = guest->vmem_usec;
+    }
     g_mutex_unlock(&self->lock);
     if (sample.run != DYN_RUN_OFF)
         dyn_virt_process_look(self, &sample);

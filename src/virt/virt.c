@@ -43,8 +43,8 @@ dyn_virt_fail(DynVirt *self, GError **error, const char *what)
 }
 
 /* A process that is stopped answers nothing: say so without asking libvirt. */
-static bool
-refuse_hung(DynVirt *self, const char *uuid, GError **error)
+bool
+dyn_virt_refuse_hung(DynVirt *self, const char *uuid, GError **error)
 {
     DynGuestSample sample;
 
@@ -160,7 +160,7 @@ virt_set_balloon(DynHypervisor *hypervisor, const char *uuid, uint64_t kib, GErr
                     kib);
         return false;
     }
-    if (!refuse_hung(self, uuid, error))
+    if (!dyn_virt_refuse_hung(self, uuid, error))
         return false;
     domain = dyn_virt_handle(self, DYN_LINK_ACT, uuid, error);
     if (!domain)
@@ -182,7 +182,7 @@ virt_set_stats_period(DynHypervisor *hypervisor, const char *uuid, uint32_t sec,
                     "guest %s: a statistics period of %u s is out of range", uuid, sec);
         return false;
     }
-    if (!refuse_hung(self, uuid, error) || !refuse_asked(self, uuid, error))
+    if (!dyn_virt_refuse_hung(self, uuid, error) || !refuse_asked(self, uuid, error))
         return false;
     domain = dyn_virt_handle(self, DYN_LINK_ACT, uuid, error);
     if (!domain)
@@ -253,6 +253,7 @@ static const DynHypervisorOps ops = {
     .glance = dyn_virt_glance,
     .probe = virt_probe,
     .set_balloon = virt_set_balloon,
+    .plug = dyn_virt_plug,
     .set_stats_period = virt_set_stats_period,
     .write_policy = virt_write_policy,
     .close = virt_close,

@@ -20,6 +20,20 @@ make_idle(DynExplanation *about)
 }
 
 static inline void
+make_plugged(DynExplanation *about)
+{
+    make_idle(about);
+    about->last.decision.means = DYN_MEANS_VMEM;
+}
+
+static inline void
+make_dimm(DynExplanation *about)
+{
+    make_idle(about);
+    about->last.decision.means = DYN_MEANS_DIMM;
+}
+
+static inline void
 make_growing(DynExplanation *about)
 {
     DynDecision decision = action(DYN_REASON_GROW_BUFFER, 410, 480);

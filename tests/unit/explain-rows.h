@@ -17,6 +17,26 @@
   "It would grow if its demand rose above 454 MiB.\n"
   "It would shrink if another guest lacked memory, if less than 102 MiB of the pool "
   "were free, or once it held more than its target for 300 s." },
+{ make_plugged,
+  "'web-1' holds 800 MiB.\n"
+  "Its demand is 400 MiB; with a buffer of 80 MiB (20 %) its target is 480 MiB.\n"
+  "It holds 320 MiB more than its target: memory nobody needs stays where it is.\n"
+  "Last, at 11:50:00 it was asked to have 800 MiB of virtio-mem plugged instead of 500 "
+  "MiB, as it held less than its demand and a safety margin.\n"
+  "In the same minute 'web-3' was asked for 256 MiB and 'db' was offered 64 MiB.\n"
+  "It would grow if its demand rose above 454 MiB.\n"
+  "It would shrink if another guest lacked memory, if less than 102 MiB of the pool "
+  "were free, or once it held more than its target for 300 s." },
+{ make_dimm,
+  "'web-1' holds 800 MiB.\n"
+  "Its demand is 400 MiB; with a buffer of 80 MiB (20 %) its target is 480 MiB.\n"
+  "It holds 320 MiB more than its target: memory nobody needs stays where it is.\n"
+  "Last, at 11:50:00 it was asked to take a DIMM of 300 MiB, as it held less than its "
+  "demand and a safety margin.\n"
+  "In the same minute 'web-3' was asked for 256 MiB and 'db' was offered 64 MiB.\n"
+  "It would grow if its demand rose above 454 MiB.\n"
+  "It would shrink if another guest lacked memory, if less than 102 MiB of the pool "
+  "were free, or once it held more than its target for 300 s." },
 { make_growing,
   "'web-1' holds 410 MiB and is being given memory up to 480 MiB.\n"
   "Its demand is 400 MiB; with a buffer of 80 MiB (20 %) its target is 480 MiB.\n"

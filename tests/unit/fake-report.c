@@ -82,6 +82,8 @@ fake_report_add(DynReport *report, const char *name, unsigned number)
     guest->overhead_kib = MIB(120);
     guest->rss_kib = MIB(1100);
     guest->balloon_kib = GIB(3);
+    guest->vmem_kib = guest->vmem_requested_kib = guest->dimm_kib = DYN_UNKNOWN;
+    guest->offline_kib = DYN_UNKNOWN;
     guest->guest_available_kib = MIB(200);
     guest->pressure_permyriad = 7813;
     guest->average_pressure_permyriad = 7650;
@@ -112,6 +114,8 @@ forget_numbers(DynGuestReport *guest)
     guest->assigned_kib = guest->demand_kib = guest->target_kib = guest->buffer_kib = DYN_UNKNOWN;
     guest->visible_kib = guest->floor_kib = guest->overhead_kib = guest->rss_kib = DYN_UNKNOWN;
     guest->balloon_kib = guest->guest_available_kib = guest->in_flight_kib = DYN_UNKNOWN;
+    guest->vmem_kib = guest->vmem_requested_kib = guest->dimm_kib = DYN_UNKNOWN;
+    guest->offline_kib = DYN_UNKNOWN;
     guest->pressure_permyriad = guest->average_pressure_permyriad = -1;
     guest->minimum_pressure_permyriad = guest->maximum_pressure_permyriad = -1;
 }
@@ -138,6 +142,10 @@ fake_report_zoo(void)
     guest->status = DYN_STATUS_LOW;
     guest->effective->policy.priority = 100;
     guest->pressure_permyriad = 9500;
+    guest->vmem_kib = MIB(254);
+    guest->vmem_requested_kib = MIB(512);
+    guest->dimm_kib = guest->offline_kib = MIB(128);
+    guest->plug_rest_sec = 42;
     guest->wanted = dyn_effective_copy(guest->effective);
     guest->wanted->policy.minimum_kib = MIB(512);
     guest->pending = 1u << DYN_KEY_MINIMUM;

@@ -69,6 +69,33 @@ START_TEST(test_decisions_text_wraps)
 }
 END_TEST
 
+/* By which means memory came or went is told where it was no balloon. */
+START_TEST(test_decisions_text_means)
+{
+    static const char *const words[] = { "grow-demand ", "grow-demand/virtio-mem ",
+                                         "grow-demand/DIMM " };
+    g_autoptr(DynDecisions) ring = dyn_decisions_new(4, BOOT, 0);
+    g_autofree char *text = NULL;
+    DynDecision decision;
+
+    G_STATIC_ASSERT(G_N_ELEMENTS(words) == DYN_N_MEANS);
+    for (int means = 0; means < DYN_N_MEANS; means++) {
+        dyn_decision_init(&decision, DYN_DECISION_ACTION, WEB);
+        decision.means = (uint8_t)means;
+        decision.from_kib = 1000; /* a small step: only its means keeps it from being counted in */
+        decision.to_kib = 1001;
+        ck_assert(dyn_decisions_add(ring, &decision, "web", (means + 1) * SEC));
+    }
+    text = dyn_decisions_format(ring);
+    for (int means = 0; means < DYN_N_MEANS; means++)
+        ck_assert_ptr_nonnull(strstr(text, words[means]));
+    g_autoptr(DynDecisions) back = parse(text, BOOT, 10 * SEC, WALL + 10 * SEC);
+    ck_assert_uint_eq(dyn_decisions_count(back), DYN_N_MEANS);
+    for (int means = 0; means < DYN_N_MEANS; means++)
+        ck_assert_uint_eq(dyn_decisions_get(back, (size_t)means).means, means);
+}
+END_TEST
+
 /* Cut off anywhere, a file reads as what was whole. */
 START_TEST(test_decisions_text_torn)
 {
@@ -92,48 +119,51 @@ START_TEST(test_decisions_text_torn)
 }
 END_TEST
 
+/* What is refused, and where; "H" begins as a good one does. */
+static const struct {
+    const char *text, *part;
+} refused[] = {
+    { "", "line 1" },
+    { "\n", "line 1" },
+    { "dynmem-decisions 2 - 0 0 0\n", "line 1" },
+    { "dynmem-decisions 1 - 0 0 0", "line 1" },
+    { "dynmem-decisions 1 - 0 0\n", "line 1" },
+    { "dynmem-decisions 1 x 0 0 0\n", "line 1" },
+    { "dynmem-decisions 1 - 99999999999999999999 0 0\n", "line 1" },
+    { "dynmem-decisions 1 - 0 0 18446744073709551615\n", "line 1" },
+    { "H\nX y\n", "line 2" },
+    { "H\n\n", "line 2" },
+    { "H\nE 0 1 1\n", "line 2" },
+    { "H\nN " WEB "\n", "line 2" },
+    { "H\nN web name\n", "line 2" },
+    { "H\nN " WEB " web\\\n", "line 2" },
+    { "H\nN " WEB " web\\\\\\\n", "line 2" },
+    { "H\nE 1 1 1 " WEB " action restart sent none ok 0 1 0 1 2 3 4 5 6\n", "line 2" },
+    { "H\nE 0 -1 1 " WEB " action restart sent none ok 0 1 0 1 2 3 4 5 6\n", "line 2" },
+    { "H\nE 0 1 1 " WEB " action restart/rope sent none ok 0 1 0 1 2 3 4 5 6\n", "line 2" },
+    { "H\nE 0 1 1 " WEB " action because sent none ok 0 1 0 1 2 3 4 5 6\n", "line 2" },
+    { "H\nE 0 1 1 " WEB " action restart sent none ok 0 0 0 1 2 3 4 5 6\n", "line 2" },
+    { "H\nE 0 1 1 " WEB " action restart sent none ok 2 1 0 1 2 3 4 5 6\n", "line 2" },
+    { "H\nE 0 1 1 " WEB " action restart sent none ok 0 1 65536 1 2 3 4 5 6\n", "line 2" },
+    { "H\nE 0 1 1 " WEB " action restart sent none ok 0 1 0 1 2 3 4 5 17592186044417\n",
+      "line 2" },
+    { "H\nE 0 1 1 " WEB " action restart sent none ok 0 1 0 1 2 3 4 5 6 7\n", "line 2" },
+    { "H\nE 0 1 1 - action restart sent none ok 0 1 0 1 2 3 4 5 6\n", "line 2" },
+    { "H\nE 0 1 1 " WEB " start restart sent none ok 0 1 0 1 2 3 4 5 6\n", "line 2" },
+    { "H\nG\nE 0 1 1 " DB " action restart sent none ok 0 1 0 1 2 3 4 5 6\n", "line 3" },
+    { "H\nG\nE 1 0 1 " WEB " action restart sent none ok 0 1 0 1 2 3 4 5 6\n", "line 3" },
+    { "H\nG\nE 0 2 1 " WEB " action restart sent none ok 0 1 0 1 2 3 4 5 6\n", "line 3" },
+};
+
 START_TEST(test_decisions_text_refuses)
 {
     static const DynDecisionClock clock = { BOOT, 1, 1 };
     static const char head[] = "dynmem-decisions 1 - 0 0 0\n";
     static const char good[] =
         "E 0 1 1 " WEB " action restart sent none ok 0 1 0 1 2 3 4 5 6\n";
-    static const struct {
-        const char *text, *part;
-    } rows[] = {
-        { "", "line 1" },
-        { "\n", "line 1" },
-        { "dynmem-decisions 2 - 0 0 0\n", "line 1" },
-        { "dynmem-decisions 1 - 0 0 0", "line 1" },
-        { "dynmem-decisions 1 - 0 0\n", "line 1" },
-        { "dynmem-decisions 1 x 0 0 0\n", "line 1" },
-        { "dynmem-decisions 1 - 99999999999999999999 0 0\n", "line 1" },
-        { "dynmem-decisions 1 - 0 0 18446744073709551615\n", "line 1" },
-        { "H\nX y\n", "line 2" },
-        { "H\n\n", "line 2" },
-        { "H\nE 0 1 1\n", "line 2" },
-        { "H\nN " WEB "\n", "line 2" },
-        { "H\nN web name\n", "line 2" },
-        { "H\nN " WEB " web\\\n", "line 2" },
-        { "H\nN " WEB " web\\\\\\\n", "line 2" },
-        { "H\nE 1 1 1 " WEB " action restart sent none ok 0 1 0 1 2 3 4 5 6\n", "line 2" },
-        { "H\nE 0 -1 1 " WEB " action restart sent none ok 0 1 0 1 2 3 4 5 6\n", "line 2" },
-        { "H\nE 0 1 1 " WEB " action because sent none ok 0 1 0 1 2 3 4 5 6\n", "line 2" },
-        { "H\nE 0 1 1 " WEB " action restart sent none ok 0 0 0 1 2 3 4 5 6\n", "line 2" },
-        { "H\nE 0 1 1 " WEB " action restart sent none ok 2 1 0 1 2 3 4 5 6\n", "line 2" },
-        { "H\nE 0 1 1 " WEB " action restart sent none ok 0 1 65536 1 2 3 4 5 6\n", "line 2" },
-        { "H\nE 0 1 1 " WEB " action restart sent none ok 0 1 0 1 2 3 4 5 17592186044417\n",
-          "line 2" },
-        { "H\nE 0 1 1 " WEB " action restart sent none ok 0 1 0 1 2 3 4 5 6 7\n", "line 2" },
-        { "H\nE 0 1 1 - action restart sent none ok 0 1 0 1 2 3 4 5 6\n", "line 2" },
-        { "H\nE 0 1 1 " WEB " start restart sent none ok 0 1 0 1 2 3 4 5 6\n", "line 2" },
-        { "H\nG\nE 0 1 1 " DB " action restart sent none ok 0 1 0 1 2 3 4 5 6\n", "line 3" },
-        { "H\nG\nE 1 0 1 " WEB " action restart sent none ok 0 1 0 1 2 3 4 5 6\n", "line 3" },
-        { "H\nG\nE 0 2 1 " WEB " action restart sent none ok 0 1 0 1 2 3 4 5 6\n", "line 3" },
-    };
 
-    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
-        g_autoptr(GString) text = g_string_new(rows[i].text);
+    for (size_t i = 0; i < G_N_ELEMENTS(refused); i++) {
+        g_autoptr(GString) text = g_string_new(refused[i].text);
         g_autoptr(GError) error = NULL;
 
         g_string_replace(text, "H\n", head, 1);
@@ -143,11 +173,11 @@ START_TEST(test_decisions_text_refuses)
             dyn_decisions_parse(text->str, text->len, &clock, &loss, &error);
         const char *said = error ? error->message : loss;
 
-        ck_assert_msg(said && strstr(said, rows[i].part), "%s: %s", text->str, said);
+        ck_assert_msg(said && strstr(said, refused[i].part), "%s: %s", text->str, said);
         /* what comes before is kept */
-        ck_assert((back == NULL) == (strcmp(rows[i].part, "line 1") == 0));
+        ck_assert((back == NULL) == (strcmp(refused[i].part, "line 1") == 0));
         ck_assert(back || g_error_matches(error, DYN_ERROR, DYN_ERROR_INVALID));
-        ck_assert(!back || dyn_decisions_count(back) == (strcmp(rows[i].part, "line 3") == 0));
+        ck_assert(!back || dyn_decisions_count(back) == (strcmp(refused[i].part, "line 3") == 0));
     }
     g_autofree char *fine = g_strconcat(head, good, NULL);
     g_autoptr(DynDecisions) ring = parse(fine, BOOT, 1, 1);
@@ -226,6 +256,7 @@ main(void)
     tcase_add_test(tcase, test_decisions_text_round_trip);
     tcase_add_test(tcase, test_decisions_text_continues);
     tcase_add_test(tcase, test_decisions_text_wraps);
+    tcase_add_test(tcase, test_decisions_text_means);
     tcase_add_test(tcase, test_decisions_text_torn);
     tcase_add_test(tcase, test_decisions_text_refuses);
     tcase_add_loop_test(tcase, test_decisions_text_with_a_hole, 0, 2);

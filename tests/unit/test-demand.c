@@ -107,6 +107,29 @@ START_TEST(test_demand_takes_no_stale_record_for_a_small_kernel)
 }
 END_TEST
 
+/* Records that say that 100 MiB are missing: of what was plugged in, if nothing is on its way. */
+START_TEST(test_demand_counts_unused_plugged_memory)
+{
+    const uint64_t sizes[][2] = { { 256, 256 }, { 256, 156 }, { 32, 32 } }; /* plugged, asked for */
+    DynDemandFacts facts = without;
+    DynDemand demand;
+
+    settle(&demand, &without, 25, 200);
+    facts.vmem_kib = facts.plugged_kib = sizes[_i][0] * MIB;
+    facts.vmem_most_kib = sizes[_i][1] * MIB;
+    for (uint64_t sec = 102; sec < 112; sec++) {
+        const bool due = _i == 0 && sec >= 102 + DYN_DEMAND_OFFLINE_RECORDS;
+        DynBalloonStats stats = told(&without, 25, 200, sec);
+
+        ck_assert_uint_eq(demand.kernel_kib, (due ? 138 : 38) * MIB);
+        stats.total_kib += facts.vmem_kib - 100 * MIB;
+        stats.available_kib += facts.vmem_kib - 100 * MIB;
+        dyn_demand_observe(&demand, 200 * MIB, (int64_t)sec * SEC);
+        (void)dyn_demand_update(&demand, &facts, &stats, (int64_t)sec * SEC + SEC / 4);
+    }
+}
+END_TEST
+
 /* But need that no balloon size explains is seen even then. */
 START_TEST(test_demand_sees_need_behind_a_balloon_in_motion)
 {
@@ -455,6 +478,7 @@ main(void)
     tcase_add_loop_test(tcase, test_demand_is_used_and_kernel_in_both_modes, 0, 2);
     tcase_add_test(tcase, test_demand_ignores_a_balloon_in_motion);
     tcase_add_test(tcase, test_demand_takes_no_stale_record_for_a_small_kernel);
+    tcase_add_loop_test(tcase, test_demand_counts_unused_plugged_memory, 0, 3);
     tcase_add_test(tcase, test_demand_sees_need_behind_a_balloon_in_motion);
     tcase_add_test(tcase, test_demand_counts_swap_and_forgets_it);
     tcase_add_test(tcase, test_demand_forgets_swap_that_was_freed);

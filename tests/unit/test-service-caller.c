@@ -250,6 +250,21 @@ START_TEST(test_caller_root_is_not_put_before_polkit)
 }
 END_TEST
 
+/* It has its name before it has looked at its guests. */
+static void
+wait_for_guest(void)
+{
+    const gint64 end = g_get_monotonic_time() + 60 * G_USEC_PER_SEC;
+
+    for (;;) {
+        g_autofree char *answer = call(CALLER, "org.dynmem1.Manager.GetDomain", "test");
+
+        if (!strstr(answer, "org.dynmem1.Error.Gone"))
+            return;
+        ck_assert_msg(g_get_monotonic_time() < end, "no guest in time: %s", answer);
+    }
+}
+
 START_TEST(test_caller_guest_is_named)
 {
     g_autofree char *unknown = call(CALLER, "org.dynmem1.Manager.Release", "nope");
@@ -257,6 +272,7 @@ START_TEST(test_caller_guest_is_named)
 
     expect_in("org.dynmem1.Error.Gone", unknown);
     ck_assert_str_eq(fixture.asked->str, ""); /* nobody is asked for a password for nothing */
+    wait_for_guest();
     fixture.answer = ANSWER_NO;
     answer = call(CALLER, "org.dynmem1.Manager.Release", "test");
     expect_in("Release is for root", answer);

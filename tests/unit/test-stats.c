@@ -59,7 +59,8 @@ guest_new(void)
     uint64_t *sizes[] = {
         &guest->assigned_kib, &guest->visible_kib, &guest->demand_kib, &guest->target_kib,
         &guest->buffer_kib, &guest->floor_kib, &guest->overhead_kib, &guest->rss_kib,
-        &guest->balloon_kib, &guest->guest_available_kib, &guest->in_flight_kib,
+        &guest->balloon_kib, &guest->guest_available_kib, &guest->in_flight_kib, &guest->vmem_kib,
+        &guest->vmem_requested_kib, &guest->dimm_kib, &guest->offline_kib,
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(sizes); i++)
@@ -81,7 +82,8 @@ START_TEST(test_stats_guest_leaves_unknown_out)
     g_autofree char *keys = keys_of(dict);
 
     ck_assert_str_eq(keys, "UUID:s Name:s State:s Mode:s Status:s Hold:s Reason:s Managed:b "
-                           "SmartPaging:b Sampling:s StuckSeconds:t Swap:b Added:t Removed:t "
+                           "SmartPaging:b Sampling:s StuckSeconds:t PlugRestSeconds:t Swap:b "
+                           "Added:t Removed:t "
                            "AddOperations:t RemoveOperations:t Rollbacks:t Decisions:a{st}");
 }
 END_TEST
@@ -206,7 +208,8 @@ START_TEST(test_stats_action)
     keys = keys_of(dict);
 
     ck_assert_str_eq(keys,
-                     "UUID:s Name:s From:t To:t Demand:t Target:t Available:t Reason:s Acted:b");
+                     "UUID:s Name:s Means:s From:t To:t Demand:t Target:t Available:t Reason:s "
+                     "Acted:b");
     ck_assert(g_variant_lookup(dict, "Reason", "&s", &text));
     ck_assert_str_eq(text, "shrink-idle");
     ck_assert(g_variant_lookup(dict, "Acted", "b", &acted));

@@ -208,6 +208,46 @@ START_TEST(test_virt_acting_on_nobody_says_gone)
 }
 END_TEST
 
+/* A guest that cannot be plugged is not gone. */
+START_TEST(test_virt_plugs_only_what_there_is)
+{
+    const DynStep vmem_step = { DYN_MEANS_VMEM, DYN_KIB_PER_GIB };
+    const DynStep dimm_step = { DYN_MEANS_DIMM, DYN_KIB_PER_GIB };
+    Bench *bench = bench_new();
+    DynHypervisor *hypervisor = bench->hypervisor;
+    g_autoptr(GError) vmem = NULL;
+    g_autoptr(GError) dimm = NULL;
+    g_autoptr(GError) gone = NULL;
+
+    ck_assert(!hypervisor->ops->plug(hypervisor, TEST_UUID, &vmem_step, &vmem));
+    ck_assert(g_error_matches(vmem, DYN_ERROR, DYN_ERROR_INVALID));
+    ck_assert_ptr_nonnull(strstr(vmem->message, TEST_UUID ": the guest has no virtio-mem device"));
+    ck_assert(!hypervisor->ops->plug(hypervisor, TEST_UUID, &dimm_step, &dimm));
+    ck_assert(g_error_matches(dimm, DYN_ERROR, DYN_ERROR_INVALID));
+    ck_assert_ptr_nonnull(strstr(dimm->message, TEST_UUID ": no DIMM can be added"));
+    ck_assert(!hypervisor->ops->plug(hypervisor, NO_UUID, &vmem_step, &gone));
+    ck_assert(g_error_matches(gone, DYN_ERROR, DYN_ERROR_GONE));
+    bench_free(bench);
+}
+END_TEST
+
+/* XML that was asked for before an event says what was before it. */
+START_TEST(test_virt_takes_no_old_xml_for_virtio_mem)
+{
+    const DynDomain domain = { .vmem_devices = 1, .vmem_current_kib = 2048 };
+    DynVirtGuest guest = { .vmem_usec = 100 };
+
+    dyn_virt_guest_note_vmem(&guest, &domain, 100);
+    ck_assert_uint_eq(guest.vmem_devices, 0);
+    ck_assert_uint_eq(guest.vmem_kib, DYN_UNKNOWN);
+    dyn_virt_guest_note_vmem(&guest, &domain, 101);
+    ck_assert_uint_eq(guest.vmem_devices, 1);
+    ck_assert_uint_eq(guest.vmem_kib, 2048);
+    dyn_virt_guest_note_vmem(&guest, NULL, 102);
+    ck_assert_uint_eq(guest.vmem_kib, 0);
+}
+END_TEST
+
 START_TEST(test_virt_probe_tells_paused)
 {
     Bench *bench = bench_new();
@@ -363,6 +403,8 @@ add_guest_tests(Suite *suite)
     tcase_add_test(tcase, test_virt_unusable_xml_holds_memory);
     tcase_add_loop_test(tcase, test_virt_refuses_impossible_targets, 0, 4);
     tcase_add_test(tcase, test_virt_acting_on_nobody_says_gone);
+    tcase_add_test(tcase, test_virt_plugs_only_what_there_is);
+    tcase_add_test(tcase, test_virt_takes_no_old_xml_for_virtio_mem);
     tcase_add_test(tcase, test_virt_probe_tells_paused);
     suite_add_tcase(suite, tcase);
 }

@@ -44,6 +44,7 @@ typedef struct ToyGuest {
     void (*lie)(DynBalloonStats *stats, int64_t now_usec); /* what else it makes of them, or NULL */
     bool lied;           /* at some time: what that costs itself nobody can help */
     uint64_t cached;   /* KiB that libvirt still tells instead, once; 0: none */
+    uint64_t old_news; /* KiB that it tells for good where QEMU is not asked; 0: none */
     uint64_t ooms;
     uint64_t faults, reads, kills; /* as it tells them: major faults, bytes read, OOM kills */
     uint64_t cache;    /* KiB of what is available that is page cache; 0: half of it */
@@ -53,11 +54,38 @@ typedef struct ToyGuest {
     bool unseen;       /* it is in no snapshot: only events tell of it */
     bool lags;         /* it wrote its records before its balloon moved */
     uint64_t before;   /* what it held then */
+    uint64_t vmem_size;  /* MiB of its virtio-mem device, in blocks of 2 MiB; 0: it has none */
+    uint64_t vmem;       /* KiB plugged */
+    uint64_t vmem_asked; /* KiB */
+    uint64_t vmem_speed; /* KiB a second; 0: no driver, nothing is ever plugged */
+    uint64_t vmem_stays; /* KiB that cannot be unplugged */
+    bool vmem_lags;      /* what is plugged is told late, as of a second before */
+    uint64_t vmem_before;/* what was then */
+    uint64_t dimm, slots; /* MiB of its DIMMs, slots free for more (up to 4 GiB in all) */
 } ToyGuest;
+
+/* Its memory devices, as libvirt describes them. */
+static inline char *
+toy_memory_xml(const ToyGuest *guest)
+{
+    GString *text = g_string_new(NULL);
+
+    if (guest->vmem_size != 0)
+        g_string_append_printf(
+            text, "<memory model='virtio-mem'><target><size unit='MiB'>%" G_GUINT64_FORMAT
+            "</size><block unit='MiB'>2</block><requested unit='KiB'>%" G_GUINT64_FORMAT
+            "</requested><current unit='KiB'>%" G_GUINT64_FORMAT "</current></target></memory>",
+            guest->vmem_size, guest->vmem_asked, guest->vmem);
+    if (guest->dimm != 0)
+        g_string_append_printf(text, "<memory model='dimm'><target><size unit='MiB'>%"
+                               G_GUINT64_FORMAT "</size></target></memory>", guest->dimm);
+    return g_string_free(text, FALSE);
+}
 
 static inline DynFound *
 toy_found(const ToyGuest *guest)
 {
+    g_autofree char *more = toy_memory_xml(guest);
     g_autofree char *xml = g_strdup_printf(
         "<domain type='kvm'><name>g%.2s</name><uuid>%s</uuid><memory unit='MiB'>%" G_GUINT64_FORMAT
         "</memory><currentMemory unit='MiB'>%" G_GUINT64_FORMAT "</currentMemory><vcpu>1</vcpu>"
@@ -66,11 +94,11 @@ toy_found(const ToyGuest *guest)
         "</p:minimum><p:maximum unit='MiB'>%" G_GUINT64_FORMAT
         "</p:maximum><p:priority>%" G_GUINT64_FORMAT "</p:priority><p:buffer>%" G_GUINT64_FORMAT
         "</p:buffer></p:policy></metadata>"
-        "%s<devices>%s<memballoon model='virtio' autodeflate='%s'/></devices></domain>",
-        guest->uuid, guest->uuid, guest->boot, guest->startup,
+        "%s<devices>%s%s<memballoon model='virtio' autodeflate='%s'/></devices></domain>",
+        guest->uuid, guest->uuid, guest->boot + guest->vmem_size + guest->dimm, guest->startup,
         guest->mode ? guest->mode : "on", guest->startup, guest->minimum,
         guest->maximum, guest->priority, guest->buffer != 0 ? guest->buffer : 20,
-        guest->extra ? guest->extra : "", guest->devices ? guest->devices : "",
+        guest->extra ? guest->extra : "", guest->devices ? guest->devices : "", more,
         guest->autodeflate ? "on" : "off");
     DynFound *found = g_new0(DynFound, 1);
     GError *error = NULL;
@@ -93,6 +121,19 @@ toy_least(const ToyGuest *guest)
     return MAX(guest->asked, guest->kernel * MIB + dyn_sat_sub(guest->used, guest->swap_kib));
 }
 
+/* Its virtio-mem comes nearer to what is requested. */
+static inline void
+toy_plug(ToyGuest *guest)
+{
+    const uint64_t to = MAX(guest->vmem_asked, guest->vmem_stays);
+
+    guest->vmem_before = guest->vmem;
+    if (guest->vmem < guest->vmem_asked)
+        guest->vmem += MIN(guest->vmem_speed, guest->vmem_asked - guest->vmem);
+    else if (guest->vmem > to)
+        guest->vmem -= MIN(guest->vmem_speed, guest->vmem - to);
+}
+
 /* One second in the life of a guest: the balloon moves, then what does not fit is swapped or
  * killed. */
 static inline void
@@ -110,7 +151,8 @@ toy_live(ToyGuest *guest)
             guest->balloon += MIN(guest->speed, guest->asked - guest->balloon);
         guest->told = guest->balloon;
     }
-    room = guest->balloon > guest->kernel * MIB ? guest->balloon - guest->kernel * MIB : 0;
+    toy_plug(guest);
+    room = dyn_sat_sub(guest->balloon + guest->vmem, guest->kernel * MIB);
     if (guest->used > room) {
         const uint64_t over = guest->used - room;
 
@@ -150,8 +192,8 @@ toy_write(const ToyGuest *guest, DynBalloonStats *stats, int64_t now_usec)
     const uint64_t shown = guest->driver ? holds : guest->told;
     const bool stays = guest->autodeflate || guest->stays;
 
-    stats->total_kib = (stays ? guest->boot * MIB : shown) - kernel;
-    stats->available_kib = shown - MIN(shown, kernel + here);
+    stats->total_kib = (stays ? (guest->boot + guest->dimm) * MIB : shown) + guest->vmem - kernel;
+    stats->available_kib = dyn_sat_sub(shown + guest->vmem, kernel + here);
     stats->free_kib = stats->available_kib / 2;
     if (guest->cache != 0)
         stats->free_kib = dyn_sat_sub(stats->available_kib, guest->cache);

@@ -57,6 +57,7 @@ toy_put(Toy *toy, const ToyGuest *guest)
 {
     g_autoptr(DynFound) found = toy_found(guest);
 
+    found->read_usec = toy->now;
     dyn_world_put(toy->world, found, NULL, toy->now);
 }
 
@@ -118,12 +119,16 @@ toy_sample(const Toy *toy, ToyGuest *guest, const DynSampleRequest *request, Dyn
     if (guest->asleep)
         sample.run = DYN_RUN_PMSUSPENDED;
     sample.has_stats = true;
-    sample.balloon_kib = guest->cached != 0 ? guest->cached : guest->told;
     sample.exact = guest->cached == 0 &&
                    toy_asked(request, guest->uuid).exact;
+    sample.balloon_kib = guest->cached != 0 ? guest->cached : guest->told;
+    if (!sample.exact && guest->old_news != 0)
+        sample.balloon_kib = guest->old_news;
     guest->cached = 0;
-    sample.vmem_kib = 0;
-    sample.rss_kib = (guest->resident != 0 ? guest->resident * MIB : guest->balloon) + 20 * MIB;
+    sample.vmem_kib = guest->vmem_lags ? guest->vmem_before : guest->vmem;
+    sample.vmem_usec = toy->now - (guest->vmem_lags ? SEC + 1 : 0);
+    sample.rss_kib = (guest->resident != 0 ? guest->resident * MIB : guest->balloon + guest->vmem) +
+                     20 * MIB;
     sample.stats.last_update_sec = 0;
     if (guest->driver && !guest->frozen && !guest->asleep)
         guest->stale = (uint64_t)(toy->now / SEC);
@@ -216,8 +221,10 @@ toy_check(Toy *toy, const ToyGuest *guest, const DynAction *action, uint64_t *he
 
     if (action->reason == DYN_REASON_WITHDRAW || action->reason == DYN_REASON_RELEASE)
         return;
-    toy_must(toy, action->to_kib >= guest->minimum * MIB);
-    toy_must(toy, action->to_kib <= guest->maximum * MIB);
+    if (action->means != DYN_MEANS_BALLOON)
+        return;
+    toy_must(toy, action->to_kib + guest->vmem >= guest->minimum * MIB);
+    toy_must(toy, action->to_kib + guest->vmem <= guest->maximum * MIB);
     toy_must(toy, !guest->frozen && !guest->asleep);
     toy_must(toy, guest->running && guest->pending_at == 0);
     toy_must(toy, !guest->mode || strcmp(guest->mode, "on") == 0);
@@ -250,6 +257,33 @@ toy_answer(Toy *toy)
     }
 }
 
+/* What it holds, or may at any time. */
+static inline uint64_t
+toy_held(const ToyGuest *guest)
+{
+    return MAX(guest->balloon, guest->asked) + MAX(guest->vmem, guest->vmem_asked);
+}
+
+/* QEMU has taken it. */
+static inline void
+toy_take(Toy *toy, ToyGuest *guest, const DynAction *action)
+{
+    if (action->means == DYN_MEANS_BALLOON) {
+        guest->asked = action->to_kib;
+    } else if (action->means == DYN_MEANS_VMEM) {
+        toy_must(toy, action->to_kib % (2 * MIB) == 0);
+        toy_must(toy, action->to_kib <= guest->vmem_size * MIB);
+        guest->vmem_asked = action->to_kib;
+    } else {
+        const uint64_t added = action->to_kib / MIB - guest->boot - guest->dimm;
+
+        toy_must(toy, guest->slots > 0 && guest->balloon == (guest->boot + guest->dimm) * MIB);
+        guest->slots--;
+        guest->dimm += added;
+        guest->balloon = guest->told = guest->asked = action->to_kib;
+    }
+}
+
 /* Execute the plan: every request is taken at once. */
 static inline void
 toy_act(Toy *toy)
@@ -259,7 +293,7 @@ toy_act(Toy *toy)
 
     for (size_t i = 0; i < toy->n; i++) {
         if (toy->guests[i].running)
-            held += MAX(toy->guests[i].balloon, toy->guests[i].asked);
+            held += toy_held(&toy->guests[i]);
     }
     for (guint i = 0; i < toy->plan->actions->len; i++) {
         const DynAction *action = &g_array_index(toy->plan->actions, DynAction, i);
@@ -279,7 +313,7 @@ toy_act(Toy *toy)
         if (guest->answer == DYN_OUTCOME_SENT ||
             ((guest->answer == DYN_OUTCOME_FAILED || guest->answer == DYN_OUTCOME_TIMEOUT) &&
              action->serial % 2 == 1))
-            guest->asked = action->to_kib;
+            toy_take(toy, guest, action);
         g_strlcpy(outcome.uuid, action->uuid, sizeof outcome.uuid);
         guest->pending = outcome;
         guest->pending_at = toy->now + (int64_t)guest->late * SEC;
@@ -304,8 +338,8 @@ toy_tick(Toy *toy)
         toy_live(&toy->guests[i]);
         if (!toy->guests[i].running)
             continue;
-        resident += toy->guests[i].balloon + 20 * MIB;
-        flight += dyn_sat_sub(toy->guests[i].asked, toy->guests[i].balloon);
+        resident += toy->guests[i].balloon + toy->guests[i].vmem + 20 * MIB;
+        flight += toy_held(&toy->guests[i]) - toy->guests[i].balloon - toy->guests[i].vmem;
         if (!toy->guests[i].unseen)
             toy_sample(toy, &toy->guests[i], request, snapshot);
     }
