@@ -14,29 +14,6 @@ check_obstacles(const DynEdit *edit, GError **error)
     return !obstacle;
 }
 
-/* Write down what was chosen: sizes derived from the domain must not move when its XML does, and
- * the policy goes with the guest to hosts that have other defaults. */
-static void
-fill_in(DynEdit *edit, DynEditTarget *target)
-{
-    g_autoptr(DynEffective) chosen = NULL;
-    DynPolicy *after = target->after;
-    const DynPolicy *from;
-
-    if (!DYN_POLICY_HAS(after, DYN_KEY_MODE) || after->mode == DYN_MODE_OFF)
-        after->mode = DYN_MODE_ON;
-    after->present |= 1u << DYN_KEY_MODE;
-    chosen = dyn_cli_resolve(edit->cli, target->domain, after);
-    from = &chosen->policy;
-    after->startup_kib = from->startup_kib;
-    after->minimum_kib = from->minimum_kib;
-    after->maximum_kib = from->maximum_kib;
-    after->buffer_percent = from->buffer_percent;
-    after->priority = from->priority;
-    after->present |= 1u << DYN_KEY_STARTUP | 1u << DYN_KEY_MINIMUM | 1u << DYN_KEY_MAXIMUM |
-                      1u << DYN_KEY_BUFFER | 1u << DYN_KEY_PRIORITY;
-}
-
 static bool
 run(DynCli *cli, gconstpointer data, char **args, GError **error)
 {
@@ -54,7 +31,7 @@ run(DynCli *cli, gconstpointer data, char **args, GError **error)
     if (!edit || !check_obstacles(edit, error) || !dyn_edit_apply(edit, options, error))
         return false;
     for (guint t = 0; t < edit->targets->len; t++)
-        fill_in(edit, edit->targets->pdata[t]);
+        dyn_edit_fill_in(edit, edit->targets->pdata[t]);
     if (!dyn_edit_check(edit, error) || (!options->dry_run && !dyn_edit_write(edit, error)))
         return false;
     what = g_strdup_printf("Domain %s %s:", edit->name,

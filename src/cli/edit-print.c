@@ -2,7 +2,6 @@
 #include "config.h"
 
 #include "edit.h"
-#include "json.h"
 #include "table.h"
 #include "text.h"
 
@@ -84,8 +83,8 @@ print_table(DynEdit *edit, const char *what, GError **error)
     return dyn_table_print(table, error);
 }
 
-static void
-add_policy(DynJson *json, const char *member, const DynEffective *effective)
+void
+dyn_edit_add_policy(DynJson *json, const char *member, const DynEffective *effective)
 {
     const DynPolicy *policy = &effective->policy;
 
@@ -138,8 +137,8 @@ print_json(const DynEdit *edit, bool dry_run)
         dyn_json_add_string(json, NULL, target->flag == VIR_DOMAIN_AFFECT_LIVE ? "live" : "config");
     }
     dyn_json_close(json);
-    add_policy(json, "policy", first->held);
-    add_policy(json, "nextStart", next_start(edit));
+    dyn_edit_add_policy(json, "policy", first->held);
+    dyn_edit_add_policy(json, "nextStart", next_start(edit));
     text = dyn_json_end(json);
     fputs(text, edit->cli->out);
 }

@@ -281,6 +281,27 @@ dyn_edit_apply(DynEdit *edit, const DynEditOptions *options, GError **error)
     return true;
 }
 
+void
+dyn_edit_fill_in(const DynEdit *edit, DynEditTarget *target)
+{
+    g_autoptr(DynEffective) chosen = NULL;
+    DynPolicy *after = target->after;
+    const DynPolicy *from;
+
+    if (!DYN_POLICY_HAS(after, DYN_KEY_MODE) || after->mode == DYN_MODE_OFF)
+        after->mode = DYN_MODE_ON;
+    after->present |= 1u << DYN_KEY_MODE;
+    chosen = dyn_cli_resolve(edit->cli, target->domain, after);
+    from = &chosen->policy;
+    after->startup_kib = from->startup_kib;
+    after->minimum_kib = from->minimum_kib;
+    after->maximum_kib = from->maximum_kib;
+    after->buffer_percent = from->buffer_percent;
+    after->priority = from->priority;
+    after->present |= 1u << DYN_KEY_STARTUP | 1u << DYN_KEY_MINIMUM | 1u << DYN_KEY_MAXIMUM |
+                      1u << DYN_KEY_BUFFER | 1u << DYN_KEY_PRIORITY;
+}
+
 /* A start cannot have more than the RAM it begins with, whatever could be plugged in later. */
 static bool
 check_startup(const DynEdit *edit, const DynEditTarget *target, GError **error)

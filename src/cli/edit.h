@@ -4,6 +4,7 @@
 #pragma once
 
 #include "daemon.h"
+#include "json.h"
 #include "libvirt.h"
 
 G_BEGIN_DECLS
@@ -57,6 +58,11 @@ dyn_edit_free(DynEdit *edit);
 bool
 dyn_edit_apply(DynEdit *edit, const DynEditOptions *options, GError **error);
 
+/* Write down in @target's @after what was chosen, managed: sizes derived from the domain must not
+ * move when its XML does, and the policy goes with the guest to hosts that have other defaults. */
+void
+dyn_edit_fill_in(const DynEdit *edit, DynEditTarget *target);
+
 /* Resolve and validate every target against its domain, with the live rules. */
 bool
 dyn_edit_check(DynEdit *edit, GError **error);
@@ -77,6 +83,10 @@ dyn_edit_write(DynEdit *edit, GError **error);
 /* As JSON, that nothing was changed. */
 void
 dyn_edit_print_unchanged(DynEdit *edit);
+
+/* The object @member with the values of a policy; sizes in bytes. */
+void
+dyn_edit_add_policy(DynJson *json, const char *member, const DynEffective *effective);
 
 /* Show what holds now and after the next start, as a table or as JSON, with the line @what above.
  */

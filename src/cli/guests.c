@@ -14,8 +14,8 @@ speaks_for_all(DynCli *cli, const DynDaemonStats *stats)
     return stats && !cli->uri && dyn_dict_get_bool(stats->host, "Connected");
 }
 
-static GVariant *
-find_uuid(GPtrArray *guests, const char *uuid)
+GVariant *
+dyn_guests_by_uuid(GPtrArray *guests, const char *uuid)
 {
     for (guint i = 0; i < guests->len; i++)
         if (g_strcmp0(dyn_dict_get_string(guests->pdata[i], "UUID"), uuid) == 0)
@@ -43,8 +43,8 @@ static void
 lay_over_all(GPtrArray *guests, const DynDaemonStats *stats)
 {
     for (guint i = 0; i < guests->len; i++) {
-        GVariant *known = find_uuid(stats->guests, dyn_dict_get_string(guests->pdata[i], "UUID"));
         GVariant *bare = guests->pdata[i];
+        GVariant *known = dyn_guests_by_uuid(stats->guests, dyn_dict_get_string(bare, "UUID"));
 
         if (!known)
             continue;
@@ -62,7 +62,7 @@ add_unknown(GPtrArray *known, GPtrArray *domains)
     for (guint i = 0; i < known->len; i++)
         g_ptr_array_add(all, g_variant_ref(known->pdata[i]));
     for (guint i = 0; i < domains->len; i++)
-        if (!find_uuid(known, dyn_dict_get_string(domains->pdata[i], "UUID")))
+        if (!dyn_guests_by_uuid(known, dyn_dict_get_string(domains->pdata[i], "UUID")))
             g_ptr_array_add(all, g_variant_ref(domains->pdata[i]));
     g_ptr_array_sort(all, dyn_cli_compare_names);
     return all;
@@ -124,7 +124,7 @@ dyn_guests_collect(DynCli *cli, DynGuestsScope scope, GError **error)
 static GVariant *
 find_in_stats(const DynDaemonStats *stats, const char *name_or_uuid)
 {
-    GVariant *found = find_uuid(stats->guests, name_or_uuid);
+    GVariant *found = dyn_guests_by_uuid(stats->guests, name_or_uuid);
 
     for (guint i = 0; !found && i < stats->guests->len; i++)
         if (g_strcmp0(dyn_dict_get_string(stats->guests->pdata[i], "Name"), name_or_uuid) == 0)
@@ -204,7 +204,7 @@ dyn_guests_find(DynCli *cli, const char *name_or_uuid, GError **error)
         return NULL;
     }
     if (!known && stats)
-        known = find_uuid(stats->guests, dyn_dict_get_string(bare, "UUID"));
+        known = dyn_guests_by_uuid(stats->guests, dyn_dict_get_string(bare, "UUID"));
     guest = known ? lay_over(bare, known) : g_variant_ref(bare);
     return with_next_start(cli, guest, handle);
 }

@@ -23,4 +23,8 @@ dyn_guests_collect(DynCli *cli, DynGuestsScope scope, GError **error);
 GVariant *
 dyn_guests_find(DynCli *cli, const char *name_or_uuid, GError **error);
 
+/* The one of that UUID among @guests, GVariants as above. Borrowed; NULL: there is none. */
+GVariant *
+dyn_guests_by_uuid(GPtrArray *guests, const char *uuid);
+
 G_END_DECLS
