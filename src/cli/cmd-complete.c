@@ -83,6 +83,7 @@ offer_values(DynCli *cli, const Line *line)
     } known[] = {
         { "mode", { "on", "observe", "off" } },
         { "charge", { "auto", "full", "startup" } },
+        { "hot-add", { "virtio-mem", "dimm", "none" } },
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(known); i++)
