@@ -18,6 +18,7 @@ dyn_cli_commands(void)
         &dyn_cli_cmd_host,
         &dyn_cli_cmd_explain,
         &dyn_cli_cmd_prepare,
+        &dyn_cli_cmd_doctor,
         &dyn_cli_cmd_pause,
         &dyn_cli_cmd_resume,
         &dyn_cli_cmd_config,

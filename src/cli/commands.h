@@ -14,6 +14,7 @@ extern const DynCliCommand dyn_cli_cmd_release;
 extern const DynCliCommand dyn_cli_cmd_host;
 extern const DynCliCommand dyn_cli_cmd_explain;
 extern const DynCliCommand dyn_cli_cmd_prepare;
+extern const DynCliCommand dyn_cli_cmd_doctor;
 extern const DynCliCommand dyn_cli_cmd_pause;
 extern const DynCliCommand dyn_cli_cmd_resume;
 extern const DynCliCommand dyn_cli_cmd_config;

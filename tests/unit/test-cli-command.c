@@ -288,7 +288,7 @@ START_TEST(test_completion)
     } rows[] = {
         { { "sh" }, "show\n" },
         { { "" },
-          "list\nshow\nset\nenable\ndisable\nrelease\nhost\nexplain\nprepare\npause\nresume\nconfig\nhelp\n" },
+          "list\nshow\nset\nenable\ndisable\nrelease\nhost\nexplain\nprepare\ndoctor\npause\nresume\nconfig\nhelp\n" },
         { { "help", "re" }, "release\nresume\n" },
         { { "set", "x", "--mi" }, "--minimum\n" },
         { { "set", "--mode", "o" }, "on\nobserve\noff\n" },
@@ -302,8 +302,9 @@ START_TEST(test_completion)
         { { "set", "--minimum", "1" }, "" },
         { { "prepare", "web1", "--hot-add", "v" }, "virtio-mem\n" },
         { { "prepare", "web1", "--un" }, "--undo\n" },
+        { { "doctor", "db" }, "db two\n" },
         { { "nothing", "" },
-          "list\nshow\nset\nenable\ndisable\nrelease\nhost\nexplain\nprepare\npause\nresume\nconfig\nhelp\n" },
+          "list\nshow\nset\nenable\ndisable\nrelease\nhost\nexplain\nprepare\ndoctor\npause\nresume\nconfig\nhelp\n" },
     };
 
     fake_manager_serve(fixture.fake, fake_report_zoo());
