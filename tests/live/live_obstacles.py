@@ -2,7 +2,11 @@
 """Guests whose memory cannot be balanced: each is told why, before its start too, and left alone."""
 
 import contextlib
+import json
 import re
+import shutil
+import subprocess
+import tempfile
 from pathlib import Path
 
 import libvirt
@@ -51,6 +55,15 @@ def _huge_pages(stage, kib):
         _HUGE.write_text(f"{before}\n")
 
 
+def _found(stage, guest):
+    """What `doctor` finds: {check: severity}."""
+    run = stage.daemon.run_command("doctor", guest.name, "--json")
+    found = {item["check"]: item["severity"] for item in json.loads(run.stdout)["findings"]
+             if item["subject"] == "domain"}
+    assert run.returncode == ("problem" in found.values()), (run, found)
+    return found
+
+
 def _is_told(stage, guest, word, state):
     """`list` and `show` say what is in the way."""
     wait_for(f"{guest.name} {state}, '{word}' said", lambda: word in stage.told(guest)["reason"] and
@@ -81,6 +94,7 @@ def test_backing(stage):
         wait_for("connected again", stage.daemon.is_connected, 40)
         for word, guest in guests.items():
             _is_told(stage, guest, word, "shut off")
+            assert _found(stage, guest)["hugepages" if word == "huge" else word] == "problem"
             refused = stage.daemon.run_command("enable", guest.name)
             assert refused.returncode == 1 and word in refused.stderr, refused
         if not _start_locked(stage, guests["locked"]):
@@ -106,6 +120,7 @@ def test_vfio(stage):
     guest = stage.define(spec, stage.xml(spec).replace("<memballoon", f"{_VFIO}<memballoon", 1))
     stage.daemon.start({"host": {"Mode": "on"}})
     _is_told(stage, guest, "VFIO", "shut off")
+    assert _found(stage, guest)["vfio"] == "problem", _found(stage, guest)
     refused = stage.daemon.run_command("enable", guest.name)
     assert refused.returncode == 1 and "VFIO" in refused.stderr, refused
     stage.daemon.stop()
@@ -131,6 +146,7 @@ def test_no_balloon(stage):
     refused = stage.daemon.run_command("enable", guest.name)
     assert refused.returncode == 1 and "balloon" in refused.stderr, refused
     stage.wait_cycles(3)
+    assert _found(stage, guest)["no-balloon"] == "problem", _found(stage, guest)
     assert _description(guest) == before
 
 
@@ -145,5 +161,46 @@ def test_no_driver(stage):
     told = stage.told(guest)
     assert told["status"] == "unknown" and told["assigned"] == 256 * MIB, told
     assert stage.actual(guest) == 256 * MIB
+    assert _found(stage, guest)["no-driver"] == "problem", _found(stage, guest)
     guest.agent.balloon("load")
     wait_for("numbers", lambda: stage.told(guest)["status"] == "ok", 40, see=lambda: stage.told(guest))
+    assert "problem" not in _found(stage, guest).values(), _found(stage, guest)
+
+
+@contextlib.contextmanager
+def _running(name):
+    """A process that is called `name`."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = shutil.copy("/bin/sleep", f"{directory}/{name}")
+        with subprocess.Popen([path, "600"]) as process:
+            yield process
+            process.kill()
+
+
+def test_doctor(stage):
+    """what a guest and its host could do better, and that looking changes nothing"""
+    guest = stage.guest(**vars(_spec("sick", swap="none", autodeflate=False)))
+    stage.start()
+    stage.wait_known([guest])
+    before = _description(guest)
+    found = _found(stage, guest)
+    for check in ("free-page-reporting", "autodeflate", "max-memory", "guest-swap"):
+        assert found[check] == "note", found
+    assert "greedy" not in found, found
+
+    load = guest.agent.load(160, rate=80)  # and then it only holds it, as databases do
+    guest.agent.wait_load(load, 60)
+    wait_for("found greedy", lambda: _found(stage, guest).get("greedy") == "warning", 60, 1,
+             see=lambda: (stage.told(guest), _found(stage, guest)))
+    guest.agent.release()
+    wait_for("not any more", lambda: "greedy" not in _found(stage, guest), 60, 1,
+             see=lambda: stage.told(guest))
+    assert re.sub(r"<currentMemory.*", "", _description(guest)) == re.sub(r"<currentMemory.*", "", before)
+
+    with _running("earlyoom") as process:
+        text = stage.daemon.dynmem("doctor")
+        assert f"host: warning: earlyoom runs (process {process.pid})." in text, text
+    assert "earlyoom" not in stage.daemon.dynmem("doctor")
+    stage.daemon.stop()
+    silent = stage.daemon.run_command("doctor", guest.name)
+    assert silent.returncode == 1 and "dynmemd is not running" in silent.stdout, silent

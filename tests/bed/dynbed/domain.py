@@ -51,6 +51,7 @@ class GuestSpec:
     autodeflate: bool = False
     free_page_reporting: bool = False
     virtio_mem: Union[str, int, None] = None  # size of a virtio-mem device, 0 of it plugged
+    max_memory: Union[str, int, None] = None  # <maxMemory> with 16 slots, for DIMMs
     policy: Union[dict, str, None] = None  # dict: written as XML; str: put in as it is
     balloon: str = "virtio"  # virtio, none
     balloon_driver: str = "early"  # early, late: loaded when the agent is asked to
@@ -97,12 +98,17 @@ def policy_xml(policy, prefix=""):
     return ET.tostring(root, encoding="unicode")
 
 
+def _is_hot(spec):
+    return spec.virtio_mem is not None or spec.max_memory is not None
+
+
 def _add_memory(root, spec):
     memory_kib = parse_size_kib(spec.memory)
     current_kib = memory_kib if spec.current is None else parse_size_kib(spec.current)
-    if spec.virtio_mem is not None:
-        total_kib = memory_kib + parse_size_kib(spec.virtio_mem)
-        _add(root, "maxMemory", total_kib, unit="KiB", slots=16)
+    total_kib = memory_kib + (0 if spec.virtio_mem is None else parse_size_kib(spec.virtio_mem))
+    if _is_hot(spec):
+        most_kib = 0 if spec.max_memory is None else parse_size_kib(spec.max_memory)
+        _add(root, "maxMemory", max(total_kib, most_kib), unit="KiB", slots=16)
         memory_kib = total_kib  # libvirt's <memory> counts the device in
     _add(root, "memory", memory_kib, unit="KiB")
     _add(root, "currentMemory", current_kib, unit="KiB")
@@ -110,7 +116,7 @@ def _add_memory(root, spec):
 
 def _add_cpu(root, spec):
     _add(root, "vcpu", spec.vcpus)
-    if spec.virtio_mem is None:
+    if not _is_hot(spec):
         return
     numa = _add(_add(root, "cpu"), "numa")
     cpus = "0" if spec.vcpus == 1 else f"0-{spec.vcpus - 1}"

@@ -131,6 +131,7 @@ main(void)
     BedGuest guest = {0};
     char swap[32];
     char text[32];
+    char online[32];
 
     bed_mount_all();
     if (bed_cmdline_get("dynbed.probe", text, sizeof text))
@@ -140,7 +141,9 @@ main(void)
     bed_modules_load(strncmp(swap, "zram:", 5) == 0);
     if (!bed_write_file("/proc/self/oom_score_adj", "-1000"))
         perror("oom_score_adj");
-    if (!bed_write_file("/sys/devices/system/memory/auto_online_blocks", "online"))
+    if (!bed_cmdline_get("dynbed.online", online, sizeof online))
+        snprintf(online, sizeof online, "online");
+    if (!bed_write_file("/sys/devices/system/memory/auto_online_blocks", online))
         perror("auto_online_blocks");
     (void) bed_disk_find("cache", guest.cache_device, sizeof guest.cache_device);
     bed_swap_setup(&guest, swap);

@@ -20,7 +20,8 @@ _COMMAND_TIMEOUT_SEC = 40.0
 # What --json prints in bytes.
 _SIZES = frozenset("""startup minimum maximum assigned demand target bufferSize guestVisible
 guestAvailable floor overhead rss balloon inFlight added removed total reserve nonguest pool available
-availableForBalancing memAvailable free swapIn swapOut daemonAnonymous""".split())
+availableForBalancing memAvailable free swapIn swapOut daemonAnonymous virtioMem virtioMemRequested dimm
+offline""".split())
 
 
 class CommandError(AssertionError):
@@ -87,6 +88,11 @@ class Daemon:
         """Names below the state directory."""
         root = self._inside(STATE_DIRECTORY)
         return sorted(str(path.relative_to(root)) for path in root.rglob("*"))
+
+    def record(self, guest):
+        """What the daemon has on disk of a guest; empty if nothing."""
+        paths = sorted((self._inside(STATE_DIRECTORY) / "guests").glob(f"{guest.domain.UUIDString()}*"))
+        return "".join(path.read_text(encoding="utf-8") for path in paths if path.is_file())
 
     def log(self):
         """Everything every daemon of this bed said."""

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A timeline: all guests stacked against the pool, then each guest's assigned and demand."""
 
+from itertools import cycle
+
 from . import MIB
 from .svg import COLOURS, Document, Panel
 
@@ -29,7 +31,7 @@ def _legend(document, names):
         x += 64 + 7.4 * len(text)
     document.text(x, y, "filled: assigned", class_="dim")
     x = _LEFT
-    for name, colour in zip(names, COLOURS):
+    for name, colour in zip(names, cycle(COLOURS)):
         document.add("rect", x=x, y=y + 10, width=12, height=12, fill=colour, fill_opacity="0.75")
         document.text(x + 17, y + 20, name)
         x += 40 + 7.2 * len(name)
@@ -55,7 +57,7 @@ def _stack(document, samples, policies, spans):
     panel.bands(spans)
     panel.axes(16, 6, True)
     below = [0.0] * len(samples)
-    for name, colour in zip(policies, COLOURS):
+    for name, colour in zip(policies, cycle(COLOURS)):
         above = [base + sample.assigned.get(name, 0) / MIB for base, sample in zip(below, samples)]
         panel.area([(sample.time_sec, low, high)
                     for sample, low, high in zip(samples, below, above)],
@@ -99,7 +101,7 @@ def timeline(samples, policies, phases, heading):
     _legend(document, policies)
     _phase_labels(_stack(document, samples, policies, spans), phases)
     width = (_WIDTH - _LEFT - _RIGHT - _GAP) / 2
-    for i, (name, colour) in enumerate(zip(policies, COLOURS)):
+    for i, (name, colour) in enumerate(zip(policies, cycle(COLOURS))):
         box = (_LEFT + (i % 2) * (width + _GAP), first_row + i // 2 * (_SMALL_HEIGHT + _SMALL_GAP),
                width, _SMALL_HEIGHT)
         _guest(document, box, samples, name, (policies[name], colour), spans)
