@@ -11,7 +11,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 # pylint: disable=wrong-import-position
-from dynexp import alone, crowd  # noqa: E402
+from dynexp import alone, crowd, idle, visible  # noqa: E402
 from dynexp.phases import find_alone, find_crowd  # noqa: E402
 from dynexp.series import MIB, Look, NotFound  # noqa: E402
 
@@ -200,6 +200,75 @@ def test_crowd_broken(check):
     check("spent pool" in said, "a pool that is never spent", said)
 
 
+def idle_found():
+    """Eight of minimum 128 MiB and twelve of minimum 48, of 1 GiB."""
+    def guests(count, assigned):
+        return [idle.Guest(assigned * MIB, assigned * MIB, 60 * MIB, 54 * MIB, 0) for _ in range(count)]
+
+    return [idle.Held(128 * MIB, guests(8, 128)), idle.Held(48 * MIB, guests(12, 84))]
+
+
+def test_idle(check):
+    """Guests that fit."""
+    def said(found):
+        return failed(idle.judge(found, 1024 * MIB, 128 * MIB))
+
+    equal, below = idle_found()
+    check(said([equal, below]) == [], "good figures pass", said([equal, below]))
+    fewer = replace(equal, guests=equal.guests[1:])
+    check(any("as many as" in text for text in said([fewer, below])), "one too few", said([fewer, below]))
+    for count, what in ((8, "no more than before"), (9, "fewer than there is room for")):
+        few = replace(below, guests=below.guests[:count])
+        check(any("strictly more" in text for text in said([equal, few])), what, said([equal, few]))
+    for what, criterion, change in (
+            ("one holds too much", "no more", {"told": 100 * MIB, "assigned": 100 * MIB}),
+            ("one below its minimum", "minimum or floor", {"told": 40 * MIB, "assigned": 40 * MIB, "floor": 0}),
+            ("one below its floor", "minimum or floor", {"floor": 90 * MIB}),
+            ("the pool over-run", "over-run", {"told": 300 * MIB, "assigned": 300 * MIB, "demand": 300 * MIB}),
+            ("other figures", "libvirt's", {"told": 83 * MIB}), ("a kill", "killed", {"oom": 1})):
+        broken = replace(below, guests=[replace(below.guests[0], **change), *below.guests[1:]])
+        check(any(criterion in text for text in said([equal, broken])), what, said([equal, broken]))
+
+
+def plug_looks():
+    """Twice a second: 5 s at 256 MiB, 30 s to 896 by virtio-mem, 5 s held, 10 s idle, 20 s at 640."""
+    looks = []
+    for i in range(140):
+        sec = i / 2
+        held = 256 + min(640, max(0, int((sec - 5) / 30 * 320) * 2)) if sec < 50 else 640
+        plugged = (held - 256) * MIB
+        looks.append(visible.PlugLook(
+            sec=sec, assigned=held * MIB, told=held * MIB, target=held * MIB,
+            demand=held * MIB * 5 // 6 if sec < 40 else 520 * MIB, available=100 * MIB, floor=0, oom=0,
+            visible=max(held, 896 if sec > 35 else 0) * MIB, pressure=80.0, added=0, removed=0, left=0,
+            booted=256 * MIB, plugged=plugged, vmem=plugged, total=(held - 38) * MIB - plugged // 128))
+    return looks
+
+
+def test_visible(check):
+    """Visible and assigned memory."""
+    looks = plug_looks()
+    phases = visible.phases_of(((10, 79), 79), looks)
+
+    def said(series, stays=False):
+        return failed(visible.judge(series, phases, stays))
+
+    check(said(looks) == [], "a good series passes", said(looks))
+    check(said(looks, True) == ["DIMMs stay, the balloon takes of them"], "what should stay went",
+          said(looks, True))
+    for what, criterion, begin, end, changes in (
+            ("1: more than it boots with", "what it boots with", 2, 6, {"visible": lambda one: 257 * MIB}),
+            ("2: nothing was plugged", "past its boot memory", 30, 40, {"plugged": lambda one: 0}),
+            ("2: in need", "what it needs", 39, 40, {"demand": lambda one: 900 * MIB}),
+            ("3: nothing was taken", "assigned falls", 50, 999, {"assigned": lambda one: 896 * MIB}),
+            ("3: visible falls", "never falls", 60, 999, {"visible": lambda one: 700 * MIB}),
+            ("all: more than it can see", "in every look", 30, 31, {"visible": lambda one: one.told - 4}),
+            ("all: another size", "is libvirt's", 20, 24, {"told": lambda one: one.told + 90 * MIB}),
+            ("all: unused by the guest", "MemTotal", 37, 45, {"total": lambda one: one.total - 128 * MIB})):
+        broken = said(changed(looks, begin, end, **changes))
+        check(any(criterion in text for text in broken), what, broken)
+
+
 def main():
     """Run all; the plan comes last."""
     count = [0, 0]
@@ -211,7 +280,8 @@ def main():
         if not good:
             print(f"# saw: {seen}")
 
-    for test in (test_alone_phases, test_alone_missing, test_alone_judged, test_crowd, test_crowd_broken):
+    for test in (test_alone_phases, test_alone_missing, test_alone_judged, test_crowd, test_crowd_broken,
+                 test_idle, test_visible):
         test(check)
     print(f"1..{count[0]}")
     return 1 if count[1] else 0
