@@ -2,8 +2,7 @@
 /* The rest of the command: release, pause, resume, config, help, completion, and the man page. */
 #include "config.h"
 
-#include "cli-run.h"
-#include "fake-manager.h"
+#include "cli-fixture.h"
 #include "fake-report.h"
 #include "suite.h"
 
@@ -13,27 +12,6 @@
 #include <glib/gstdio.h>
 #include <math.h>
 #include <string.h>
-
-typedef struct Fixture {
-    FakeManager *fake;
-    virConnectPtr libvirt;
-} Fixture;
-
-static Fixture fixture;
-
-static void
-setup(void)
-{
-    fixture.fake = fake_manager_new();
-    fixture.libvirt = cli_setup_libvirt("[host]\nMode=on\n");
-}
-
-static void
-teardown(void)
-{
-    cli_teardown_libvirt(fixture.libvirt);
-    fake_manager_free(fixture.fake);
-}
 
 static void
 assert_calls(const char *expected)

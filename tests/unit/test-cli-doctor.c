@@ -3,8 +3,7 @@
  * exits. What it finds is test-doctor.c's. */
 #include "config.h"
 
-#include "cli-run.h"
-#include "fake-manager.h"
+#include "cli-fixture.h"
 #include "fake-report.h"
 #include "suite.h"
 
@@ -16,27 +15,6 @@
  * each is one whole CPU's work of its many. */
 #define SIZES "<memory unit='MiB'>1024</memory><currentMemory unit='MiB'>1024</currentMemory>"
 #define UUID_1 "<uuid>00000000-0000-4000-8000-000000000001</uuid>"
-
-typedef struct Fixture {
-    FakeManager *fake;
-    virConnectPtr libvirt;
-} Fixture;
-
-static Fixture fixture;
-
-static void
-setup(void)
-{
-    fixture.fake = fake_manager_new();
-    fixture.libvirt = cli_setup_libvirt("[host]\nMode=on\n");
-}
-
-static void
-teardown(void)
-{
-    cli_teardown_libvirt(fixture.libvirt);
-    fake_manager_free(fixture.fake);
-}
 
 static void
 define(const char *name, const char *top, const char *devices)

@@ -2,34 +2,12 @@
 /* What list, show and host print, compared with golden files; DYN_REGENERATE=1 writes them anew. */
 #include "config.h"
 
-#include "cli-run.h"
-#include "fake-manager.h"
+#include "cli-fixture.h"
 #include "fake-report.h"
 #include "suite.h"
 
 #include <locale.h>
 #include <string.h>
-
-typedef struct Fixture {
-    FakeManager *fake;
-    virConnectPtr libvirt;
-} Fixture;
-
-static Fixture fixture;
-
-static void
-setup(void)
-{
-    fixture.fake = fake_manager_new();
-    fixture.libvirt = cli_setup_libvirt("[host]\nMode=on\n");
-}
-
-static void
-teardown(void)
-{
-    cli_teardown_libvirt(fixture.libvirt);
-    fake_manager_free(fixture.fake);
-}
 
 typedef struct Golden {
     const char *file;
