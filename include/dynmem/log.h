@@ -10,7 +10,7 @@
 G_BEGIN_DECLS
 
 /* MESSAGE_ID= of what somebody may want to find again; documented in dynmemd(8). */
-#define DYN_LOG_ID_ACTION "5a5a2a2ff80a4a0aa7cf1e9a9a0c6d10" /* a balloon request was sent */
+#define DYN_LOG_ID_ACTION "5a5a2a2ff80a4a0aa7cf1e9a9a0c6d10" /* a guest was asked to resize */
 #define DYN_LOG_ID_REFUSED "0b8f1c5b1e8a4b6b9a53a1c2f1c0a5d2" /* one was not sent, or failed */
 #define DYN_LOG_ID_STATUS "c7f5b3c1f9584c51b0d8f0a6c4bb0e63" /* a guest's memory status changed */
 #define DYN_LOG_ID_CONNECTION "e4d1f3a7a7d84d0f8b4f6f0e0d5f7c11" /* libvirt came or went */

@@ -185,7 +185,7 @@ dyn_virt_guest_reset(DynVirtGuest *guest);
  * has spoken of them since, it has to be read again. Call with the lock held. */
 void
 dyn_virt_guest_note_vmem(DynVirtGuest *guest, const DynDomain *domain, int64_t asked_usec);
-/* What list() or read() found, asked at @asked_usec: an event since then knows better. */
+/* What list() or read() found: an event since its @read_usec knows better. */
 void
 dyn_virt_guests_note(DynVirt *self, const DynFound *found);
 
