@@ -28,7 +28,7 @@ typedef enum {
 
 /* QEMU has no more slots for memory devices: with <maxMemory slots=> of 256 QEMU 7.2 starts, with
  * 300 it does not. */
-#define DYN_VMEM_MAX_DEVICES 256u
+#define DYN_SLOTS_MOST 256u
 
 /* One virtio-mem device. */
 typedef struct DynVmem {
@@ -54,9 +54,7 @@ typedef struct DynDomain {
     uint64_t vmem_size_kib;    /* sum of their <size> */
     uint64_t vmem_current_kib; /* sum of their <current>; 0 in inactive XML */
     uint64_t vmem_requested_kib; /* sum of their <requested> */
-    /* the largest of their <block>s: what is asked of them together goes by it; 0: no device, or
-     * one whose numbers make no sense, and then none is asked for anything */
-    uint64_t vmem_block_kib;
+    uint64_t vmem_block_kib;   /* dyn_vmem_block_kib(): what is asked of them goes by it */
     GArray *vmems;             /* of DynVmem, in the order of the XML */
     uint32_t vcpus;
     bool autodeflate;          /* <memballoon autodeflate='on'>: changes what MemTotal means */
@@ -89,6 +87,11 @@ dyn_domain_copy(const DynDomain *domain);
 
 void
 dyn_domain_free(DynDomain *domain);
+
+/* The largest of the blocks of @vmems (of DynVmem). 0: there is none, there are more than
+ * DYN_SLOTS_MOST, or the numbers of one make no sense; then none is asked for anything. */
+uint64_t
+dyn_vmem_block_kib(const GArray *vmems);
 
 /* The most memory the domain can ever hold: <memory>, or <maxMemory> where a slot is free. */
 uint64_t

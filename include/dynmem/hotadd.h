@@ -19,7 +19,7 @@ G_BEGIN_DECLS
  * - a larger total lowers no share.
  *
  * False, and nothing is written: there is no device, one whose block is 0, or more than
- * DYN_VMEM_MAX_DEVICES. */
+ * DYN_SLOTS_MOST. */
 bool
 dyn_vmem_spread(const GArray *vmems, uint64_t total_kib, uint64_t *ret_requested_kib);
 

@@ -12,11 +12,6 @@ G_BEGIN_DECLS
 
 /* Blocks a virtio-mem device is plugged in: the smallest on x86. */
 #define DYN_PREPARE_BLOCK_KIB (UINT64_C(2) * 1024)
-/* What Linux onlines at a time on x86: the size DIMMs are made a multiple of. */
-#define DYN_PREPARE_DIMM_KIB (UINT64_C(128) * 1024)
-/* QEMU refuses to start with more ("unsupported amount of memory slots"). */
-#define DYN_PREPARE_SLOTS_MOST 256u
-
 /* How a guest is to get more than it boots with. */
 typedef enum {
     DYN_HOT_ADD_NONE,       /* not at all: it boots with the maximum, the balloon holds the rest */

@@ -81,6 +81,13 @@ dyn_mul_div(uint64_t a, uint64_t b, uint64_t c)
     return __builtin_mul_overflow(a, b, &product) ? dyn_mul_div_wide(a, b, c) : product / c;
 }
 
+/* @value rounded up to a multiple of @unit, which must not be 0. */
+static inline uint64_t
+dyn_round_up(uint64_t value, uint64_t unit)
+{
+    return dyn_sat_add(value, unit - 1) / unit * unit;
+}
+
 /* @value brought into [@lo, @hi]; where @lo > @hi, @hi wins. */
 static inline uint64_t
 dyn_clamp(uint64_t value, uint64_t lo, uint64_t hi)

@@ -13,7 +13,7 @@
 
 #include "xml-priv.h"
 
-static const DynXmlKind kind = { "domain XML", DYN_DOMAIN_XML_MAX_BYTES };
+const DynXmlKind dyn_xml_domain = { "domain XML", DYN_DOMAIN_XML_MAX_BYTES };
 
 /* The size in @node (<memory unit='KiB'>1048576</memory>). */
 static bool
@@ -80,15 +80,6 @@ read_identity(DynDomain *domain, const xmlNode *root, GError **error)
     return dyn_xml_fail(error, "<uuid> %s is not a UUID", quoted);
 }
 
-/* As read_child_size(); 0 where it cannot be read. */
-static uint64_t
-lenient_size(const xmlNode *parent, const char *name)
-{
-    uint64_t kib;
-
-    return read_child_size(parent, name, &kib, NULL) ? kib : 0;
-}
-
 /* Numbers that libvirt or QEMU would not take may be asked of nobody. */
 static bool
 makes_sense(const DynVmem *vmem)
@@ -111,7 +102,7 @@ read_vmem(DynDomain *domain, const xmlNode *target, uint64_t size_kib, GError **
 
     if (!read_child_size(target, "current", &vmem.current_kib, error))
         return false;
-    vmem.block_kib = lenient_size(target, "block");
+    vmem.block_kib = dyn_xml_kib(dyn_xml_child(target, "block"));
     if (!read_child_size(target, "requested", &vmem.requested_kib, NULL))
         vmem.block_kib = 0;
     if (cell != NULL && g_ascii_string_to_signed(cell, 10, 0, INT32_MAX, &number, NULL))
@@ -126,19 +117,21 @@ read_vmem(DynDomain *domain, const xmlNode *target, uint64_t size_kib, GError **
     return true;
 }
 
-static void
-find_vmem_block(DynDomain *domain)
+uint64_t
+dyn_vmem_block_kib(const GArray *vmems)
 {
-    domain->vmem_block_kib = 0;
-    for (guint i = 0; i < domain->vmems->len; i++) {
-        const DynVmem *vmem = &g_array_index(domain->vmems, DynVmem, i);
+    uint64_t largest_kib = 0;
 
-        if (!makes_sense(vmem) || domain->vmems->len > DYN_VMEM_MAX_DEVICES) {
-            domain->vmem_block_kib = 0;
-            return;
-        }
-        domain->vmem_block_kib = MAX(domain->vmem_block_kib, vmem->block_kib);
+    if (vmems->len > DYN_SLOTS_MOST)
+        return 0;
+    for (guint i = 0; i < vmems->len; i++) {
+        const DynVmem *vmem = &g_array_index(vmems, DynVmem, i);
+
+        if (!makes_sense(vmem))
+            return 0;
+        largest_kib = MAX(largest_kib, vmem->block_kib);
     }
+    return largest_kib;
 }
 
 /* One <memory model=...> of <devices>. *ret_other_kib grows by what is no RAM to the guest. */
@@ -187,7 +180,7 @@ read_memory(DynDomain *domain, const xmlNode *root, GError **error)
         if (!read_memory_device(domain, node, &other_kib, error))
             return false;
     }
-    find_vmem_block(domain);
+    domain->vmem_block_kib = dyn_vmem_block_kib(domain->vmems);
     plugged_kib = dyn_sat_add(domain->dimm_kib, domain->vmem_size_kib);
     if (dyn_sat_add(plugged_kib, other_kib) >= domain->memory_kib)
         return dyn_xml_fail(
@@ -369,11 +362,11 @@ parse(const char *xml, size_t length, bool with_policy, DynDomain **ret_domain, 
     g_autoptr(DynDomain) domain = dyn_domain_new();
     const xmlNode *root;
 
-    if (!dyn_xml_parse(xml, length, &kind, &doc, error))
+    if (!dyn_xml_parse(xml, length, &dyn_xml_domain, &doc, error))
         return false;
     root = xmlDocGetRootElement(doc);
     if (!read_facts(domain, root, error) || (with_policy && !read_policy(domain, root, error))) {
-        g_prefix_error(error, "%s: ", kind.what);
+        g_prefix_error(error, "%s: ", dyn_xml_domain.what);
         return false;
     }
     *ret_domain = g_steal_pointer(&domain);

@@ -45,16 +45,6 @@ keep_kib(const DynGuest *guest)
     return MIN(dyn_guest_boot_kib(guest), dyn_sat_add(kernel, dyn_guest_safety_kib(guest)));
 }
 
-static uint64_t
-dimm_room_kib(const DynGuest *guest)
-{
-    const DynDomain *domain = guest->domain;
-
-    if (domain->slots_used >= domain->slots)
-        return 0;
-    return dyn_sat_sub(domain->max_memory_kib, domain->memory_kib);
-}
-
 /* While it rests after a request that came to nothing there is no more than it has. */
 DynExtent
 dyn_guest_extent(const DynGuest *guest)
@@ -72,7 +62,7 @@ dyn_guest_extent(const DynGuest *guest)
         extent.vmem_most_kib = guest->plug_rests ? extent.vmem_kib : guest->domain->vmem_size_kib;
         extent.block_kib = guest->plug_rests ? 0 : guest->domain->vmem_block_kib;
     } else if (!guest->plug_rests && guest->domain->vmem_devices == 0) {
-        extent.dimm_most_kib = dimm_room_kib(guest);
+        extent.dimm_most_kib = dyn_domain_reach_kib(guest->domain) - guest->domain->memory_kib;
     }
     return extent;
 }
@@ -298,8 +288,7 @@ dyn_guest_plug_is_due(const DynGuest *guest, uint64_t *ret_to_kib)
     if (!guest->plug_due || !can_ask(guest))
         return false;
     *ret_to_kib = boots ? 0
-                        : MIN((guest->vmem_kib + guest->domain->vmem_block_kib - 1) /
-                                  guest->domain->vmem_block_kib * guest->domain->vmem_block_kib,
+                        : MIN(dyn_round_up(guest->vmem_kib, guest->domain->vmem_block_kib),
                               guest->domain->vmem_size_kib);
     /* that its devices are empty may have been heard before the reset, and taken for a request */
     return boots || *ret_to_kib != dyn_guest_requested_kib(guest);

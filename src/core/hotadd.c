@@ -12,28 +12,10 @@
 
 #include "xml-priv.h"
 
-static const DynXmlKind kind = { "domain XML", DYN_DOMAIN_XML_MAX_BYTES };
-
 static const DynVmem *
 vmem_at(const GArray *vmems, guint i)
 {
     return &g_array_index(vmems, DynVmem, i);
-}
-
-/* 0: they cannot be asked. */
-static uint64_t
-largest_block(const GArray *vmems)
-{
-    uint64_t largest_kib = 0;
-
-    if (vmems->len > DYN_VMEM_MAX_DEVICES)
-        return 0;
-    for (guint i = 0; i < vmems->len; i++) {
-        if (vmem_at(vmems, i)->block_kib == 0)
-            return 0;
-        largest_kib = MAX(largest_kib, vmem_at(vmems, i)->block_kib);
-    }
-    return largest_kib;
 }
 
 /* Is (@a + 1) / @of_a < (@b + 1) / @of_b? Blocks, which are fewer than 2^44. */
@@ -93,8 +75,8 @@ give_odd_ends(const GArray *vmems, uint64_t unit_kib, uint64_t left_kib, uint64_
 bool
 dyn_vmem_spread(const GArray *vmems, uint64_t total_kib, uint64_t *ret_requested_kib)
 {
-    const uint64_t unit_kib = largest_block(vmems);
-    uint64_t room[DYN_VMEM_MAX_DEVICES], given_kib = 0;
+    const uint64_t unit_kib = dyn_vmem_block_kib(vmems);
+    uint64_t room[DYN_SLOTS_MOST], given_kib = 0;
     bool full = true;
 
     if (unit_kib == 0)
@@ -170,13 +152,14 @@ dyn_hotadd_updates(const char *xml, size_t length, uint64_t total_kib, GError **
 {
     g_autoptr(DynDomain) domain = NULL;
     g_autoptr(xmlDoc) doc = NULL;
-    uint64_t wanted[DYN_VMEM_MAX_DEVICES];
+    uint64_t wanted[DYN_SLOTS_MOST];
     GPtrArray *updates;
 
     if (!dyn_domain_parse_facts(xml, length, &domain, error) ||
-        !check_vmems(domain, total_kib, error) || !dyn_xml_parse(xml, length, &kind, &doc, error))
+        !check_vmems(domain, total_kib, error) ||
+        !dyn_xml_parse(xml, length, &dyn_xml_domain, &doc, error))
         return NULL;
-    if (domain->vmem_block_kib == 0 || !dyn_vmem_spread(domain->vmems, total_kib, wanted)) {
+    if (!dyn_vmem_spread(domain->vmems, total_kib, wanted)) {
         (void)dyn_xml_fail(error, "the sizes of a virtio-mem device make no sense");
         return NULL;
     }
@@ -195,7 +178,7 @@ dyn_hotadd_update_name(const char *update)
     g_autofree char *kib = NULL;
     const xmlNode *root, *found, *requested;
 
-    if (!dyn_xml_parse(update, strlen(update), &kind, &doc, NULL))
+    if (!dyn_xml_parse(update, strlen(update), &dyn_xml_domain, &doc, NULL))
         return g_strdup("virtio-mem device");
     root = xmlDocGetRootElement(doc);
     found = dyn_xml_child(root, "alias");
@@ -233,15 +216,6 @@ number_of(const char *text)
     return text && g_ascii_string_to_signed(text, 10, 0, INT32_MAX, &number, NULL) ? number : -1;
 }
 
-/* In KiB, 0 where it cannot be read: only a choice between cells depends on it. */
-static uint64_t
-size_of(const char *text, const char *unit)
-{
-    uint64_t kib;
-
-    return text && dyn_size_parse_unit(text, unit, &kib, NULL) ? kib : 0;
-}
-
 /* What devices bring to @cell. */
 static uint64_t
 devices_kib(const xmlNode *root, gint64 cell)
@@ -252,13 +226,10 @@ devices_kib(const xmlNode *root, gint64 cell)
          node != NULL; node = dyn_xml_next(node, "memory")) {
         const xmlNode *target = dyn_xml_child(node, "target");
         const xmlNode *where = dyn_xml_child(target, "node");
-        const xmlNode *size = dyn_xml_child(target, "size");
         g_autofree char *text = where ? dyn_xml_text(where) : NULL;
-        g_autofree char *number = size ? dyn_xml_text(size) : NULL;
-        g_autofree char *unit = size ? dyn_xml_attr(size, "unit") : NULL;
 
         if (number_of(text) == cell)
-            kib = dyn_sat_add(kib, size_of(number, unit));
+            kib = dyn_sat_add(kib, dyn_xml_kib(dyn_xml_child(target, "size")));
     }
     return kib;
 }
@@ -275,10 +246,9 @@ least_cell(const xmlNode *root)
     for (const xmlNode *node = dyn_xml_child(numa, "cell"); node != NULL;
          node = dyn_xml_next(node, "cell"), index++) {
         g_autofree char *id = dyn_xml_attr(node, "id");
-        g_autofree char *memory = dyn_xml_attr(node, "memory");
-        g_autofree char *unit = dyn_xml_attr(node, "unit");
         const gint64 cell = id ? number_of(id) : index;
-        const uint64_t kib = dyn_sat_add(size_of(memory, unit), devices_kib(root, cell));
+        /* a size that cannot be read is 0: only a choice between cells depends on it */
+        const uint64_t kib = dyn_sat_add(dyn_xml_cell_kib(node), devices_kib(root, cell));
 
         if (kib < least_kib) {
             least_kib = kib;
@@ -297,7 +267,8 @@ dyn_hotadd_dimm(const char *xml, size_t length, uint64_t size_kib, GError **erro
     gint64 cell;
 
     if (!dyn_domain_parse_facts(xml, length, &domain, error) ||
-        !check_dimm(domain, size_kib, error) || !dyn_xml_parse(xml, length, &kind, &doc, error))
+        !check_dimm(domain, size_kib, error) ||
+        !dyn_xml_parse(xml, length, &dyn_xml_domain, &doc, error))
         return NULL;
     cell = least_cell(xmlDocGetRootElement(doc));
     node = cell < 0 ? g_strdup("")

@@ -15,28 +15,23 @@ find_balloon(const DynPreparing *work)
     return dyn_xml_child(dyn_xml_child(dyn_xml_draft_root(work->draft), "devices"), "memballoon");
 }
 
-bool
-dyn_preparing_balloon_model(DynPreparing *work, GError **error)
+void
+dyn_preparing_balloon_model(DynPreparing *work)
 {
     const xmlNode *balloon = find_balloon(work);
     g_autofree char *model = balloon != NULL ? dyn_xml_attr(balloon, "model") : NULL;
-    g_autoptr(DynDomain) domain = NULL;
-    const char *text;
 
+    if ((work->before->obstacles & DYN_PREPARING_MENDS) == 0)
+        return;
     if (balloon == NULL) {
         dyn_xml_draft_append(work->draft, dyn_preparing_devices(work),
                              "<memballoon model='virtio'/>");
         dyn_preparing_changed(work, "<memballoon>: added: it moves the memory");
-    } else if (model == NULL || !g_str_has_prefix(model, "virtio")) {
+    } else {
         dyn_xml_draft_set_attr(work->draft, balloon, "model", "virtio");
         dyn_preparing_changed(work, "<memballoon>: model virtio in the place of %s: it moves the "
                               "memory", model ? model : "no model");
     }
-    text = dyn_xml_draft_text(work->draft);
-    if (!dyn_domain_parse_facts(text, strlen(text), &domain, error))
-        return false;
-    work->obstacle = domain->obstacle;
-    return true;
 }
 
 static void

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include <dynmem/resize.h>
+
 #include "prepare-priv.h"
 
 #define VIRTIO_MEM_SINCE (UINT64_C(7009000)) /* libvirt 7.9 */
@@ -42,12 +44,6 @@ note_guest(DynPreparing *work, const char *driver)
         dyn_preparing_note(work, "with <maxMemory> Linux sets 64 MiB aside at its start for a "
                            "bounce buffer: a startup of 256 MiB or more, or swiotlb=noforce on "
                            "the kernel's command line, is better");
-}
-
-static uint64_t
-round_up(uint64_t kib, uint64_t step_kib)
-{
-    return (kib + step_kib - 1) / step_kib * step_kib;
 }
 
 /* ---- virtio-mem --------------------------------------------------------------------------- */
@@ -98,7 +94,7 @@ write_target(DynPreparing *work, const char *name, uint64_t kib)
 {
     g_autofree char *number = g_strdup_printf("%" G_GUINT64_FORMAT, kib);
 
-    if (device_child(work, name) == NULL || dyn_preparing_read_kib(device_child(work, name)) == kib)
+    if (device_child(work, name) == NULL || dyn_xml_kib(device_child(work, name)) == kib)
         return false;
     if (!dyn_xml_attr_is(device_child(work, name), "unit", "KiB"))
         dyn_xml_draft_set_attr(work->draft, device_child(work, name), "unit", "KiB");
@@ -110,8 +106,8 @@ write_target(DynPreparing *work, const char *name, uint64_t kib)
 static bool
 reuse_device(DynPreparing *work, uint64_t need_kib, uint64_t *ret_size_kib, GError **error)
 {
-    const uint64_t block = MAX(dyn_preparing_read_kib(device_child(work, "block")), 1);
-    const uint64_t wanted = round_up(need_kib, block);
+    const uint64_t block = MAX(dyn_xml_kib(device_child(work, "block")), 1);
+    const uint64_t wanted = dyn_round_up(need_kib, block);
     g_autofree char *is = dyn_size_format_exact(wanted);
     g_autofree char *was = dyn_size_format_exact(work->before->vmem_size_kib);
 
@@ -155,7 +151,7 @@ dyn_preparing_virtio_mem(DynPreparing *work, GError **error)
         if (!reuse_device(work, need, &size, error))
             return false;
     } else {
-        size = round_up(need, DYN_PREPARE_BLOCK_KIB);
+        size = dyn_round_up(need, DYN_PREPARE_BLOCK_KIB);
         add_device(work, size);
         devices++;
     }
@@ -173,15 +169,15 @@ dyn_preparing_virtio_mem(DynPreparing *work, GError **error)
 static uint64_t
 choose_step(DynPreparing *work, uint64_t need_kib, unsigned left)
 {
-    uint64_t step = DYN_PREPARE_DIMM_KIB;
+    uint64_t step = DYN_RESIZE_DIMM_KIB;
     g_autofree char *size = NULL;
 
     while ((need_kib + step - 1) / step > left)
         step *= 2;
     size = dyn_size_format_exact(step);
-    if (step != DYN_PREPARE_DIMM_KIB)
+    if (step != DYN_RESIZE_DIMM_KIB)
         dyn_preparing_note(work, "QEMU takes %u slots at most: DIMMs have to be of %s each to "
-                           "reach the maximum", DYN_PREPARE_SLOTS_MOST, size);
+                           "reach the maximum", DYN_SLOTS_MOST, size);
     return step;
 }
 
@@ -191,7 +187,7 @@ dyn_preparing_dimm(DynPreparing *work, GError **error)
     const DynDomain *before = work->before;
     const xmlNode *features = dyn_xml_child(dyn_xml_draft_root(work->draft), "features");
     const uint64_t startup = work->request->policy->startup_kib;
-    const uint64_t boot = round_up(startup, DYN_PREPARE_DIMM_KIB);
+    const uint64_t boot = dyn_round_up(startup, DYN_RESIZE_DIMM_KIB);
     const uint64_t maximum = MAX(work->request->policy->maximum_kib, boot);
     g_autofree char *vmem = dyn_size_format(before->vmem_size_kib);
     g_autofree char *why = NULL;
@@ -207,10 +203,10 @@ dyn_preparing_dimm(DynPreparing *work, GError **error)
         return dyn_preparing_refuse(work, error, "it has no ACPI, by which DIMMs are plugged in; "
                                     "add <acpi/> to its <features> (virsh edit), or use "
                                     "--hot-add virtio-mem");
-    if (before->slots_used >= DYN_PREPARE_SLOTS_MOST)
+    if (before->slots_used >= DYN_SLOTS_MOST)
         return dyn_preparing_refuse(work, error, "all %u slots that QEMU takes are in use",
-                                    DYN_PREPARE_SLOTS_MOST);
-    step = choose_step(work, maximum - boot, DYN_PREPARE_SLOTS_MOST - before->slots_used);
+                                    DYN_SLOTS_MOST);
+    step = choose_step(work, maximum - boot, DYN_SLOTS_MOST - before->slots_used);
     steps = (maximum - boot + step - 1) / step;
     if (steps == 0)
         return dyn_preparing_refuse(work, error, "startup and maximum lie within one DIMM of 128 "

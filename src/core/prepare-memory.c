@@ -9,18 +9,6 @@
 
 #include "prepare-priv.h"
 
-uint64_t
-dyn_preparing_read_kib(const xmlNode *node)
-{
-    g_autofree char *number = node != NULL ? dyn_xml_text(node) : NULL;
-    g_autofree char *unit = node != NULL ? dyn_xml_attr(node, "unit") : NULL;
-    uint64_t kib = 0;
-
-    if (node != NULL && dyn_size_parse_unit(number, unit, &kib, NULL))
-        return kib;
-    return 0;
-}
-
 static const xmlNode *
 find_size(const DynPreparing *work, const char *name)
 {
@@ -53,8 +41,8 @@ say_size(DynPreparing *work, const char *name, const uint64_t kib[2], const char
 void
 dyn_preparing_set_memory(DynPreparing *work, uint64_t total_kib, const char *why)
 {
-    const uint64_t was = dyn_preparing_read_kib(find_size(work, "memory"));
-    const uint64_t most = dyn_preparing_read_kib(find_size(work, "maxMemory"));
+    const uint64_t was = dyn_xml_kib(find_size(work, "memory"));
+    const uint64_t most = dyn_xml_kib(find_size(work, "maxMemory"));
 
     if (most != 0 && most < total_kib) {
         write_size(work, "maxMemory", total_kib);
@@ -71,8 +59,8 @@ void
 dyn_preparing_set_current(DynPreparing *work)
 {
     const uint64_t startup = work->request->policy->startup_kib;
-    const uint64_t total = dyn_preparing_read_kib(find_size(work, "memory"));
-    const uint64_t was = dyn_preparing_read_kib(find_size(work, "currentMemory"));
+    const uint64_t total = dyn_xml_kib(find_size(work, "memory"));
+    const uint64_t was = dyn_xml_kib(find_size(work, "currentMemory"));
 
     if (was == startup || (was == 0 && total == startup))
         return;
@@ -86,7 +74,7 @@ dyn_preparing_set_current(DynPreparing *work)
 void
 dyn_preparing_set_max(DynPreparing *work, uint64_t total_kib, unsigned slots, const char *why)
 {
-    const uint64_t was = dyn_preparing_read_kib(find_size(work, "maxMemory"));
+    const uint64_t was = dyn_xml_kib(find_size(work, "maxMemory"));
     const uint64_t wanted = MAX(was, total_kib);
     g_autofree char *size = dyn_size_format_exact(wanted);
     g_autofree char *count = g_strdup_printf("%u", MAX(slots, work->before->slots));
@@ -122,27 +110,15 @@ nth_cell(const DynPreparing *work, guint n)
     return cell;
 }
 
-static uint64_t
-cell_kib(const xmlNode *cell)
-{
-    g_autofree char *number = dyn_xml_attr(cell, "memory");
-    g_autofree char *unit = dyn_xml_attr(cell, "unit");
-    uint64_t kib = 0;
-
-    if (number != NULL && dyn_size_parse_unit(number, unit, &kib, NULL))
-        return kib;
-    return 0;
-}
-
 static void
 write_cell(DynPreparing *work, guint n, uint64_t kib)
 {
     g_autofree char *number = g_strdup_printf("%" G_GUINT64_FORMAT, kib);
-    g_autofree char *was = dyn_size_format_exact(cell_kib(nth_cell(work, n)));
+    g_autofree char *was = dyn_size_format_exact(dyn_xml_cell_kib(nth_cell(work, n)));
     g_autofree char *is = dyn_size_format_exact(kib);
     g_autofree char *id = dyn_xml_attr(nth_cell(work, n), "id");
 
-    if (kib == cell_kib(nth_cell(work, n)))
+    if (kib == dyn_xml_cell_kib(nth_cell(work, n)))
         return;
     dyn_xml_draft_set_attr(work->draft, nth_cell(work, n), "memory", number);
     if (!dyn_xml_attr_is(nth_cell(work, n), "unit", "KiB"))
@@ -172,7 +148,7 @@ dyn_preparing_set_base(DynPreparing *work, uint64_t base_kib, GError **error)
     guint first = G_MAXUINT;
 
     for (const xmlNode *cell = first_cell(work); cell; cell = dyn_xml_next(cell, "cell")) {
-        const uint64_t kib = cell_kib(cell);
+        const uint64_t kib = dyn_xml_cell_kib(cell);
 
         if (kib != 0 && first == G_MAXUINT)
             first = sizes->len;

@@ -13,13 +13,15 @@
 
 #include "xml-draft-priv.h"
 
+/* The obstacles that prepare itself takes out of the way. */
+#define DYN_PREPARING_MENDS (1u << DYN_OBSTACLE_NO_BALLOON | 1u << DYN_OBSTACLE_BALLOON_MODEL)
+
 typedef struct DynPreparing {
     const DynPrepareRequest *request;
     DynXmlDraft *draft;
     DynDomain *before;    /* what the XML said */
     char *name;           /* quoted, for messages */
     uint64_t other_kib;   /* memory devices that are no RAM; libvirt counts them in <memory> */
-    DynObstacle obstacle; /* with the balloon it will have */
     GPtrArray *changes, *notes;
 } DynPreparing;
 
@@ -36,10 +38,14 @@ dyn_preparing_refuse(const DynPreparing *work, GError **error, const char *forma
 const xmlNode *
 dyn_preparing_devices(DynPreparing *work);
 
+/* The element of the namespace @href among the metadata, or NULL. */
+const xmlNode *
+dyn_preparing_metadata(const DynXmlDraft *draft, const char *href);
+
 /* ---- prepare-balloon.c ---- */
-/* A virtio balloon in the place of none; sets @work->obstacle. */
-bool
-dyn_preparing_balloon_model(DynPreparing *work, GError **error);
+/* A virtio balloon in the place of none, or of another. */
+void
+dyn_preparing_balloon_model(DynPreparing *work);
 /* Its attributes. */
 void
 dyn_preparing_balloon(DynPreparing *work);
@@ -64,10 +70,6 @@ dyn_preparing_set_current(DynPreparing *work);
 /* <maxMemory>: at least @total_kib, with at least @slots slots. */
 void
 dyn_preparing_set_max(DynPreparing *work, uint64_t total_kib, unsigned slots, const char *why);
-/* The size in the element @node; 0 if there is none. */
-uint64_t
-dyn_preparing_read_kib(const xmlNode *node);
-
 /* ---- prepare-hotadd.c ---- */
 bool
 dyn_preparing_virtio_mem(DynPreparing *work, GError **error);

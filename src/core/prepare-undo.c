@@ -11,11 +11,8 @@
 
 #include "prepare-priv.h"
 
-static const DynXmlKind kind = { "domain XML", DYN_DOMAIN_XML_MAX_BYTES };
-
-/* The element @name in the namespace @href among the metadata. */
-static const xmlNode *
-find_metadata(const DynXmlDraft *draft, const char *href)
+const xmlNode *
+dyn_preparing_metadata(const DynXmlDraft *draft, const char *href)
 {
     const xmlNode *metadata = dyn_xml_child(dyn_xml_draft_root(draft), "metadata");
     const xmlNode *node = metadata != NULL ? metadata->children : NULL;
@@ -24,17 +21,6 @@ find_metadata(const DynXmlDraft *draft, const char *href)
                             g_strcmp0((const char *)node->ns->href, href) != 0))
         node = node->next;
     return node;
-}
-
-static char *
-finish(const DynXmlDraft *draft, GError **error)
-{
-    const GError *failed = dyn_xml_draft_error(draft);
-
-    if (failed == NULL)
-        return g_strdup(dyn_xml_draft_text(draft));
-    g_propagate_error(error, g_error_copy(failed));
-    return NULL;
 }
 
 /* ---- what is kept ------------------------------------------------------------------------- */
@@ -53,13 +39,13 @@ read_part(const xmlNode *kept, const char *name)
 bool
 dyn_prepare_kept(const char *xml, size_t length, DynKept **ret_kept, GError **error)
 {
-    g_autoptr(DynXmlDraft) draft = dyn_xml_draft_new(xml, length, &kind, error);
+    g_autoptr(DynXmlDraft) draft = dyn_xml_draft_new(xml, length, &dyn_xml_domain, error);
     g_autoptr(DynKept) kept = NULL;
     const xmlNode *node;
 
     if (draft == NULL)
         return false;
-    node = find_metadata(draft, DYN_PREPARE_NAMESPACE);
+    node = dyn_preparing_metadata(draft, DYN_PREPARE_NAMESPACE);
     if (node != NULL) {
         kept = g_new0(DynKept, 1);
         kept->original = read_part(node, "original");
@@ -105,15 +91,15 @@ dyn_kept_format(const DynKept *kept)
 char *
 dyn_prepare_keep(const char *xml, const DynKept *kept, GError **error)
 {
-    g_autoptr(DynXmlDraft) draft = dyn_xml_draft_new(xml, strlen(xml), &kind, error);
+    g_autoptr(DynXmlDraft) draft = dyn_xml_draft_new(xml, strlen(xml), &dyn_xml_domain, error);
     g_autofree char *element = format_kept(kept, " xmlns=\"" DYN_PREPARE_NAMESPACE "\"");
     const xmlNode *metadata;
 
     if (draft == NULL)
         return NULL;
     metadata = dyn_xml_child(dyn_xml_draft_root(draft), "metadata");
-    if (find_metadata(draft, DYN_PREPARE_NAMESPACE) != NULL) {
-        dyn_xml_draft_replace(draft, find_metadata(draft, DYN_PREPARE_NAMESPACE), element);
+    if (dyn_preparing_metadata(draft, DYN_PREPARE_NAMESPACE) != NULL) {
+        dyn_xml_draft_replace(draft, dyn_preparing_metadata(draft, DYN_PREPARE_NAMESPACE), element);
     } else if (metadata != NULL) {
         dyn_xml_draft_append(draft, metadata, element);
     } else {
@@ -121,7 +107,7 @@ dyn_prepare_keep(const char *xml, const DynKept *kept, GError **error)
                             "there is no <metadata> to keep the original in");
         return NULL;
     }
-    return finish(draft, error);
+    return dyn_xml_draft_finish(draft, error);
 }
 
 /* ---- what is compared and shown ----------------------------------------------------------- */
@@ -132,7 +118,7 @@ remove_metadata(DynXmlDraft *draft, const char *href)
 {
     const xmlNode *metadata;
 
-    dyn_xml_draft_remove(draft, find_metadata(draft, href));
+    dyn_xml_draft_remove(draft, dyn_preparing_metadata(draft, href));
     metadata = dyn_xml_child(dyn_xml_draft_root(draft), "metadata");
     for (const xmlNode *node = metadata ? metadata->children : NULL; node; node = node->next) {
         if (node->type != XML_TEXT_NODE || xmlIsBlankNode(node) == 0)
@@ -144,26 +130,26 @@ remove_metadata(DynXmlDraft *draft, const char *href)
 char *
 dyn_prepare_shown(const char *xml, GError **error)
 {
-    g_autoptr(DynXmlDraft) draft = dyn_xml_draft_new(xml, strlen(xml), &kind, error);
+    g_autoptr(DynXmlDraft) draft = dyn_xml_draft_new(xml, strlen(xml), &dyn_xml_domain, error);
 
     if (draft == NULL)
         return NULL;
-    if (find_metadata(draft, DYN_PREPARE_NAMESPACE) != NULL)
+    if (dyn_preparing_metadata(draft, DYN_PREPARE_NAMESPACE) != NULL)
         remove_metadata(draft, DYN_PREPARE_NAMESPACE);
-    return finish(draft, error);
+    return dyn_xml_draft_finish(draft, error);
 }
 
 char *
 dyn_prepare_bare(const char *xml, GError **error)
 {
-    g_autoptr(DynXmlDraft) draft = dyn_xml_draft_new(xml, strlen(xml), &kind, error);
+    g_autoptr(DynXmlDraft) draft = dyn_xml_draft_new(xml, strlen(xml), &dyn_xml_domain, error);
 
     if (draft == NULL)
         return NULL;
     remove_metadata(draft, DYN_PREPARE_NAMESPACE);
     remove_metadata(draft, DYN_POLICY_NAMESPACE);
     dyn_xml_draft_remove(draft, dyn_xml_child(dyn_xml_draft_root(draft), "currentMemory"));
-    return finish(draft, error);
+    return dyn_xml_draft_finish(draft, error);
 }
 
 /* ---- white space -------------------------------------------------------------------------- */
@@ -191,7 +177,7 @@ drop_blanks(xmlNode *parent)
 static char *
 split_metadata(const char *xml, char **ret_rest)
 {
-    g_autoptr(DynXmlDraft) draft = dyn_xml_draft_new(xml, strlen(xml), &kind, NULL);
+    g_autoptr(DynXmlDraft) draft = dyn_xml_draft_new(xml, strlen(xml), &dyn_xml_domain, NULL);
     g_autoptr(xmlDoc) doc = xmlNewDoc(NULL);
     const xmlNode *metadata;
     char *text = NULL;
@@ -240,11 +226,12 @@ nth_graphics(const DynXmlDraft *draft, guint n)
 char *
 dyn_prepare_with_secrets(const char *original, const char *current, GError **error)
 {
-    g_autoptr(DynXmlDraft) draft = dyn_xml_draft_new(original, strlen(original), &kind, error);
+    g_autoptr(DynXmlDraft) draft =
+        dyn_xml_draft_new(original, strlen(original), &dyn_xml_domain, error);
     g_autoptr(DynXmlDraft) from = NULL;
 
     if (draft != NULL)
-        from = dyn_xml_draft_new(current, strlen(current), &kind, error);
+        from = dyn_xml_draft_new(current, strlen(current), &dyn_xml_domain, error);
     if (from == NULL)
         return NULL;
     for (guint n = 0; nth_graphics(draft, n) != NULL && nth_graphics(from, n) != NULL; n++) {
@@ -254,5 +241,5 @@ dyn_prepare_with_secrets(const char *original, const char *current, GError **err
         if (password != NULL && dyn_xml_attr_is(nth_graphics(from, n), "type", type))
             dyn_xml_draft_set_attr(draft, nth_graphics(draft, n), "passwd", password);
     }
-    return finish(draft, error);
+    return dyn_xml_draft_finish(draft, error);
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Everything is judged before anything is changed but the balloon, whose model decides what stands
- * in the way of the rest. Each change is made in the text (xml-draft-priv.h) and said in a line. */
+/* Each change is made in the text (xml-draft-priv.h) and said in a line. */
 #include "config.h"
 
 #include <string.h>
@@ -8,8 +7,6 @@
 #include <dynmem/text.h>
 
 #include "prepare-priv.h"
-
-static const DynXmlKind kind = { "domain XML", DYN_DOMAIN_XML_MAX_BYTES };
 
 static const char *const words[DYN_N_HOT_ADDS] = {
     [DYN_HOT_ADD_NONE] = "none",
@@ -133,7 +130,7 @@ check_platform(const DynPreparing *work, GError **error)
 /* What is in the way of its balloon, and makes dynmemd leave it alone: grown by virtio-mem alone it
  * would be worse off than with all its memory from the start. */
 static bool
-check_obstacle(DynPreparing *work, GError **error)
+check_obstacle(const DynPreparing *work, GError **error)
 {
     static const char *const remedies[DYN_N_OBSTACLES] = {
         [DYN_OBSTACLE_HUGEPAGES] = "remove <hugepages/> from its <memoryBacking> (virsh edit); "
@@ -143,13 +140,15 @@ check_obstacle(DynPreparing *work, GError **error)
                               "fixed",
         [DYN_OBSTACLE_ENCRYPTED] = "leave its memory fixed",
     };
-    const char *remedy = remedies[work->obstacle];
+    const uint32_t left = work->before->obstacles & ~DYN_PREPARING_MENDS;
+    const DynObstacle first = left == 0 ? DYN_OBSTACLE_NONE : g_bit_nth_lsf(left, -1);
+    const char *remedy = remedies[first];
 
-    if (work->obstacle == DYN_OBSTACLE_NONE)
+    if (first == DYN_OBSTACLE_NONE)
         return true;
     return dyn_preparing_refuse(work, error, "%s: what is taken from it would not come back to the "
                                 "host, and dynmem leaves such a guest alone; %s",
-                                dyn_obstacle_text(work->obstacle), remedy ? remedy : "virsh edit");
+                                dyn_obstacle_text(first), remedy ? remedy : "virsh edit");
 }
 
 /* ---- without hot-add ---------------------------------------------------------------------- */
@@ -186,8 +185,7 @@ note_surroundings(DynPreparing *work)
 {
     const xmlNode *root = dyn_xml_draft_root(work->draft);
     const xmlNode *allocation = dyn_xml_child(dyn_xml_child(root, "memoryBacking"), "allocation");
-    const xmlNode *limit = dyn_xml_child(dyn_xml_child(root, "memtune"), "hard_limit");
-    const uint64_t limit_kib = dyn_preparing_read_kib(limit);
+    const uint64_t limit_kib = work->before->hard_limit_kib;
     g_autofree char *shown = dyn_size_format_exact(limit_kib);
 
     if (dyn_xml_attr_is(allocation, "mode", "immediate"))
@@ -216,17 +214,6 @@ prepare_memory(DynPreparing *work, GError **error)
 }
 
 /* ---- the policy --------------------------------------------------------------------------- */
-
-static const xmlNode *
-find_policy(const DynXmlDraft *draft)
-{
-    const xmlNode *metadata = dyn_xml_child(dyn_xml_draft_root(draft), "metadata");
-    const xmlNode *node = metadata ? metadata->children : NULL;
-
-    while (node != NULL && !dyn_xml_is(node, "policy", DYN_POLICY_NAMESPACE))
-        node = node->next;
-    return node;
-}
 
 /* Whether @previous says what @wanted does, as dyn_policy_format() writes it. */
 static bool
@@ -277,7 +264,8 @@ prepare_policy(DynPreparing *work, GError **error)
     g_assert(g_str_has_prefix(text, tag));
     element = g_strconcat(tag, " xmlns=\"" DYN_POLICY_NAMESPACE "\"", text + strlen(tag), NULL);
     if (previous != NULL) {
-        dyn_xml_draft_replace(work->draft, find_policy(work->draft), element);
+        dyn_xml_draft_replace(work->draft,
+                              dyn_preparing_metadata(work->draft, DYN_POLICY_NAMESPACE), element);
     } else {
         insert_metadata(work->draft);
         dyn_xml_draft_append(work->draft,
@@ -290,21 +278,17 @@ prepare_policy(DynPreparing *work, GError **error)
 
 /* ---- the whole ---------------------------------------------------------------------------- */
 
-static bool
+static char *
 prepare(DynPreparing *work, GError **error)
 {
-    if (!check_sizes(work, error) || !check_platform(work, error) ||
-        !dyn_preparing_balloon_model(work, error) || !check_obstacle(work, error) ||
-        !prepare_memory(work, error))
-        return false;
+    if (!check_sizes(work, error) || !check_platform(work, error) || !check_obstacle(work, error))
+        return NULL;
+    dyn_preparing_balloon_model(work);
+    if (!prepare_memory(work, error))
+        return NULL;
     dyn_preparing_set_current(work);
     dyn_preparing_balloon(work);
-    if (!prepare_policy(work, error))
-        return false;
-    if (dyn_xml_draft_error(work->draft) == NULL)
-        return true;
-    g_propagate_error(error, g_error_copy(dyn_xml_draft_error(work->draft)));
-    return false;
+    return prepare_policy(work, error) ? dyn_xml_draft_finish(work->draft, error) : NULL;
 }
 
 /* <memory> with what DynDomain leaves out of it. */
@@ -313,7 +297,7 @@ read_other(const DynPreparing *work)
 {
     const xmlNode *memory = dyn_xml_child(dyn_xml_draft_root(work->draft), "memory");
 
-    return dyn_sat_sub(dyn_preparing_read_kib(memory), work->before->memory_kib);
+    return dyn_sat_sub(dyn_xml_kib(memory), work->before->memory_kib);
 }
 
 static void
@@ -331,26 +315,26 @@ dyn_prepare(const char *xml, size_t length, const DynPrepareRequest *request,
             DynPrepared **ret_prepared, GError **error)
 {
     DynPreparing work = { .request = request };
-    bool done = false;
+    g_autofree char *prepared = NULL;
 
     if (!dyn_domain_parse(xml, length, &work.before, error))
         return false;
-    work.draft = dyn_xml_draft_new(xml, length, &kind, error);
+    work.draft = dyn_xml_draft_new(xml, length, &dyn_xml_domain, error);
     if (work.draft != NULL) {
         work.name = dyn_text_quote(work.before->name);
         work.other_kib = read_other(&work);
         work.changes = g_ptr_array_new_with_free_func(g_free);
         work.notes = g_ptr_array_new_with_free_func(g_free);
-        done = prepare(&work, error);
+        prepared = prepare(&work, error);
     }
-    if (done) {
+    if (prepared != NULL) {
         *ret_prepared = g_new0(DynPrepared, 1);
-        (*ret_prepared)->xml = g_strdup(dyn_xml_draft_text(work.draft));
+        (*ret_prepared)->xml = g_strdup(prepared);
         (*ret_prepared)->changes = g_steal_pointer(&work.changes);
         (*ret_prepared)->notes = g_steal_pointer(&work.notes);
     }
     work_clear(&work);
-    return done;
+    return prepared != NULL;
 }
 
 void

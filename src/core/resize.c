@@ -13,7 +13,7 @@ down_to(uint64_t kib, uint64_t unit)
 static uint64_t
 up_to(uint64_t kib, uint64_t unit)
 {
-    return unit == 0 ? 0 : down_to(dyn_sat_add(kib, unit - 1), unit);
+    return unit == 0 ? 0 : dyn_round_up(kib, unit);
 }
 
 /* Of virtio-mem; what was requested by others may be no multiple. */

@@ -19,11 +19,12 @@ dyn_xml_draft_free(DynXmlDraft *draft);
 /* The outermost element, good until the next change. */
 const xmlNode *
 dyn_xml_draft_root(const DynXmlDraft *draft);
-/* The text so far, and the first failure, or NULL. Borrowed. */
+/* The text so far. Borrowed. */
 const char *
 dyn_xml_draft_text(const DynXmlDraft *draft);
-const GError *
-dyn_xml_draft_error(const DynXmlDraft *draft);
+/* The text, all changes made; NULL with the first failure. Free with g_free(). */
+char *
+dyn_xml_draft_finish(const DynXmlDraft *draft, GError **error);
 
 /* Give @node the attribute @name (in no namespace); in its place where it has it, else as its last
  * one. */

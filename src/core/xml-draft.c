@@ -162,10 +162,13 @@ dyn_xml_draft_text(const DynXmlDraft *draft)
     return draft->text->str;
 }
 
-const GError *
-dyn_xml_draft_error(const DynXmlDraft *draft)
+char *
+dyn_xml_draft_finish(const DynXmlDraft *draft, GError **error)
 {
-    return draft->error;
+    if (draft->error == NULL)
+        return g_strdup(draft->text->str);
+    g_propagate_error(error, g_error_copy(draft->error));
+    return NULL;
 }
 
 /* Where @node stands; false if there is nothing to change. */
@@ -311,36 +314,35 @@ dyn_xml_draft_set_text(DynXmlDraft *draft, const xmlNode *node, const char *valu
         set_content(draft, &span, escaped);
 }
 
-void
-dyn_xml_draft_insert_before(DynXmlDraft *draft, const xmlNode *sibling, const char *xml)
+static void
+insert(DynXmlDraft *draft, const xmlNode *sibling, const char *xml, bool behind_it)
 {
     g_autofree char *line_break = NULL;
     g_autofree char *indented = NULL;
     g_autofree char *all = NULL;
     Span span;
+    size_t at;
 
     if (!find_span(draft, sibling, &span))
         return;
     line_break = break_before(draft, span.start);
     indented = indent(xml, line_break);
-    all = g_strconcat(indented, line_break, NULL);
-    splice(draft, span.start, span.start, all);
+    all = behind_it ? g_strconcat(line_break, indented, NULL)
+                    : g_strconcat(indented, line_break, NULL);
+    at = behind_it ? span.end : span.start;
+    splice(draft, at, at, all);
+}
+
+void
+dyn_xml_draft_insert_before(DynXmlDraft *draft, const xmlNode *sibling, const char *xml)
+{
+    insert(draft, sibling, xml, false);
 }
 
 void
 dyn_xml_draft_insert_after(DynXmlDraft *draft, const xmlNode *sibling, const char *xml)
 {
-    g_autofree char *line_break = NULL;
-    g_autofree char *indented = NULL;
-    g_autofree char *all = NULL;
-    Span span;
-
-    if (!find_span(draft, sibling, &span))
-        return;
-    line_break = break_before(draft, span.start);
-    indented = indent(xml, line_break);
-    all = g_strconcat(line_break, indented, NULL);
-    splice(draft, span.end, span.end, all);
+    insert(draft, sibling, xml, true);
 }
 
 void

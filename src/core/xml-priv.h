@@ -7,12 +7,16 @@
 #include <libxml/tree.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* A kind of document: its name in messages ("policy") and the most that is read of it. */
 typedef struct DynXmlKind {
     const char *what;
     size_t max_bytes;
 } DynXmlKind;
+
+/* A domain, as libvirt writes it. */
+extern const DynXmlKind dyn_xml_domain;
 
 /* Parse @xml. Refused before any parser sees it: more than @kind's @max_bytes, a NUL byte, text
  * that is not UTF-8 (whatever its XML declaration says). Refused at its first sign: a DOCTYPE,
@@ -50,6 +54,14 @@ dyn_xml_attr(const xmlNode *node, const char *name);
 /* Whether @node (may be NULL) has the attribute @name with exactly this @value. */
 bool
 dyn_xml_attr_is(const xmlNode *node, const char *name, const char *value);
+
+/* The size in @node (may be NULL) as libvirt writes sizes: <memory unit='MiB'>512</memory>. 0 where
+ * there is none that can be read. */
+uint64_t
+dyn_xml_kib(const xmlNode *node);
+/* The same of the attributes of a NUMA cell: <cell memory='512' unit='MiB'/>. */
+uint64_t
+dyn_xml_cell_kib(const xmlNode *cell);
 
 /* @node as a document of its own: every namespace it needs is declared in it. Free with
  * g_free(). */

@@ -5,6 +5,7 @@
 
 #include <dynmem/error.h>
 #include <dynmem/text.h>
+#include <dynmem/units.h>
 
 #include "xml-priv.h"
 
@@ -157,6 +158,32 @@ dyn_xml_attr_is(const xmlNode *node, const char *name, const char *value)
     g_autofree char *found = node != NULL ? dyn_xml_attr(node, name) : NULL;
 
     return g_strcmp0(found, value) == 0;
+}
+
+static uint64_t
+lenient_kib(const char *number, const char *unit)
+{
+    uint64_t kib = 0;
+
+    return number != NULL && dyn_size_parse_unit(number, unit, &kib, NULL) ? kib : 0;
+}
+
+uint64_t
+dyn_xml_kib(const xmlNode *node)
+{
+    g_autofree char *number = node != NULL ? dyn_xml_text(node) : NULL;
+    g_autofree char *unit = node != NULL ? dyn_xml_attr(node, "unit") : NULL;
+
+    return lenient_kib(number, unit);
+}
+
+uint64_t
+dyn_xml_cell_kib(const xmlNode *cell)
+{
+    g_autofree char *number = dyn_xml_attr(cell, "memory");
+    g_autofree char *unit = dyn_xml_attr(cell, "unit");
+
+    return lenient_kib(number, unit);
 }
 
 char *

@@ -70,18 +70,18 @@ START_TEST(test_hotadd_spread_refuses)
     g_autoptr(GArray) none = vmems_of(NULL, 0);
     g_autoptr(GArray) one_bad = vmems_of(&good, 1);
     g_autoptr(GArray) many = vmems_of(&good, 1);
-    uint64_t shares[DYN_VMEM_MAX_DEVICES + 1] = { 42 };
+    uint64_t shares[DYN_SLOTS_MOST + 1] = { 42 };
 
     g_array_append_val(one_bad, bad);
-    while (many->len <= DYN_VMEM_MAX_DEVICES)
+    while (many->len <= DYN_SLOTS_MOST)
         g_array_append_val(many, good);
     ck_assert(!dyn_vmem_spread(none, MIB, shares));
     ck_assert(!dyn_vmem_spread(one_bad, MIB, shares));
     ck_assert(!dyn_vmem_spread(many, MIB, shares));
     ck_assert_uint_eq(shares[0], 42);
-    g_array_set_size(many, DYN_VMEM_MAX_DEVICES);
+    g_array_set_size(many, DYN_SLOTS_MOST);
     ck_assert(dyn_vmem_spread(many, 512 * MIB, shares));
-    ck_assert_uint_eq(shares[DYN_VMEM_MAX_DEVICES - 1], 2 * MIB);
+    ck_assert_uint_eq(shares[DYN_SLOTS_MOST - 1], 2 * MIB);
 }
 END_TEST
 

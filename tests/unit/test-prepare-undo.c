@@ -342,6 +342,7 @@ START_TEST(test_texts_are_changed_in_place)
     };
     g_autoptr(DynXmlDraft) draft = dyn_xml_draft_new(rows[_i].before, strlen(rows[_i].before),
                                                      &kind, NULL);
+    g_autofree char *after = NULL;
 
     G_STATIC_ASSERT(G_N_ELEMENTS(rows) == N_TEXTS);
     if (!rows[_i].after) { /* '<' in a value is not well-formed */
@@ -350,7 +351,8 @@ START_TEST(test_texts_are_changed_in_place)
     }
     ck_assert_ptr_nonnull(draft);
     change(draft, rows[_i].what);
-    ck_assert_ptr_null(dyn_xml_draft_error(draft));
+    after = dyn_xml_draft_finish(draft, NULL); /* NULL if a change failed */
+    ck_assert_str_eq(after, rows[_i].after);
     ck_assert_str_eq(dyn_xml_draft_text(draft), rows[_i].after);
 }
 END_TEST
@@ -359,12 +361,16 @@ START_TEST(test_failed_change_is_remembered)
 {
     g_autoptr(DynXmlDraft) draft = dyn_xml_draft_new("<a><b/></a>", 11, &kind, NULL);
     g_autofree char *long_text = g_strnfill(500, 'x');
+    g_autoptr(GError) first = NULL;
+    g_autoptr(GError) error = NULL;
 
     dyn_xml_draft_set_text(draft, find(draft, "b"), long_text);
-    ck_assert_ptr_nonnull(dyn_xml_draft_error(draft));
+    ck_assert_ptr_null(dyn_xml_draft_finish(draft, &first));
+    ck_assert_ptr_nonnull(first);
     dyn_xml_draft_set_text(draft, find(draft, "b"), "y");
     ck_assert_str_eq(dyn_xml_draft_text(draft), "<a><b/></a>");
-    ck_assert_ptr_nonnull(strstr(dyn_xml_draft_error(draft)->message, "more than the 400"));
+    ck_assert_ptr_null(dyn_xml_draft_finish(draft, &error));
+    ck_assert_ptr_nonnull(strstr(error->message, "more than the 400"));
 }
 END_TEST
 

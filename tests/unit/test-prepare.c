@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include <dynmem/error.h>
+#include <dynmem/resize.h>
 #include <dynmem/units.h>
 #include <string.h>
 
@@ -161,8 +162,8 @@ assert_fits(const PrepareRow *row, const char *xml)
     else if (row->hot_add == DYN_HOT_ADD_VIRTIO_MEM)
         ck_assert(boot == startup && boot + domain->vmem_size_kib >= maximum);
     else
-        ck_assert(boot >= startup && boot < startup + DYN_PREPARE_DIMM_KIB &&
-                  domain->slots <= DYN_PREPARE_SLOTS_MOST);
+        ck_assert(boot >= startup && boot < startup + DYN_RESIZE_DIMM_KIB &&
+                  domain->slots <= DYN_SLOTS_MOST);
     ck_assert(dyn_policy_parse(domain->policy_xml, strlen(domain->policy_xml), &policy, NULL));
     ck_assert_uint_eq(policy->mode, DYN_MODE_ON);
     ck_assert_uint_eq(policy->startup_kib, startup);
